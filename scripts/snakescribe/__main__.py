@@ -1,0 +1,7 @@
+"""``python -m snakescribe``."""
+
+import sys
+
+from snakescribe.cli import main
+
+sys.exit(main())

@@ -1,0 +1,184 @@
+"""A batch of recordings into one file of samples, several ffmpeg at a time, in the manifest's order."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import BinaryIO
+
+from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, Track
+from snakescribe.audio.tracks import normalise_recording
+from snakescribe.config import Config
+from snakescribe.files import write_atomically
+from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.walk import recordings_root
+
+HEARTBEAT = 30.0
+"""Seconds between two lines of progress."""
+
+
+class _Stopped(Exception):
+    """Another recording ended the batch (full disk, Ctrl-C)."""
+
+
+class _Progress:
+    """Samples decoded so far, counted by all threads; also carries the order to stop."""
+
+    def __init__(self, total: float, log: Callable[[str], None]) -> None:
+        self.stop = threading.Event()
+        self._total, self._log = total, log
+        self._samples = 0
+        self._lock = threading.Lock()
+        self._logged = time.monotonic()
+
+    def tick(self, samples: int) -> None:
+        if self.stop.is_set():
+            raise _Stopped
+        with self._lock:
+            self._samples += samples
+
+    def tell(self) -> None:
+        if time.monotonic() - self._logged >= HEARTBEAT:
+            done = self._samples / SAMPLE_RATE
+            self._log(f"decoded {done / 3600:.2f} of about {self._total / 3600:.2f} h of audio")
+            self._logged = time.monotonic()
+
+
+def normalise_batch(
+    manifest: Manifest,
+    config: Config,
+    samples: Path,
+    index: Path,
+    skip: Callable[[Recording], bool],
+    jobs: int,
+    log: Callable[[str], None],
+) -> SamplesIndex:
+    """Decode the recordings of a batch; a failure of one of them is its entry in the index.
+
+    Equal content with equal channels is decoded once, and its entries share their tracks.
+
+    Args:
+        manifest: the batch.
+        config: ``recordings`` and ``audio`` are used.
+        samples: file to write: 16 kHz s16le, all tracks one after the other, in the manifest's order.
+        index: file to write, a :class:`SamplesIndex`; it appears last.
+        skip: recordings that need no audio.
+        jobs: ffmpeg processes at a time.
+        log: takes lines for people.
+
+    Raises:
+        OSError: the outputs cannot be written (full disk); nothing is left behind.
+        SnakescribeError: there is no ffmpeg, or it was killed from outside.
+    """
+    parts = samples.with_name(f".{samples.name}.parts")
+    shutil.rmtree(parts, ignore_errors=True)  # of a killed run
+    parts.mkdir(parents=True)
+    try:
+        skipped = {recording.recording_id for recording in manifest.recordings if skip(recording)}
+        wanted = [recording for recording in manifest.recordings if recording.recording_id not in skipped]
+        joined = parts / "joined"
+        with joined.open("wb") as target:
+            done = dict(_decode_all(wanted, config, parts, target, jobs, log))
+            target.flush()
+            os.fsync(target.fileno())
+        result = SamplesIndex(
+            batch=manifest.batch,
+            recordings=tuple(
+                done.get(r.recording_id) or NormalisedRecording(recording_id=r.recording_id, skipped=True)
+                for r in manifest.recordings
+            ),
+        )
+        joined.replace(samples)
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+    write_atomically(index, result.model_dump_json(indent=1).encode())
+    return result
+
+
+def _decode_all(
+    wanted: list[Recording],
+    config: Config,
+    parts: Path,
+    target: BinaryIO,
+    jobs: int,
+    log: Callable[[str], None],
+) -> Iterator[tuple[str, NormalisedRecording]]:
+    """Every recording's id and entry, its samples appended to ``target``."""
+    groups = _same_content(wanted, config)
+    progress = _Progress(sum(group[0].duration or 0.0 for group in groups), log)
+    base = 0
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = [
+            pool.submit(_decode_group, group, config, parts / str(number), progress)
+            for number, group in enumerate(groups)
+        ]
+        try:
+            for number, (group, future) in enumerate(zip(groups, futures, strict=True)):
+                entries = _wait(future, progress)
+                part = parts / str(number)
+                made = next((entry for entry in entries if entry.tracks), None)
+                if made is not None:
+                    with part.open("rb") as file:
+                        shutil.copyfileobj(file, target, 1 << 20)
+                part.unlink()
+                for recording, entry in zip(group, entries, strict=True):
+                    _tell(recording, entry, log)
+                    yield recording.recording_id, _moved(entry, base)
+                base += sum(track.samples for track in made.tracks) if made else 0
+        except BaseException:
+            progress.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _same_content(wanted: list[Recording], config: Config) -> list[list[Recording]]:
+    groups: dict[tuple[str, str], list[Recording]] = {}
+    for recording in wanted:
+        key = (recording.sha256 or recording.recording_id, recording.channel_mode or config.audio.channels)
+        groups.setdefault(key, []).append(recording)
+    return list(groups.values())
+
+
+def _decode_group(
+    group: list[Recording], config: Config, part: Path, progress: _Progress
+) -> list[NormalisedRecording]:
+    """One entry per recording of equal content: all share the first copy that can be decoded."""
+    entries: list[NormalisedRecording] = []
+    for recording in group:
+        with part.open("wb", buffering=0) as target:
+            source = recording.source(recordings_root(config))
+            entry = normalise_recording(recording, source, config.audio, target, progress.tick)
+        if entry.error_class is None:
+            return [entry.model_copy(update={"recording_id": copy.recording_id}) for copy in group]
+        entries.append(entry)
+    return entries
+
+
+def _wait(future: Future[list[NormalisedRecording]], progress: _Progress) -> list[NormalisedRecording]:
+    while True:
+        finished = wait([future], timeout=HEARTBEAT).done
+        progress.tell()
+        if finished:
+            return future.result()
+
+
+def _moved(entry: NormalisedRecording, base: int) -> NormalisedRecording:
+    tracks = tuple(
+        Track(channel=track.channel, offset=base + track.offset, samples=track.samples)
+        for track in entry.tracks
+    )
+    return entry.model_copy(update={"tracks": tracks})
+
+
+def _tell(recording: Recording, entry: NormalisedRecording, log: Callable[[str], None]) -> None:
+    name = f"{recording.recording_id} {recording.path!r}"
+    if entry.error_class:
+        log(f"{name}: {entry.error_class}: {entry.error_message}")
+    elif entry.flags:
+        log(f"{name}: {', '.join(entry.flags)}, {entry.duration:.1f} seconds decoded")

@@ -1,0 +1,55 @@
+"""The normalised audio of a batch: one file of samples, and an index of what lies where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Track(_Frozen):
+    """One channel of one recording inside the batch's file of samples."""
+
+    channel: str | None
+    """Its name with ``audio.channels: split`` of a recording with several channels, otherwise None."""
+    offset: int
+    """Samples from the start of the file."""
+    samples: int
+
+
+class NormalisedRecording(_Frozen):
+    """Where a recording lies, or why it does not."""
+
+    recording_id: str
+    tracks: tuple[Track, ...] = ()
+    duration: float | None = None
+    """Seconds of audio decoded (the longest track); None when skipped or failed."""
+    flags: tuple[str, ...] = ()
+    """``truncated``: the file ends before its header says."""
+    error_class: str | None = None
+    error_message: str | None = None
+    skipped: bool = False
+    """Not decoded, because its transcript is known already."""
+    wall_seconds: float = 0.0
+
+
+class SamplesIndex(_Frozen):
+    """The recordings of a batch in the manifest's order."""
+
+    batch: str
+    deferred: bool = False
+    """Nothing was decoded: too much normalised audio waits on disk already."""
+    recordings: tuple[NormalisedRecording, ...] = ()
+
+
+def open_samples(path: Path) -> npt.NDArray[np.int16]:
+    """Map a file of samples, shape (samples,), s16le; nothing is read before it is used."""
+    if path.stat().st_size == 0:
+        return np.zeros(0, np.int16)  # an empty file cannot be mapped
+    return np.memmap(path, dtype="<i2", mode="r")

@@ -1,0 +1,92 @@
+"""The command line: ``snakescribe COMMAND …``; the rules of the workflow call the same commands."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from snakescribe import __version__
+from snakescribe.errors import EXIT_CODES, SnakescribeError
+from snakescribe.files import disk_error
+
+COMMANDS = (
+    # for people
+    "run",
+    "plan",
+    "models",
+    "forget",
+    "export",
+    "config",
+    # steps of the workflow
+    "inventory",
+    "normalise",
+    "transcribe",
+    "tables",
+    "check",
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; a failure a user can cause is one line on stderr and its own exit code."""
+    os.umask(0o077)  # transcripts are private by default
+    argv = sys.argv[1:] if argv is None else argv
+    named = [name for name in argv[:1] if name in COMMANDS]
+    args = _parser(named or list(COMMANDS)).parse_args(argv)
+    try:
+        return int(args.run(args) or 0)
+    except SnakescribeError as error:
+        return report(error, args)
+    except OSError as error:
+        known = disk_error(error)
+        if known is None:
+            raise
+        return report(known, args)
+    except KeyboardInterrupt:
+        return 130
+
+
+def report(error: SnakescribeError, args: argparse.Namespace | None = None) -> int:
+    """Print the one line of ``error`` and give its exit code; a step also leaves it for ``snakescribe run``."""
+    print(f"snakescribe: {type(error).__name__}: {error}", file=sys.stderr)
+    failures = Path.cwd() / ".snakescribe/failures"
+    if args is not None and failures.is_dir():
+        failure = {"class": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+        with contextlib.suppress(OSError):  # a full disk is what we may be telling about
+            (failures / f"{os.getpid()}.json").write_text(json.dumps(failure), encoding="utf-8")
+    return error.exit_code
+
+
+def _parser(commands: list[str]) -> argparse.ArgumentParser:
+    codes = "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+    parser = argparse.ArgumentParser(
+        prog="snakescribe",
+        description="Folders of recordings in, transcripts and tables out.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"snakescribe {__version__}")
+    sub = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in commands:
+        module = _command(name)
+        doc = (module.__doc__ or "").strip()
+        summary = doc.split("\n", maxsplit=1)[0]
+        command = sub.add_parser(
+            name, help=summary, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.register(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def _command(name: str) -> ModuleType:
+    return importlib.import_module(f"snakescribe.commands.{name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

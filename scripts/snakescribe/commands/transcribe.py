@@ -1,0 +1,33 @@
+"""Transcribe one batch: normalised audio in, one row per recording out (a step of the workflow).
+
+A batch that was killed goes on from its journal; recordings whose transcripts are in the cache cost nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from snakescribe.commands.common import register_config, resolved
+from snakescribe.files import die_with_parent, hold_lock
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    register_config(parser)
+    parser.add_argument("--batch", required=True, metavar="ID", help="which batch, e.g. b000001")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads to use")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Transcribe and write the batch file."""
+    die_with_parent()
+    config, results = resolved(args)
+    journal = results.journal(args.batch)
+    hold_lock(
+        journal.with_suffix(".lock"),
+        f"batch {args.batch} is being transcribed by another process; wait for it or end it",
+    )
+    from snakescribe.batch import Batch
+
+    Batch(config, results, args.batch, args.threads).run()
+    return 0

@@ -1,0 +1,154 @@
+"""The files that are made from the options and errors, so that no default and no meaning is written twice."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel
+
+from snakescribe.config.options import Config
+from snakescribe.errors import EXIT_CODES, RecordingError
+
+_WIDTH = 110
+
+_YAML_HEAD = """\
+# Every option with its default. Change values here, or on the command line (config/README.md says how).
+# Generated from scripts/snakescribe/config/options.py by `snakescribe config write`, which keeps no changes.
+
+"""
+
+_README_HEAD = """\
+<!-- Generated from scripts/snakescribe/config/options.py by `snakescribe config write`; edit that. -->
+
+# Options
+
+`config.yaml` holds every option with its default. An unknown option, a wrong type or a pair that cannot work
+stops the run before it starts, with one line that says what is valid and exit code 2.
+
+Ways to set one, the later over the earlier:
+
+1. a line in `config/config.yaml`;
+2. a file of your own with only what differs: `snakemake --cores all --configfile my.yaml`;
+3. the command line: `snakemake --cores all --config model=small language=ko`; an option of a group, in
+quotes:
+   `--config "audio={'channels': 'split'}"`;
+4. for `device`, the environment: `STT_DEVICE=cpu snakemake --cores all`.
+
+Relative paths are meant from the folder in which you start the run. `snakescribe config show --configfile
+my.yaml` prints all options that a file comes to, with paths and `STT_DEVICE` applied.
+"""
+
+
+def config_yaml() -> str:
+    """``config/config.yaml``: every option with its default and its meaning."""
+    return _YAML_HEAD + "".join(_yaml(Config(), ""))
+
+
+def config_readme() -> str:
+    """``config/README.md``: the reference of all options."""
+    schema = Config.model_json_schema()
+    groups = {name: group for name, group in _defaults(Config()) if isinstance(group, BaseModel)}
+    parts = [_README_HEAD, "\n## General\n", _table(Config(), schema, "")]
+    for name, group in groups.items():
+        title, _, rest = (type(group).__doc__ or "").partition("\n")
+        definition = schema["$defs"][type(group).__name__]
+        parts += [f"\n## {name}\n\n{title}{rest}\n", _table(group, definition, f"{name}.")]
+    return "".join(parts)
+
+
+def config_schema() -> str:
+    """``workflow/schemas/config.schema.json``, for editors and other tools."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema()
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+
+
+def errors_document() -> str:
+    """``docs/errors.md``: exit codes and what can become of a recording."""
+    codes = "".join(f"| {code} | {meaning.replace('``', '`')} |\n" for code, meaning in EXIT_CODES.items())
+    classes = "".join(f"| `{c.__name__}` | {_first_line(c)} |\n" for c in RecordingError.__subclasses__())
+    return f"""\
+<!-- Generated from scripts/snakescribe/errors.py by `snakescribe config write`; edit that. -->
+
+# When something fails
+
+## Exit codes
+
+Of `snakescribe` and its steps. The message is one line and says what to do.
+
+| code | meaning |
+|---|---|
+{codes}
+## Recordings that fail
+
+A bad recording is a row, not a crash: the others finish. The tables have `status` = `failed`, one of these
+names in `error_class` and the reason in `error_message`. `on_error: fail` (the default) makes the run end
+with exit code 1 after everything else is done, `on_error: report` with 0.
+
+| class | meaning |
+|---|---|
+{classes}"""
+
+
+def _yaml(options: BaseModel, indent: str) -> Iterator[str]:
+    for name, value in _defaults(options):
+        if isinstance(value, BaseModel):
+            yield f"\n{indent}# {_first_line(type(value))}\n{indent}{name}:\n"
+            yield from _yaml(value, indent + "  ")
+        else:
+            field = type(options).model_fields[name]
+            margin = f"{indent}# "
+            choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+            text = f"one of {', '.join(choices)}: {field.description}" if choices else field.description or ""
+            comment = textwrap.wrap(text, _WIDTH, initial_indent=margin, subsequent_indent=margin)
+            yield "\n".join([*comment, f"{indent}{name}: {_written(value)}\n"])
+
+
+def _defaults(options: BaseModel) -> Iterator[tuple[str, Any]]:
+    return ((name, getattr(options, name)) for name in type(options).model_fields)
+
+
+def _table(options: BaseModel, schema: dict[str, Any], prefix: str) -> str:
+    rows = "".join(
+        f"| `{prefix}{name}` | {_kind(schema['properties'][name])} | {_code(_written(value))} |"
+        f" {type(options).model_fields[name].description} |\n"
+        for name, value in _defaults(options)
+        if not isinstance(value, BaseModel)
+    )
+    return f"\n| option | type | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The type of an option for people, from its JSON schema."""
+    if "anyOf" in schema:
+        return "; or ".join(map(_kind, schema["anyOf"]))
+    if "enum" in schema:
+        return ", ".join(_code(str(value)) for value in schema["enum"])
+    match schema["type"]:
+        case "array":
+            return f"list of {_kind(schema['items'])}"
+        case "object":
+            return "pairs of texts"
+        case "integer" | "number" as kind:
+            words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+            words["exclusiveMaximum"] = "less than"
+            limits = [f"{phrase} {schema[key]:g}" for key, phrase in words.items() if key in schema]
+            return ", ".join(["whole number" if kind == "integer" else "number", *limits])
+    return {"string": "text", "boolean": "true or false", "null": "null"}[schema["type"]]
+
+
+def _written(value: object) -> str:
+    """A value as YAML, on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("...\n").strip()
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _first_line(thing: type) -> str:
+    return (thing.__doc__ or "").split("\n", maxsplit=1)[0].replace("``", "`")

@@ -1,0 +1,170 @@
+"""From a mapping (Snakemake's merged ``config``, a YAML file) to one checked :class:`Config`."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import difflib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from snakescribe.config.options import Config
+from snakescribe.errors import ConfigError
+
+HOME_OF_MODELS = Path(".local/share/snakescribe/models")
+
+
+def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Check ``values``, fill in defaults and make every path absolute.
+
+    Args:
+        values: options as read from YAML; nested groups are mappings.
+        base: folder that relative paths are meant from.
+        environ: ``STT_DEVICE`` overrides ``device``; ``SNAKESCRIBE_MODELS`` and ``XDG_CACHE_HOME`` give
+            the default folders of models and cache.
+
+    Raises:
+        ConfigError: one line, with the nearest valid name for an unknown one.
+    """
+    merged = dict(values)
+    if environ.get("STT_DEVICE"):
+        merged["device"] = environ["STT_DEVICE"]
+    try:
+        config = _validated(merged)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error, "STT_DEVICE" if environ.get("STT_DEVICE") else None)) from None
+    home = Path(environ.get("HOME") or Path.home())
+    models = config.models or environ.get("SNAKESCRIBE_MODELS") or str(home / HOME_OF_MODELS)
+    cache = config.cache.path or str(Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "snakescribe")
+
+    def absolute(path: str) -> str:
+        return os.path.abspath(base / Path(path).expanduser())  # noqa: PTH100 (resolve() would follow links)
+
+    return config.model_copy(
+        update={
+            "recordings": absolute(config.recordings),
+            "results": absolute(config.results),
+            "models": absolute(models),
+            "model": absolute(config.model) if os.sep in config.model else config.model,
+            "cache": config.cache.model_copy(update={"path": absolute(cache)}),
+        }
+    )
+
+
+def load_file(path: Path, base: Path | None = None) -> Config:
+    """Read a YAML or JSON file of options; relative paths are meant from ``base`` (the current folder)."""
+    return load_config(read_options(path), base or Path.cwd())
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """The options in a YAML or JSON file, not checked yet."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give an existing file with --configfile") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds no options; expected lines like `model: base`")
+    return values
+
+
+def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid over ``values``; groups are merged key by key, as Snakemake does.
+
+    >>> merged({"model": "base", "audio": {"channels": "mix", "highpass": 80}}, {"audio": {"channels": "split"}})
+    {'model': 'base', 'audio': {'channels': 'split', 'highpass': 80}}
+    """
+    result = dict(values)
+    for name, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
+def option_names(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Every valid option as a dotted name, groups too."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from option_names(field.annotation, f"{prefix}{name}.")
+
+
+def _validated(values: Mapping[str, Any]) -> Config:
+    """Check ``values``; text that should be a number, a yes or a no is read as YAML first.
+
+    Snakemake hands on what stands inside ``--config "batch={'files': 1}"`` as text.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        mended = copy.deepcopy(dict(values))
+        for wrong in error.errors():
+            if wrong["type"] in ("int_type", "float_type", "bool_type") and isinstance(wrong["input"], str):
+                *way, last = wrong["loc"]
+                holder: Any = mended
+                for step in way:
+                    holder = holder[step]
+                with contextlib.suppress(yaml.YAMLError):
+                    holder[last] = yaml.safe_load(wrong["input"])
+        return Config.model_validate(mended)
+
+
+_EXPECTED = {
+    "bool_type": "should be true or false",
+    "string_type": "should be text (in quotes, if it looks like something else)",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "list_type": "should be a list like [a, b]",
+    "dict_type": "should be pairs like {{a: b}}",
+    "model_type": "should be a group of options like {where}: {{{example}: …}}",
+    "literal_error": "should be {expected}",
+    "greater_than": "should be more than {gt:g}",
+    "greater_than_equal": "should be at least {ge:g}",
+    "less_than": "should be less than {lt:g}",
+    "less_than_equal": "should be at most {le:g}",
+    "too_short": "should have at least {min_length} item",
+}
+"""What is said about pydantic's kinds of error, in the words of YAML."""
+
+
+def _one_line(error: ValidationError, device_source: str | None) -> str:
+    first = error.errors()[0]
+    if first["type"] == "invalid_key":
+        return f"unknown option {first['input']!r}; names of options are words"
+    names = [part for part in first["loc"] if isinstance(part, str)]
+    where = ".".join(names)
+    if first["type"] == "extra_forbidden":
+        return f"unknown option {where!r}{_nearest(where)}"
+    if first["type"] == "value_error":
+        said = first["msg"].removeprefix("Value error, ")
+        return f"option {where}: {said}" if where else said
+    example = next((n.rpartition(".")[2] for n in option_names() if n.startswith(f"{where}.")), "")
+    known = _EXPECTED.get(first["type"], first["msg"].replace("{", "{{").replace("}", "}}"))
+    expected = known.format(where=where, example=example, **first.get("ctx", {}))
+    items = "".join(f", item {part + 1}" for part in first["loc"] if isinstance(part, int))
+    shown = device_source if where == "device" and device_source else f"option {where}"
+    given = json.dumps(first["input"], ensure_ascii=False, default=str)
+    return f"{shown}{items}: {expected}, not {given if len(given) <= 80 else given[:80] + '…'}"
+
+
+def _nearest(name: str) -> str:
+    group, _, leaf = name.rpartition(".")
+    names = list(option_names())
+    here = {n.rpartition(".")[2]: n for n in names if n.rpartition(".")[0] == group}
+    anywhere = {n.rpartition(".")[2]: n for n in reversed(names)}
+    exact = [anywhere[leaf]] if leaf in anywhere else []
+    similar = [
+        known[match]
+        for known in (here, anywhere)
+        for match in difflib.get_close_matches(leaf.lower(), known, n=1, cutoff=0.6)
+    ]
+    for found in exact + similar:
+        return f"; did you mean {found!r}?"
+    return f"; valid here: {', '.join(here)}"

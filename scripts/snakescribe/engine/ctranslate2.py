@@ -1,0 +1,105 @@
+"""CTranslate2: int8 on any CPU, float16 on recent GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import ctranslate2
+import numpy as np
+import torch
+
+from snakescribe.engine.backend import Alignment, Bucket, Encoded, Hardware, Hypothesis
+from snakescribe.engine.torch_whisper import SAMPLES_PER_WINDOW
+from snakescribe.models.store import Prepared
+
+
+class CTranslate2Whisper:
+    """Whisper through CTranslate2's own encoder and decoder."""
+
+    name = "ctranslate2"
+
+    def __init__(self, prepared: Prepared, hardware: Hardware, index: int, max_rows: int, threads: int) -> None:
+        """Load ``prepared.ctranslate2`` onto the device; ``threads`` is for the CPU."""
+        self.hardware = hardware
+        self.max_rows = max_rows
+        self._model = ctranslate2.models.Whisper(
+            str(prepared.ctranslate2),
+            device=hardware.device,
+            device_index=index,
+            compute_type=hardware.compute_type,
+            intra_threads=threads,
+            inter_threads=1,
+        )
+        self.n_mels = int(self._model.n_mels)
+        self.multilingual = bool(self._model.is_multilingual)
+
+    def encode(self, log_mel: torch.Tensor) -> Encoded:
+        """Encode at the input's own length."""
+        return self._model.encode(_view(log_mel.numpy()))
+
+    def detect_language(self, encoded: Encoded) -> list[dict[str, float]]:
+        """Probabilities of all languages."""
+        rows = self._model.detect_language(encoded)
+        return [{token[2:-2]: probability for token, probability in row} for row in rows]
+
+    def decode(self, buckets: Iterable[Bucket]) -> Iterator[tuple[int, Hypothesis]]:
+        """Decode each bucket as one batch."""
+        for bucket in buckets:
+            search, prompt = bucket.search, len(bucket.prompts[0])
+            sampling = search.temperature > 0
+            ctranslate2.set_random_seed(search.seed)
+            results = self._model.generate(
+                bucket.encoded,
+                [list(p) for p in bucket.prompts],
+                beam_size=1 if sampling else search.beam_size,
+                patience=search.patience,
+                num_hypotheses=SAMPLES_PER_WINDOW if sampling else 1,
+                sampling_topk=0 if sampling else 1,
+                sampling_temperature=search.temperature or 1.0,
+                max_length=prompt + bucket.max_tokens,
+                return_scores=True,
+                return_no_speech_prob=True,
+            )
+            for key, result in zip(bucket.ids, results, strict=True):
+                tokens = tuple(result.sequences_ids[0])
+                yield (
+                    key,
+                    Hypothesis(
+                        tokens=tokens,
+                        # the score is a mean over the tokens without the end token
+                        mean_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+                        no_speech_probability=result.no_speech_prob,
+                        temperature=search.temperature,
+                    ),
+                )
+
+    def align(
+        self,
+        encoded: Encoded,
+        rows: Sequence[int],
+        starts: Sequence[tuple[int, ...]],
+        tokens: Sequence[Sequence[int]],
+        frames: Sequence[int],
+    ) -> list[Alignment]:
+        """CTranslate2's own alignment with the heads named in the model's ``config.json``."""
+        features = np.array(encoded.to_device(ctranslate2.Device.cpu))
+        found: dict[int, Alignment] = {}
+        for start in sorted(set(starts)):
+            members = [i for i, other in enumerate(starts) if other == start]
+            results = self._model.align(
+                _view(features[[rows[i] for i in members]]),
+                list(start),
+                [list(tokens[i]) for i in members],
+                [frames[i] for i in members],
+            )
+            for i, result in zip(members, results, strict=True):
+                found[i] = Alignment(
+                    token_indices=np.array([pair[0] for pair in result.alignments], np.int64),
+                    positions=np.array([pair[1] for pair in result.alignments], np.int64),
+                    probabilities=tuple(result.text_token_probs),
+                )
+        return [found[i] for i in range(len(starts))]
+
+
+def _view(array: np.ndarray) -> ctranslate2.StorageView:  # type: ignore[type-arg]
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array, np.float32))

@@ -1,0 +1,81 @@
+"""Small file habits shared by every step: atomic writes, private files, locks that the kernel releases."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from snakescribe.errors import BusyError, ResultsError
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under ``path`` complete (written beside it, synced, renamed) or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # pids are not unique: pods of a cluster share a folder
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` with :func:`atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def hold_lock(path: Path, busy: str) -> int:
+    """Take an exclusive lock for the life of this process; returns the open descriptor.
+
+    The kernel drops it however the process ends, so a killed run leaves nothing to clean.
+
+    Raises:
+        BusyError: somebody else holds it (message ``busy``).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise BusyError(busy) from None
+        raise
+    return descriptor
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, so that ``kill -9`` leaves no orphan writing."""
+    pr_set_pdeathsig = 1  # linux/prctl.h
+    parent = os.getppid()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def disk_error(error: OSError) -> ResultsError | None:
+    """What to tell the user about a full, read-only or forbidden disk; None for any other failure."""
+    where = f" ({error.filename})" if error.filename else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return ResultsError(f"the disk is full{where}; free some space and run again: nothing finished is lost")
+        case errno.EROFS:
+            return ResultsError(f"the file system is read-only{where}; choose another folder with --results")
+        case errno.EACCES | errno.EPERM:
+            return ResultsError(f"no permission to write{where}; choose another folder with --results")
+    return None

@@ -1,0 +1,74 @@
+"""Where the transcript files of a recording go: the input tree mirrored, the full file name kept.
+
+``a/x.mp3`` becomes ``a/x.mp3.srt``. What a mirror cannot hold (a way out of the folder, a name too long for
+another suffix, a folder that is called like a transcript) is changed by a rule under which two different
+paths never get the same name. A recording with an ``id`` of its own in the sample sheet has it in the name
+(``x.mp3~caller-1.srt``): the same file may be there twice, once per channel or language. Bytes in, bytes out:
+names on disk need not be text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+FORMATS = ("json", "txt", "srt", "vtt")
+
+NAME_MAX = 255
+"""Bytes in a file name (Linux ``limits.h``; the same on ext4, xfs, NFS, APFS)."""
+STEM_MAX = NAME_MAX - len(".json")
+PATH_MAX = 2048
+"""Bytes of a whole path below ``transcripts`` that are mirrored; Linux ends at 4096 including the results
+folder."""
+
+_SPECIAL = {b"": b"~root", b".": b"~here", b"..": b"~up"}
+_OUR_OWN = re.compile(
+    rb"~(?:root|here|up|long)|.*~[0-9a-f]{16}|.*\.(?:%s)" % "|".join(FORMATS).encode(), re.DOTALL
+)
+"""A folder of the input that is called like one of our changed names, or like a transcript of its
+neighbour."""
+
+_LOOKS_TAGGED = re.compile(rb"~[^.]*\Z", re.DOTALL)
+"""A file name without extension that ends like one of our changed names (a tag holds no dot)."""
+
+
+def transcript_stem(path: bytes, recording_id: str) -> bytes:
+    r"""The path of a recording's transcripts below ``transcripts``, without ``.srt`` and the like.
+
+    Args:
+        path: the recording's path as on disk, relative to the recordings folder (or as a sheet has it).
+        recording_id: its key: 16 hex digits of the path's SHA-256, or the sheet's ``id``.
+
+    >>> transcript_stem(b"a/x.mp3", _digest(b"a/x.mp3").decode()), transcript_stem(b"/data/../x.mp3", "1")
+    (b'a/x.mp3', b'~root/data/~up/x.mp3~1')
+    """
+    *folders, name = path.split(b"/")
+    tag = _digest(recording_id.encode()) if "." in recording_id else recording_id.encode()
+    named = _tagged(name, tag)
+    plain = (
+        recording_id.encode() == _digest(path) and len(name) <= STEM_MAX and not _LOOKS_TAGGED.search(name)
+    )
+    mirrored = b"/".join([*map(_folder, folders), name if plain else named])
+    return mirrored if len(mirrored) <= PATH_MAX else b"~long/" + named
+
+
+def _folder(name: bytes) -> bytes:
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    if _OUR_OWN.fullmatch(name):
+        return _tagged(name, _digest(name))
+    return name
+
+
+def _tagged(name: bytes, tag: bytes) -> bytes:
+    """``name~tag``, the name cut where a character begins so that the whole fits."""
+    end = STEM_MAX - 1 - len(tag)
+    if len(name) > end:
+        while end > 0 and name[end] & 0xC0 == 0x80:  # inside a UTF-8 character
+            end -= 1
+        name = name[:end]
+    return name + b"~" + tag
+
+
+def _digest(name: bytes) -> bytes:
+    return hashlib.sha256(name).hexdigest()[:16].encode()

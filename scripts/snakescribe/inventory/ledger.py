@@ -1,0 +1,265 @@
+"""The ledger: every file ever seen, and every attempt at it, in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from snakescribe.inventory.database import connect, explained
+from snakescribe.inventory.manifest import Manifest, Recording
+
+_IN_ORDER = "ORDER BY length(batch), batch"
+
+
+class Content(NamedTuple):
+    """What is in a file of this size and time."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    """Empty when the file could not be read."""
+    duration: float | None = None
+    """Seconds by the header."""
+    codec: str | None = None
+    sample_rate: int | None = None
+    """Hz."""
+    channels: int | None = None
+    probe_error: str | None = None
+
+
+class Known(NamedTuple):
+    """A recording with its newest attempt."""
+
+    path: bytes
+    sha256: str
+    fingerprint: str
+    """Of everything that makes a new attempt when it changes: content, path, overrides."""
+    state: str
+    """``present`` or ``removed``."""
+    duplicate_of: str | None
+    reference: str | None
+    extras: str
+    """The sheet's own columns, as JSON."""
+    attempt: int
+    batch: str
+    forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBatch:
+    """A batch that holds at least one recording's newest attempt."""
+
+    batch: str
+    recordings: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What can change about a recording without transcribing it again."""
+
+    source_state: str
+    duplicate_of: str | None
+    reference: str | None
+    extras: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A recording that :meth:`Ledger.find` found, with everywhere it ever left text."""
+
+    recording_id: str
+    path: str
+    """As in the tables."""
+    sha256: tuple[str, ...]
+    """Of every content it ever had, the newest last."""
+    batches: tuple[str, ...]
+
+
+class Ledger:
+    """The ledger of one results folder: a context manager that turns SQLite's errors into ours."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def open(cls, path: Path, readonly: bool = False) -> Ledger:
+        """Open the ledger; without ``readonly`` it is made when there is none.
+
+        Raises:
+            ResultsError: not there (``readonly``), damaged, not writable, or of another version.
+        """
+        try:
+            return cls(path, connect(path, readonly))
+        except sqlite3.Error as error:
+            raise explained(path, error) from None
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()  # an open transaction is rolled back
+        if isinstance(error, sqlite3.Error):
+            raise explained(self.path, error) from None
+
+    # What the other steps ask.
+
+    def current(self, batch: str) -> dict[str, Current]:
+        """The recordings whose newest attempt lies in ``batch``, by id; forgotten ones are not there."""
+        rows = self._db.execute(
+            "SELECT recording_id, state, duplicate_of, reference, extras FROM recordings"
+            " WHERE batch = ? AND NOT forgotten",
+            (batch,),
+        )
+        return {
+            key: Current(state, twin, text, json.loads(extras)) for key, state, twin, text, extras in rows
+        }
+
+    def batch_of(self, recording_id: str) -> str | None:
+        """Where the newest attempt lies; None for an unknown or forgotten recording."""
+        row = self._db.execute(
+            "SELECT batch FROM recordings WHERE recording_id = ? AND NOT forgotten", (recording_id,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def find(self, text: str) -> list[Found]:
+        """Recordings with this id or path (relative to the folder, as on disk or as in the tables)."""
+        written = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        keys = self._db.execute(
+            "SELECT DISTINCT recording_id FROM attempts WHERE recording_id = ?1"
+            " UNION SELECT recording_id FROM recordings WHERE path = ?2"
+            " UNION SELECT recording_id FROM attempts WHERE json_extract(recording, '$.path') = ?1",
+            (written, os.fsencode(text)),
+        ).fetchall()
+        return [self._found(key) for (key,) in keys]
+
+    def _found(self, recording_id: str) -> Found:
+        attempts = self._db.execute(
+            "SELECT batch, recording FROM attempts WHERE recording_id = ? ORDER BY attempt", (recording_id,)
+        ).fetchall()
+        recordings = [Recording.model_validate_json(text) for _, text in attempts]
+        return Found(
+            recording_id,
+            recordings[-1].path,
+            tuple(dict.fromkeys(recording.sha256 for recording in recordings)),
+            tuple(dict.fromkeys(batch for batch, _ in attempts)),
+        )
+
+    def forget(self, recording_id: str) -> None:
+        """Have a recording leave the tables; it comes back only with other content."""
+        self._db.execute("PRAGMA secure_delete = ON")  # a reference text is overwritten, not only unlinked
+        with self._db:
+            self._db.execute(
+                "UPDATE recordings SET forgotten = 1, reference = NULL, extras = '{}', duplicate_of = NULL"
+                " WHERE recording_id = ?",
+                (recording_id,),
+            )
+
+    # What the inventory asks and writes.
+
+    def count(self) -> int:
+        """Recordings ever known."""
+        return int(self._db.execute("SELECT count(*) FROM recordings").fetchone()[0])
+
+    def looks(self) -> dict[bytes, tuple[int, int]]:
+        """Size and time of the files that claimed to be from the future when last looked at."""
+        return {
+            path: (size, mtime)
+            for path, size, mtime in self._db.execute("SELECT path, size, mtime_ns FROM looks")
+        }
+
+    def contents(self) -> dict[bytes, Content]:
+        """Everything ever examined, by path."""
+        return {row[0]: Content(*row[1:]) for row in self._db.execute("SELECT * FROM files")}
+
+    def add_contents(self, contents: Iterable[tuple[bytes, Content]]) -> None:
+        """Keep what was examined (one transaction)."""
+        with self._db:
+            self._db.executemany(
+                "REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((path, *content) for path, content in contents),
+            )
+
+    def recordings(self) -> dict[str, Known]:
+        """Every recording by id."""
+        rows = self._db.execute(
+            "SELECT recording_id, path, sha256, fingerprint, state, duplicate_of, reference, extras,"
+            " attempt, batch, forgotten FROM recordings"
+        )
+        return {row[0]: Known._make((*row[1:-1], bool(row[-1]))) for row in rows}
+
+    def last_batch(self) -> int:
+        """Number of the newest batch, 0 when there is none."""
+        newest = self._db.execute("SELECT max(CAST(substr(batch, 2) AS INTEGER)) FROM attempts").fetchone()
+        return newest[0] or 0
+
+    def retries_done(self) -> int:
+        """How many requests for a retry have been dealt with."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'retries'").fetchone()
+        return int(row[0]) if row else 0
+
+    def commit(
+        self,
+        changed: dict[str, Known],
+        attempts: Iterable[tuple[str, int, float, Recording]],
+        looks: Iterable[tuple[bytes, int, int]],
+        retries: int,
+    ) -> None:
+        """Enter one inventory as a whole (one transaction).
+
+        Args:
+            changed: recordings that are new or different.
+            attempts: batch, position in it, seconds and recording of each new attempt.
+            looks: path, size and time of the files that claim to be from the future.
+            retries: requests for a retry that are now dealt with.
+        """
+        with self._db:
+            self._db.executemany(
+                "REPLACE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((key, *known) for key, known in changed.items()),
+            )
+            self._db.executemany(
+                "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (entry.recording_id, entry.attempt, batch, position, seconds, entry.model_dump_json())
+                    for batch, position, seconds, entry in attempts
+                ),
+            )
+            self._db.execute("DELETE FROM looks")
+            self._db.executemany("INSERT INTO looks VALUES (?, ?, ?)", looks)
+            self._db.execute("REPLACE INTO meta VALUES ('retries', ?)", (str(retries),))
+
+    def batches(self) -> list[str]:
+        """Every batch ever made, in order."""
+        return [batch for (batch,) in self._db.execute(f"SELECT DISTINCT batch FROM attempts {_IN_ORDER}")]
+
+    def manifest(self, batch: str) -> Manifest:
+        """What stands, or belongs, in the manifest of ``batch``."""
+        rows = self._db.execute("SELECT recording FROM attempts WHERE batch = ? ORDER BY position", (batch,))
+        return Manifest(
+            batch=batch, recordings=tuple(Recording.model_validate_json(text) for (text,) in rows)
+        )
+
+    def planned(self) -> list[PlannedBatch]:
+        """The batches with at least one current recording: how many, and their seconds of audio."""
+        rows = self._db.execute(
+            "SELECT batch, count(*), total(seconds) FROM recordings"
+            " JOIN attempts USING (recording_id, attempt, batch)"
+            f" WHERE NOT forgotten GROUP BY batch {_IN_ORDER}"
+        )
+        return [PlannedBatch(batch, count, round(seconds, 3)) for batch, count, seconds in rows]
+
+    def copy(self, path: Path) -> None:
+        """Copy the whole ledger to a new file."""
+        target = sqlite3.connect(path)
+        self._db.backup(target)
+        target.close()

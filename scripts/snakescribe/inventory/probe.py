@@ -1,0 +1,180 @@
+"""What is in a file: its SHA-256, and the audio that its header declares.
+
+Files are hostile. Each is examined in a child process with a time limit, so that one that crashes or hangs
+ffmpeg's libraries costs its own row and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import wait
+from typing import Any
+
+from snakescribe.inventory.ledger import Content
+
+BLOCK = 1 << 20  # bytes
+PROBE_SECONDS = 30.0
+SLOWEST_READ = 1e6
+"""Bytes per second; a file is given :data:`PROBE_SECONDS` and the time to be hashed at this speed."""
+
+WINDOW = 64
+"""Files handed out ahead, per child."""
+
+LEAST_RATE = 10.0
+"""Bytes per second of audio (digital silence in FLAC at 8 kHz needs about 25). A header that claims more than
+a minute beyond this is not believed."""
+
+Examine = Callable[[str, bool], Content]
+
+
+def workers() -> int:
+    """As many as this process may use processors, at most 8."""
+    return min(8, len(os.sched_getaffinity(0)))
+
+
+def examine(path: str, hashing: bool = True) -> Content:
+    """Hash and probe one file in this process; what cannot be read is said in ``probe_error``.
+
+    Raises:
+        OSError: it is gone.
+    """
+    content = _hashed(path, hashing)
+    if content.probe_error:
+        return content
+    try:
+        return _probed(path, content)
+    except Exception as error:  # whatever a hostile file makes a library say
+        return content._replace(probe_error=_one_line(error))
+
+
+def examine_all(
+    files: Iterable[tuple[bytes, str, int]],
+    hashing: bool = True,
+    how: Examine = examine,
+    seconds: float = PROBE_SECONDS,
+    waiting: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[bytes, Content | None]]:
+    """Examine files in child processes; results come in the order of ``files``.
+
+    Args:
+        files: key, absolute path (``os.fsdecode`` form) and size of each.
+        hashing: read the whole file for its SHA-256.
+        how: what the children run.
+        seconds: time limit of one file, beside the reading.
+        waiting: called about every second while nothing is finished.
+
+    Yields:
+        Key and content; None for a file that is gone.
+    """
+    from pebble import ProcessPool
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "av"])
+    count = workers()
+    with ProcessPool(count, initializer=_prepare_child, context=context) as pool:
+        queue: deque[tuple[bytes, str, Any]] = deque()
+        try:
+            for key, path, size in files:
+                limit = seconds + size / SLOWEST_READ
+                queue.append((key, path, pool.schedule(_limited, (how, path, hashing, limit), timeout=limit)))
+                if len(queue) >= WINDOW * count:
+                    yield _collect(*queue.popleft(), hashing, waiting)
+            while queue:
+                yield _collect(*queue.popleft(), hashing, waiting)
+        except BaseException:
+            pool.stop()  # type: ignore[no-untyped-call]
+            raise
+
+
+def _collect(
+    key: bytes, path: str, future: Any, hashing: bool, waiting: Callable[[], None]
+) -> tuple[bytes, Content | None]:
+    from pebble import ProcessExpired
+
+    while not future.done() and not wait([future], timeout=1).done:
+        waiting()
+    try:
+        content: Content | None = future.result()
+    except TimeoutError:
+        content = _only_hashed(path, hashing, "examining it took too long")
+    except ProcessExpired as error:
+        content = _only_hashed(path, hashing, f"examining it crashed (exit code {error.exitcode})")
+    except OSError:
+        content = None
+    return key, content
+
+
+def _prepare_child() -> None:
+    import av
+
+    av.logging.set_level(None)
+
+
+def _limited(how: Examine, path: str, hashing: bool, seconds: float) -> Content:
+    signal.alarm(math.ceil(seconds) + 5)  # a hung child whose parent was killed ends by itself
+    try:
+        return how(path, hashing)
+    finally:
+        signal.alarm(0)
+
+
+def _hashed(path: str, hashing: bool) -> Content:
+    status = os.stat(path)  # noqa: PTH116
+    content = Content(status.st_size, status.st_mtime_ns, "")
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if not hashing:
+                return content
+            sha256 = hashlib.sha256()
+            block = bytearray(BLOCK)
+            while count := file.readinto(block):
+                sha256.update(memoryview(block)[:count])
+            status = os.fstat(file.fileno())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return content._replace(probe_error=_one_line(error))
+    return Content(status.st_size, status.st_mtime_ns, sha256.hexdigest())
+
+
+def _only_hashed(path: str, hashing: bool, error: str) -> Content | None:
+    try:
+        return _hashed(path, hashing)._replace(probe_error=error)
+    except OSError:
+        return None
+
+
+def _probed(path: str, content: Content) -> Content:
+    import av
+
+    from snakescribe.audio.safety import FORMATS, PROTOCOLS
+
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
+    with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
+        stream = container.streams.best("audio")
+        if not isinstance(stream, av.AudioStream):
+            return content._replace(probe_error="no audio track")
+        if container.duration is not None:
+            duration = container.duration / av.time_base
+        elif stream.duration is not None and stream.time_base is not None:
+            duration = float(stream.duration * stream.time_base)
+        else:
+            duration = math.nan
+        codec = stream.codec_context
+        return content._replace(
+            duration=duration if 0 < duration < 60 + content.size / LEAST_RATE else None,
+            codec=codec.codec.canonical_name if codec else None,
+            sample_rate=codec.sample_rate or None if codec else None,
+            channels=codec.channels or None if codec else None,
+        )
+
+
+def _one_line(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())[:200]

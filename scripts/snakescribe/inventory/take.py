@@ -1,0 +1,197 @@
+"""Taking the inventory: walk, examine what is new, make batches, write manifests and the plan.
+
+Killed at any moment and started again, it comes to the same batches: what was examined is kept every few
+seconds, batches are made in one transaction, manifests follow from the ledger, and the plan comes last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from snakescribe.config.options import Config
+from snakescribe.errors import ResultsError
+from snakescribe.files import write_atomically
+from snakescribe.inventory.folder import REASONS, UNSETTLED, Entry
+from snakescribe.inventory.ledger import Content, Known, Ledger
+from snakescribe.inventory.plan import Listed, Plan, changes
+from snakescribe.inventory.probe import examine_all
+from snakescribe.inventory.walk import Walk, entry_id, retries_wanted, walk
+from snakescribe.layout import Results
+
+KEEP_EVERY = 3.0
+"""Seconds between commits of what was examined."""
+SAY_EVERY = 20.0
+"""Seconds between lines of progress."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one inventory came to."""
+
+    plan: Plan
+    new: int
+    changed: int
+    retried: int
+
+    def __str__(self) -> str:
+        """One line for people."""
+        plan = self.plan
+        changes = {
+            "new": self.new,
+            "changed": self.changed,
+            "retried": self.retried,
+            "removed": plan.removed,
+            "duplicates": plan.duplicates,
+        }
+        return (
+            f"{plan.seconds / 3600:,.2f} h of audio in {plan.recordings:,} recordings "
+            f"and {len(plan.batches):,} batches ({_counts(changes) or 'nothing new'}); "
+            f"skipped: {_counts(plan.skipped) or 'nothing'}"
+        )
+
+
+def take(config: Config) -> Taken:
+    """Take the inventory of ``config.recordings`` into the results folder.
+
+    Raises:
+        InputError: see :func:`snakescribe.inventory.walk.walk`.
+        ResultsError: the ledger cannot be written or read.
+    """
+    results = Results(Path(config.results))
+    walked = walk(config)
+    with Ledger.open(results.ledger) as ledger:
+        taken = update(ledger, config, walked)
+        for batch in ledger.batches():
+            path = results.manifest(batch)
+            if not path.exists():
+                ledger.manifest(batch).write(path)
+    write_atomically(results.plan, taken.plan.json())
+    return taken
+
+
+def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -> Taken:
+    """Bring the ledger to what was seen; without ``hashing`` every touched file counts as changed."""
+    results = Results(Path(config.results))
+    contents = _contents(ledger, walked, hashing)
+    listed: list[Listed] = []
+    kept: set[str] = set()  # known, perhaps, but being written now: left as they are
+    for entry in walked.entries:
+        content = contents.get(entry.path)
+        if not entry.settled or (content and not _describes(content, entry)):
+            kept.add(entry_id(entry))
+        elif content:  # otherwise it went away since the walk
+            listed.append(_listed(entry, content))
+    known = ledger.recordings()
+    retries = max(retries_wanted(results), ledger.retries_done())
+    found = changes(
+        known,
+        listed,
+        frozenset(kept),
+        retry=_failed(results, known) if retries > ledger.retries_done() else frozenset(),
+        minutes=config.batch.minutes,
+        files=config.batch.files,
+        last_batch=ledger.last_batch(),
+    )
+    looks = [
+        (path, size, mtime_ns)
+        for path, (size, mtime_ns) in {e.path: (e.size, e.mtime_ns) for e in walked.entries}.items()
+        if mtime_ns > walked.taken_ns
+    ]
+    ledger.commit(found.recordings, found.attempts, looks, retries)
+    batches = ledger.planned()
+    now = [entry for entry in (known | found.recordings).values() if not entry.forgotten]
+    skipped = walked.skipped | {UNSETTLED: len(kept)}
+    plan = Plan(
+        batches=tuple(batches),
+        recordings=len(now),
+        seconds=round(sum(batch.seconds for batch in batches), 3),
+        removed=sum(entry.state == "removed" for entry in now),
+        duplicates=sum(entry.duplicate_of is not None for entry in now),
+        skipped={reason: skipped[reason] for reason in REASONS if skipped.get(reason)},
+        columns=walked.columns,
+    )
+    return Taken(plan, found.new, found.changed, found.retried)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
+
+def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, Content]:
+    """What is in every settled file: known from before, or examined now."""
+    contents = ledger.contents()
+    todo = {entry.path: entry for entry in walked.entries if entry.settled and _unknown(entry, contents)}
+    for path in todo:
+        contents.pop(path, None)
+    files = ((path, os.path.join(walked.root, os.fsdecode(path)), entry.size) for path, entry in todo.items())  # noqa: PTH118
+    fresh: list[tuple[bytes, Content]] = []
+    kept = said = time.monotonic()
+    done = 0
+
+    def say() -> None:
+        nonlocal said
+        if time.monotonic() - said > SAY_EVERY:
+            said = time.monotonic()
+            print(f"inventory: {done:,} of {len(todo):,} files examined", file=sys.stderr, flush=True)
+
+    for path, content in examine_all(files, hashing, waiting=say) if todo else ():
+        done += 1
+        say()
+        if content:
+            contents[path] = content
+            if _describes(
+                content, todo[path]
+            ):  # else it changed under our hands, and the sum is of no content
+                fresh.append((path, content))
+        if time.monotonic() - kept > KEEP_EVERY:
+            ledger.add_contents(fresh)
+            fresh, kept = [], time.monotonic()
+    ledger.add_contents(fresh)
+    return contents
+
+
+def _unknown(entry: Entry, contents: Mapping[bytes, Content]) -> bool:
+    content = contents.get(entry.path)
+    # A file that could not be read may be readable now; its size and time need not tell.
+    return content is None or not content.sha256 or not _describes(content, entry)
+
+
+def _describes(content: Content, entry: Entry) -> bool:
+    return (content.size, content.mtime_ns) == (entry.size, entry.mtime_ns)
+
+
+def _listed(entry: Entry, content: Content) -> Listed:
+    row = entry.row
+    if row is None:
+        return Listed(entry_id(entry), entry.path, content)
+    extras = json.dumps(row.extras, ensure_ascii=False)
+    return Listed(
+        entry_id(entry), entry.path, content, row.language, row.prompt, row.channels, row.reference, extras
+    )
+
+
+def _failed(results: Results, known: Mapping[str, Known]) -> frozenset[str]:
+    """Recordings whose newest attempt stands as failed in the tables."""
+    path = results.table("recordings", "parquet")
+    if not path.exists():
+        return frozenset()
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path, columns=["recording_id", "status", "attempt"])
+    except pa.ArrowException as error:
+        raise ResultsError(f"{path}: {error}; delete it and run again, it is made from the batches") from None
+    return frozenset(
+        row["recording_id"]
+        for row in table.to_pylist()
+        if row["status"] == "failed"
+        and row["recording_id"] in known
+        and known[row["recording_id"]].attempt == row["attempt"]
+    )

@@ -1,0 +1,189 @@
+"""A look at the recordings that opens no file (but a sheet): names, sizes and times.
+
+The Snakefile takes it whenever it is parsed by the main process; :func:`digest` tells Snakemake whether the
+inventory must be taken again. Paths are bytes, so that every name a file system can hold comes out as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from snakescribe.config.options import Config
+from snakescribe.config.options import digest as json_digest
+from snakescribe.errors import InputError
+from snakescribe.inventory.folder import REASONS, UNSETTLED, Entry, search
+from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read, spellings
+from snakescribe.layout import Results
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What lies there now, sorted by path."""
+
+    root: str
+    entries: tuple[Entry, ...]
+    skipped: dict[str, int]
+    """Names passed over, by reason (:data:`REASONS`); a hidden folder counts once."""
+    sheet: Sheet | None
+    taken_ns: int
+    """When, in nanoseconds since the epoch."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The sheet's own columns, in order."""
+        return self.sheet.columns if self.sheet else ()
+
+
+def recordings_root(config: Config) -> str:
+    """The folder that paths of recordings are relative to: ``recordings``, or the folder of the sheet."""
+    return os.path.dirname(config.recordings) if is_sheet(config.recordings) else config.recordings  # noqa: PTH120
+
+
+def walk(config: Config) -> Walk:
+    """Look at every name below ``recordings``, or at every file of the sheet.
+
+    ``results``, the cache and the model store are left out when they lie inside; links are followed.
+
+    Raises:
+        InputError: there is nothing that could be worked on; the message says what was seen.
+    """
+    now = time.time_ns()
+    if is_sheet(config.recordings):
+        sheet = read(Path(config.recordings))
+        found, skipped = _listed(config, sheet), Counter[str]()
+    else:
+        sheet = None
+        found, skipped = _searched(config)
+    settled = _settled(config, now, found)
+    entries = [entry._replace(settled=settled(entry)) for entry in sorted(found, key=_by_path)]
+    skipped[UNSETTLED] = sum(not entry.settled for entry in entries)
+    if not entries and not _knows_recordings(config):
+        raise InputError(_nothing(config.recordings, skipped))
+    return Walk(
+        recordings_root(config), tuple(entries), {r: skipped[r] for r in REASONS if skipped[r]}, sheet, now
+    )
+
+
+def digest(config: Config, walked: Walk) -> str:
+    """SHA-256 over everything the inventory depends on: it is to be taken again when this changes."""
+    lines = hashlib.sha256()
+    for entry in walked.entries:
+        lines.update(b"%d %d %d %d " % (len(entry.path), entry.size, entry.mtime_ns, entry.settled))
+        lines.update(entry.path)
+    options = {
+        "minutes": config.batch.minutes,
+        "files": config.batch.files,
+        "settle": config.settle,
+        "retries": retries_wanted(Results(Path(config.results))),
+        "sheet": hashlib.sha256(walked.sheet.content).hexdigest() if walked.sheet else None,
+        "files_seen": lines.hexdigest(),
+    }
+    return json_digest(options)
+
+
+def retries_wanted(results: Results) -> int:
+    """How often a retry of the failed recordings was asked for."""
+    try:
+        return int(results.retry_counter.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def entry_id(entry: Entry) -> str:
+    """The recording's key in every table: the sheet's id, or 16 hex digits of the path's SHA-256."""
+    return (entry.row and entry.row.id) or hashlib.sha256(entry.path).hexdigest()[:16]
+
+
+def _by_path(entry: Entry) -> tuple[bytes, str]:
+    return entry.path, (entry.row.id or "") if entry.row else ""
+
+
+def _settled(config: Config, now: int, found: list[Entry]) -> Callable[[Entry], bool]:
+    if not config.settle:
+        return lambda entry: True
+    # A clock that runs ahead (a share, a camera) gives times that no waiting makes old.
+    looks: dict[bytes, tuple[int, int]] = {}
+    ledger = Results(Path(config.results)).ledger
+    if ledger.exists() and any(entry.mtime_ns > now for entry in found):
+        with Ledger.open(ledger, readonly=True) as seen:
+            looks = seen.looks()
+    return lambda entry: (
+        now - entry.mtime_ns >= config.settle * 1e9
+        or (entry.mtime_ns > now and looks.get(entry.path) == (entry.size, entry.mtime_ns))
+    )
+
+
+def _knows_recordings(config: Config) -> bool:
+    ledger = Results(Path(config.results)).ledger
+    if not ledger.exists():
+        return False
+    with Ledger.open(ledger, readonly=True) as seen:
+        return seen.count() > 0
+
+
+def _searched(config: Config) -> tuple[list[Entry], Counter[str]]:
+    where = f"recordings: {config.recordings}"
+    if os.path.realpath(config.recordings) == os.path.realpath(config.results):
+        raise InputError(f"{where} is also the results folder; choose another --results")
+    outside = [path for path in (config.results, config.cache.path, config.models) if path]
+    try:
+        return search(os.fsencode(config.recordings), outside)
+    except FileNotFoundError:
+        raise InputError(f"{where} does not exist; give a folder or a sample sheet") from None
+    except NotADirectoryError:
+        raise InputError(f"{where} is neither a folder nor a .csv or .tsv sheet") from None
+    except OSError as error:
+        raise InputError(f"{where} cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _nothing(recordings: str, skipped: Counter[str]) -> str:
+    if is_sheet(recordings):
+        return f"sample sheet {recordings}: names no recordings; list them under the column 'path'"
+    passed = [f"{skipped[reason]:,} {reason}" for reason in REASONS if skipped[reason]]
+    seen = f"{skipped.total():,} names seen: {', '.join(passed)}" if passed else "it is empty"
+    return f"recordings: {recordings} holds no recordings ({seen}); put audio or video files there"
+
+
+def _listed(config: Config, sheet: Sheet) -> list[Entry]:
+    where = f"sample sheet {config.recordings}"
+    root = os.fsencode(recordings_root(config))
+    entries = [(row, _named(root, row)) for row in sheet.rows]
+    missing = [row for row, entry in entries if entry is None]
+    if missing:
+        few = ", ".join(f"{row.path!r} (line {row.line})" for row in missing[:3])
+        more = ", …" if len(missing) > 3 else ""
+        raise InputError(
+            f"{where}: {len(missing)} of {len(sheet.rows)} files are missing: {few}{more}; "
+            f"paths are meant from {recordings_root(config)}"
+        )
+    only_english = Path(config.model).name.removesuffix(".pt").endswith(".en")
+    found = [entry for _, entry in entries if entry]
+    first: dict[str, Row] = {}
+    for entry, row in zip(found, sheet.rows, strict=True):
+        if first.setdefault(entry_id(entry), row) is not row:
+            lines = f"{first[entry_id(entry)].line} and {row.line}"
+            raise InputError(f"{where}: lines {lines} are the same recording; give them different ids")
+        if only_english and row.language not in (None, "auto", "en"):
+            raise InputError(
+                f"{where}, line {row.line}: {config.model} knows only English, not {row.language!r}"
+            )
+    return found
+
+
+def _named(root: bytes, row: Row) -> Entry | None:
+    for path in spellings(row.path):
+        try:
+            status = os.stat(os.path.join(root, path))  # noqa: PTH116, PTH118 (bytes)
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            continue
+        if stat.S_ISREG(status.st_mode):
+            return Entry(path, status.st_size, status.st_mtime_ns, True, row)
+    return None

@@ -1,0 +1,85 @@
+"""Where everything lies in a results folder: the only place that knows these names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Results:
+    """Paths inside one results folder (also the working directory of the run)."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """Our own small files: the lock, the resolved configuration, failures of steps."""
+        return self.root / ".snakescribe"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one run that may write here."""
+        return self.state / "lock"
+
+    @property
+    def config(self) -> Path:
+        """The configuration of the run in progress, resolved, as JSON; every step reads it."""
+        return self.state / "config.json"
+
+    @property
+    def failures(self) -> Path:
+        """One JSON file per step that ended with an error (class, message, exit code)."""
+        return self.state / "failures"
+
+    @property
+    def retry_counter(self) -> Path:
+        """How often a retry of the failed recordings was asked for (text of a number)."""
+        return self.state / "retries"
+
+    @property
+    def ledger(self) -> Path:
+        """SQLite: every file ever seen and every attempt at it."""
+        return self.root / "inventory/ledger.sqlite"
+
+    @property
+    def plan(self) -> Path:
+        """The inventory's declared output: batches and totals."""
+        return self.root / "inventory/plan.json"
+
+    def manifest(self, batch: str) -> Path:
+        """Which recordings a batch holds."""
+        return self.root / f"inventory/batches/{batch}.json"
+
+    def samples(self, batch: str) -> Path:
+        """Normalised audio of a batch: 16 kHz s16le, all recordings and channels one after the other."""
+        return self.root / f"work/{batch}.pcm"
+
+    def samples_index(self, batch: str) -> Path:
+        """Where each recording lies in :meth:`samples`, or why it does not."""
+        return self.root / f"work/{batch}.json"
+
+    def journal(self, batch: str) -> Path:
+        """Windows of speech finished so far, one JSON line each."""
+        return self.root / f"journal/{batch}.jsonl"
+
+    def progress(self, batch: str) -> Path:
+        """How far a batch is (JSON, see progress.py)."""
+        return self.root / f"journal/{batch}.progress"
+
+    def batch(self, batch: str) -> Path:
+        """The truth about a batch: one row per recording with its segments nested."""
+        return self.root / f"batches/{batch}.parquet"
+
+    def exported(self, batch: str) -> Path:
+        """Which transcript files a batch wrote."""
+        return self.root / f"exported/{batch}.json"
+
+    @property
+    def transcripts(self) -> Path:
+        """Transcript files, mirroring the input tree."""
+        return self.root / "transcripts"
+
+    def table(self, name: str, kind: str) -> Path:
+        """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""
+        return self.root / f"tables/{name}.{kind}"

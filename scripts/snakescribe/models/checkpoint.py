@@ -1,0 +1,131 @@
+"""Whisper weights as OpenAI names them, and how CTranslate2 lays out the same ones.
+
+Every form is read as a :class:`Checkpoint`: dimensions, and tensors under OpenAI's names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snakescribe.errors import ModelError
+
+DIMENSIONS = (
+    "n_mels",
+    "n_audio_ctx",
+    "n_audio_state",
+    "n_audio_head",
+    "n_audio_layer",
+    "n_vocab",
+    "n_text_ctx",
+    "n_text_state",
+    "n_text_head",
+    "n_text_layer",
+)
+"""Fields of openai/whisper ``model.py`` ``ModelDimensions``."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Whisper weights in any form; a tensor may be read from disk each time it is asked for."""
+
+    dims: dict[str, int]
+    tensors: Mapping[str, Tensor]
+
+    def halves(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor by sorted name, as contiguous float16.
+
+        Raises:
+            ModelError: a value is not finite in float16.
+        """
+        for name in sorted(self.tensors):
+            tensor = self.tensors[name].to(torch.float16).contiguous()
+            if not np.isfinite(tensor.numpy()).all():  # 20 times faster here than torch's
+                raise ModelError(f"the weights hold a value in {name} that float16 cannot; they are damaged")
+            yield name, tensor
+
+    def identity(self) -> str:
+        """SHA-256 over every tensor's name, shape and float16 bytes: one per model, whatever its form."""
+        digest = hashlib.sha256()
+        for name, tensor in self.halves():
+            digest.update(f"{name} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.numpy().data.cast("B"))
+        return digest.hexdigest()
+
+
+def layout(encoder_layers: int, decoder_layers: int) -> dict[str, tuple[str | None, ...]]:
+    """CTranslate2 variable → the OpenAI tensors it holds, one below the other along the first axis.
+
+    None stands for zeros: Whisper's key projections have no bias, CTranslate2's fused ones do.
+    """
+    table: dict[str, tuple[str | None, ...]] = {
+        "encoder/position_encodings/encodings": ("encoder.positional_embedding",),
+        "decoder/position_encodings/encodings": ("decoder.positional_embedding",),
+        "decoder/embeddings/weight": ("decoder.token_embedding.weight",),
+    }
+
+    def linear(variable: str, *names: str) -> None:
+        table[f"{variable}/weight"] = tuple(f"{name}.weight" for name in names)
+        table[f"{variable}/bias"] = tuple(None if name.endswith("key") else f"{name}.bias" for name in names)
+
+    def norm(variable: str, name: str) -> None:
+        table[f"{variable}/layer_norm/gamma"] = (f"{name}.weight",)
+        table[f"{variable}/layer_norm/beta"] = (f"{name}.bias",)
+
+    linear("encoder/conv1", "encoder.conv1")
+    linear("encoder/conv2", "encoder.conv2")
+    norm("encoder", "encoder.ln_post")
+    norm("decoder", "decoder.ln")
+    for side, layers in (("encoder", encoder_layers), ("decoder", decoder_layers)):
+        for i in range(layers):
+            layer, block = f"{side}/layer_{i}", f"{side}.blocks.{i}"
+            attention = f"{block}.attn"
+            fused = [f"{attention}.{part}" for part in ("query", "key", "value")]
+            linear(f"{layer}/self_attention/linear_0", *fused)
+            linear(f"{layer}/self_attention/linear_1", f"{attention}.out")
+            norm(f"{layer}/self_attention", f"{block}.attn_ln")
+            if side == "decoder":
+                attention = f"{block}.cross_attn"
+                linear(f"{layer}/attention/linear_0", f"{attention}.query")
+                linear(f"{layer}/attention/linear_1", f"{attention}.key", f"{attention}.value")
+                linear(f"{layer}/attention/linear_2", f"{attention}.out")
+                norm(f"{layer}/attention", f"{block}.cross_attn_ln")
+            linear(f"{layer}/ffn/linear_0", f"{block}.mlp.0")
+            linear(f"{layer}/ffn/linear_1", f"{block}.mlp.2")
+            norm(f"{layer}/ffn", f"{block}.mlp_ln")
+    return table
+
+
+def open_openai(path: Path) -> Checkpoint:
+    """Map OpenAI's ``.pt`` file into memory (no code in it is run).
+
+    Raises:
+        ModelError: it is damaged, or no Whisper checkpoint in OpenAI's form.
+    """
+    try:
+        mapped = zipfile.is_zipfile(path)  # torch maps its current format only
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        dims = {name: int(saved["dims"][name]) for name in DIMENSIONS}
+        tensors: dict[str, Tensor] = dict(saved["model_state_dict"])
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).split("\n")[0][:100]
+        raise ModelError(f"{path}: not a Whisper checkpoint as OpenAI saves them ({reason})") from None
+    fused = layout(dims["n_audio_layer"], dims["n_text_layer"]).values()
+    expected = {name for names in fused for name in names if name}
+    for name in sorted(expected ^ tensors.keys()):
+        problem = "lacks" if name in expected else "holds an unknown"
+        raise ModelError(f"{path}: not a Whisper checkpoint as OpenAI saves them ({problem} tensor {name})")
+    return Checkpoint(dims, tensors)
+
+
+def save_openai(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a ``.pt`` file that ``whisper.load_model`` takes; numbers stay as they are."""
+    torch.save({"dims": checkpoint.dims, "model_state_dict": dict(checkpoint.tensors)}, path)

@@ -1,0 +1,208 @@
+"""The CTranslate2 form of Whisper weights: any ``model.bin`` read, new ones written by CTranslate2 itself."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from snakescribe.errors import ModelError
+from snakescribe.models.checkpoint import Checkpoint, layout
+
+VERSION = 6
+"""Of the file format (ctranslate2 ``specs/model_spec.py``, ``CURRENT_BINARY_VERSION``)."""
+DTYPES = (torch.float32, torch.int8, torch.int16, torch.int32, torch.float16, torch.bfloat16)
+"""By their number in the file (the same module, ``_dtype_to_type_id``)."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Where one array lies in ``model.bin``."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    def read(self, path: Path, part: int = 0, parts: int = 1) -> Tensor:
+        """The array, or one of ``parts`` equal parts along the first axis."""
+        shape = (self.shape[0] // parts, *self.shape[1:]) if parts > 1 else self.shape
+        data = bytearray(math.prod(shape) * self.dtype.itemsize)
+        with path.open("rb") as file:
+            file.seek(self.offset + part * len(data))
+            if file.readinto(data) < len(data):
+                raise ModelError(f"{path}: ends before its weights do; get the file again")
+        return torch.frombuffer(data, dtype=self.dtype).reshape(shape)
+
+
+class _Tensors(Mapping[str, Tensor]):
+    """OpenAI's tensors, each read from ``model.bin`` when asked for: never more than one is held here."""
+
+    def __init__(self, path: Path, variables: dict[str, Variable], table: dict[str, tuple[str | None, ...]]):
+        self._path = path
+        self._place = {
+            name: (variables[variable], part, len(names))
+            for variable, names in table.items()
+            for part, name in enumerate(names)
+            if name
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        variable, part, parts = self._place[name]
+        return variable.read(self._path, part, parts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+
+def open_ctranslate2(folder: Path) -> Checkpoint:
+    """Index a CTranslate2 Whisper folder's ``model.bin`` in float16, bfloat16 or float32.
+
+    Raises:
+        ModelError: it is damaged, no Whisper model, of another format version, or quantised to integers.
+    """
+    path = folder / "model.bin"
+    try:
+        variables = _index(path)
+        heads = {side: int(variables[f"{side}/num_heads"].read(path)) for side in ("encoder", "decoder")}
+        layers = {side: _layers(variables, side) for side in heads}
+        table = layout(layers["encoder"], layers["decoder"])
+        for name, parts in table.items():
+            if not variables[name].dtype.is_floating_point:
+                raise ModelError(f"{path}: quantised to integers, the weights are lost; get the float16 form")
+            if None in parts and variables[name].read(path, parts.index(None), len(parts)).any():
+                raise ModelError(f"{path}: not a Whisper model ({name} has a key bias)")
+        state, mels, _ = variables["encoder/conv1/weight"].shape
+        vocabulary, text_state = variables["decoder/embeddings/weight"].shape
+    except (struct.error, IndexError, KeyError, UnicodeDecodeError, ValueError) as error:
+        raise ModelError(f"{path}: not a Whisper model of CTranslate2, or damaged ({error})") from None
+    dims = {
+        "n_mels": mels,
+        "n_audio_ctx": variables["encoder/position_encodings/encodings"].shape[0],
+        "n_audio_state": state,
+        "n_audio_head": heads["encoder"],
+        "n_audio_layer": layers["encoder"],
+        "n_vocab": vocabulary,
+        "n_text_ctx": variables["decoder/position_encodings/encodings"].shape[0],
+        "n_text_state": text_state,
+        "n_text_head": heads["decoder"],
+        "n_text_layer": layers["decoder"],
+    }
+    return Checkpoint(dims, _Tensors(path, variables, table))
+
+
+def save_ctranslate2(checkpoint: Checkpoint, heads: tuple[tuple[int, int], ...], folder: Path) -> None:
+    """Write ``model.bin`` (float16), ``vocabulary.json`` and ``config.json`` with alignment ``heads``.
+
+    Raises:
+        ImportError: CTranslate2 is not installed.
+    """
+    from ctranslate2.specs.model_spec import index_spec
+    from ctranslate2.specs.whisper_spec import WhisperSpec
+
+    dims = checkpoint.dims
+    spec = WhisperSpec(dims["n_audio_layer"], dims["n_audio_head"], dims["n_text_layer"], dims["n_text_head"])
+    halves = dict(checkpoint.halves())
+    for variable, names in layout(dims["n_audio_layer"], dims["n_text_layer"]).items():
+        like = next(halves[name] for name in names if name)
+        parts = [halves.pop(name) if name else torch.zeros_like(like) for name in names]
+        scope, _, attribute = variable.rpartition("/")
+        whole = torch.cat(parts) if len(parts) > 1 else parts[0]
+        setattr(
+            index_spec(spec, scope), attribute, whole.numpy()
+        )  # CTranslate2 compares arrays faster than tensors
+    spec.decoder.projection.weight = spec.decoder.embeddings.weight
+    tokens, config = vocabulary(dims["n_vocab"])
+    spec.register_vocabulary(tokens)
+    for name, value in (config | {"alignment_heads": [list(head) for head in heads]}).items():
+        setattr(spec.config, name, value)
+    spec.validate()
+    spec.optimize(quantization="float16")
+    folder.mkdir()
+    spec.save(str(folder))
+
+
+def vocabulary(size: int) -> tuple[list[str], dict[str, list[int]]]:
+    """Tokens by id, in GPT-2's spelling of bytes, and the ids in CTranslate2's ``config.json``.
+
+    Raises:
+        ModelError: no tokenizer of openai/whisper has ``size`` tokens.
+    """
+    from whisper.tokenizer import LANGUAGES, get_tokenizer
+
+    multilingual = size >= 51865  # openai/whisper model.py is_multilingual
+    languages = size - 51765 - multilingual  # openai/whisper model.py num_languages
+    if not 99 <= languages <= len(LANGUAGES):
+        raise ModelError(f"the weights know {size} tokens, which fits no Whisper tokenizer")
+    tokenizer = get_tokenizer(multilingual, num_languages=languages)
+    spelling = _byte_spelling()
+    tokens = [
+        "".join(spelling[byte] for byte in tokenizer.encoding.decode_single_token_bytes(token))
+        for token in range(size)
+    ]
+    never = {
+        tokenizer.sot,
+        tokenizer.translate,
+        tokenizer.transcribe,
+        tokenizer.sot_lm,
+        tokenizer.sot_prev,
+        tokenizer.no_speech,
+    }
+    return tokens, {
+        "suppress_ids": sorted(never | set(tokenizer.non_speech_tokens)),
+        "suppress_ids_begin": [*tokenizer.encode(" "), tokenizer.eot],
+        "lang_ids": list(range(tokenizer.sot + 1, tokenizer.sot + 1 + languages)),
+    }
+
+
+def _byte_spelling() -> dict[int, str]:
+    """GPT-2's printable character for every byte (openai/gpt-2 ``encoder.py`` ``bytes_to_unicode``)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
+
+
+def _layers(variables: dict[str, Variable], side: str) -> int:
+    return sum(
+        name.startswith(f"{side}/layer_") and name.endswith("ffn/linear_0/weight") for name in variables
+    )
+
+
+def _index(path: Path) -> dict[str, Variable]:
+    with path.open("rb") as file:
+        version, specification, _ = _number(file, "I"), _text(file), _number(file, "I")
+        if version != VERSION or specification != "WhisperSpec":
+            raise ModelError(
+                f"{path}: {specification!r} of format {version}, not WhisperSpec of format {VERSION}; "
+                "convert it again with a current CTranslate2"
+            )
+        variables = {}
+        for _ in range(_number(file, "I")):
+            name = _text(file)
+            shape = tuple(_number(file, "I") for _ in range(_number(file, "B")))
+            dtype, length = DTYPES[_number(file, "B")], _number(file, "I")
+            if length != math.prod(shape) * dtype.itemsize:
+                raise ValueError(f"{name} has {length} bytes")
+            variables[name] = Variable(file.tell(), shape, dtype)
+            file.seek(length, 1)
+        for _ in range(_number(file, "I")):
+            alias, target = _text(file), _text(file)
+            variables[alias] = variables[target]
+        return variables
+
+
+def _number(file: BinaryIO, kind: str) -> int:
+    (value,) = struct.unpack(f"<{kind}", file.read(struct.calcsize(f"<{kind}")))
+    return int(value)
+
+
+def _text(file: BinaryIO) -> str:
+    return file.read(_number(file, "H")).rstrip(b"\0").decode()

@@ -1,0 +1,188 @@
+"""Putting weights into the store, in every form an engine needs. Never called inside a job."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snakescribe.errors import ModelError
+from snakescribe.files import write_atomically
+from snakescribe.models.alignment import alignment_heads
+from snakescribe.models.catalog import catalog
+from snakescribe.models.progress import telling
+from snakescribe.models.store import CTRANSLATE2, ENTRY, PT, Entry, Imported, Store, Sum, sha256, stamp
+
+if TYPE_CHECKING:
+    from snakescribe.models.checkpoint import Checkpoint
+
+CONVERSION = "1"
+"""Of the code that writes the forms; counted up when it must make them anew."""
+
+
+def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Imported, ...] = ()) -> Entry:
+    """Make the entry ``name`` from a ``.pt`` file or CTranslate2 folder, replacing what was there.
+
+    The float16 numbers are the same in both forms and in ``source``; this is checked, not hoped for.
+
+    Args:
+        store: where to.
+        name: of the entry.
+        source: a ``.pt`` file (taken as it is) or CTranslate2 folder (of which ``model.bin`` is read).
+        origin: what to record as the source.
+        imported: paths by which the entry can be found besides its name.
+
+    Raises:
+        ModelError: not Whisper weights.
+    """
+    from snakescribe.models.checkpoint import save_openai
+    from snakescribe.models.ct2 import save_ctranslate2
+
+    with telling(f"{name}: converting"), store.workplace() as work:
+        folder = work / "entry"
+        folder.mkdir()
+        if source.is_dir():
+            save_openai(open_weights(source), folder / PT)
+        else:
+            _copy(source, folder / PT, link=source.is_relative_to(store.root))
+        checkpoint = open_weights(folder / PT)
+        identity = checkpoint.identity()
+        heads = alignment_heads(identity, name, checkpoint.dims)
+        forms = [source]
+        if "ctranslate2" in libraries():
+            save_ctranslate2(checkpoint, heads, folder / CTRANSLATE2)
+            forms.append(folder / CTRANSLATE2)
+        for form in forms:
+            if form.is_dir() and open_weights(form).identity() != identity:
+                raise ModelError(f"{form}: the weights changed on the way; please report this")
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        entry = Entry(
+            name=name,
+            identity=identity,
+            source=origin,
+            files={str(path.relative_to(folder)): _seal(path) for path in files},
+            dims=checkpoint.dims,
+            alignment_heads=heads,
+            made_with=libraries(),
+            imported=imported,
+        )
+        write_atomically(folder / ENTRY, entry.model_dump_json(indent=1).encode())
+        target = store.root / name
+        if target.exists():
+            target.rename(work / "old")
+        folder.rename(target)
+    return entry
+
+
+def import_path(store: Store, path: Path, name: str | None = None) -> Entry:
+    """Bring a ``.pt`` file or CTranslate2 folder into the store, to be found by its path and by ``name``.
+
+    Raises:
+        ModelError: no such file, no Whisper weights, or a name that belongs to other weights.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100 (links are kept: the user's name for it)
+    try:
+        now = stamp(path)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; give a .pt file or a CTranslate2 folder") from None
+    name = checked_name(name or path.name.removesuffix(".pt"))
+    with telling(f"{name}: reading"):
+        weights = open_weights(path)
+        identity, dims = weights.identity(), weights.dims
+        del weights  # its pages need not stay while it is converted
+    _keep_promise(name, identity, dims, path)
+    entry = store.find(name)
+    if not entry:
+        return add(store, name, path, now.path, (now,))
+    imported = (*(known for known in entry.imported if known.path != now.path), now)
+    if identity == entry.identity:
+        entry = entry.model_copy(update={"imported": imported})
+        write_atomically(store.root / name / ENTRY, entry.model_dump_json(indent=1).encode())
+        return entry
+    if entry.source == now.path:
+        return add(store, name, path, now.path, (now,))
+    raise ModelError(
+        f"the name {name} is taken by weights from {entry.source} (identity {entry.identity[:12]}; "
+        f"{path} has {identity[:12]}); choose another one with --name"
+    )
+
+
+def open_weights(path: Path) -> Checkpoint:
+    """Read a ``.pt`` file or CTranslate2 folder."""
+    from snakescribe.models.checkpoint import open_openai
+    from snakescribe.models.ct2 import open_ctranslate2
+
+    return open_ctranslate2(path) if path.is_dir() else open_openai(path)
+
+
+def prepare(store: Store, name: str) -> bool:
+    """Make the derived forms of a model anew if they are missing or made by other versions.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        ModelError: there is no such model, or its files are damaged.
+    """
+    store.verify(name)
+    entry = store.entry(name)
+    now, then = libraries(), entry.made_with
+    if "ctranslate2" not in now or all(then.get(key) == now[key] for key in ("conversion", "ctranslate2")):
+        return False
+    add(store, entry.name, store.root / entry.name / PT, entry.source, entry.imported)
+    return True
+
+
+def checked_name(name: str) -> str:
+    """``name`` in its canonical form if it can be a folder of the store."""
+    name = catalog().canonical(name)
+    hidden = name.startswith((".", "-")) or name in ("samples", "silero", "")
+    if hidden or "/" in name or not name.isprintable() or len(os.fsencode(name)) > 200:
+        raise ModelError(f"{name!r} cannot name a model; choose a plain name with --name")
+    return name
+
+
+def libraries() -> dict[str, str]:
+    """Versions of everything that converts, as far as it is installed."""
+    versions = {"conversion": CONVERSION}
+    for name in ("torch", "openai-whisper", "ctranslate2"):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
+
+
+def _keep_promise(name: str, identity: str, dims: dict[str, int], path: Path) -> None:
+    """Refuse to call weights by an official name when they are known not to be OpenAI's."""
+    official = catalog().models.get(name)
+    if not official or official.identity == identity:
+        return
+    advice = f"{name} is the name of OpenAI's model; choose another one with --name"
+    if path.is_file():
+        found = sha256(path)
+        if found != official.sha256:
+            raise ModelError(f"{path}: expected sha256 {official.sha256}, found {found}; {advice}")
+    elif official.identity:
+        raise ModelError(f"{path}: expected identity {official.identity}, found {identity}; {advice}")
+    elif official.dims != dims:
+        raise ModelError(f"{path}: other dimensions than {name}; {advice}")
+
+
+def _copy(source: Path, target: Path, link: bool) -> None:
+    """Copy, or share the bytes of a file that is ours anyway."""
+    if link:
+        try:
+            target.hardlink_to(source)
+            return
+        except OSError:  # a file system without links
+            pass
+    shutil.copyfile(source, target)
+
+
+def _seal(path: Path) -> Sum:
+    """Bring a finished file safely to the disk, and take its sum."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return Sum(sha256=sha256(path), size=path.stat().st_size)

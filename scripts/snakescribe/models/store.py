@@ -1,0 +1,262 @@
+"""The folder of prepared models: reading it, and checking that it is what it says. Imports no torch.
+
+``<root>/<name>/`` holds ``openai.pt``, ``ctranslate2/`` (where that library is installed) and ``model.json``;
+``<root>/silero_vad.onnx`` is shared. Only :mod:`snakescribe.models.prepare` writes here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from snakescribe.errors import ModelError
+from snakescribe.files import hold_lock
+from snakescribe.models.catalog import catalog
+
+PT = "openai.pt"
+CTRANSLATE2 = "ctranslate2"
+ENTRY = "model.json"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sum(_Frozen):
+    """What a file must be."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+
+
+class Imported(_Frozen):
+    """A file that was imported, as it was then: by it a path given as ``model`` finds its entry."""
+
+    path: str
+    """Absolute; bytes that are not UTF-8 in hex after ``bytes:``."""
+    size: int
+    """Bytes of the ``.pt`` or ``model.bin``."""
+    mtime_ns: int
+
+
+class Entry(_Frozen):
+    """``model.json``: everything known about one prepared model."""
+
+    name: str
+    identity: str
+    source: str
+    """Packages, URL or path that the weights came from."""
+    files: dict[str, Sum]
+    dims: dict[str, int]
+    alignment_heads: tuple[tuple[int, int], ...]
+    made_with: dict[str, str]
+    """Versions of the libraries that converted, and of our conversion."""
+    imported: tuple[Imported, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that an engine can load."""
+
+    name: str
+    identity: str
+    """SHA-256 of the weights, the same for every form of them."""
+    pt: Path
+    """OpenAI's form."""
+    ctranslate2: Path | None
+    """Folder of CTranslate2's form; None when it was prepared without that library."""
+    dims: dict[str, int]
+    """``whisper.model.ModelDimensions``."""
+    multilingual: bool
+    alignment_heads: tuple[tuple[int, int], ...]
+    """(decoder layer, head) pairs that word times are read from."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """The model store in one folder."""
+
+    root: Path
+
+    def resolve(self, model: str) -> Prepared:
+        """The prepared model of a name, or of the absolute path of an imported file or folder.
+
+        Cheap: reads ``model.json`` and looks at file sizes, nothing more.
+
+        Raises:
+            ModelError: not prepared, incomplete, or changed since it was imported; says what to run.
+        """
+        entry = self._imported(model) if os.sep in model else self.entry(model)
+        self._check_sizes(entry)
+        folder = self.root / entry.name
+        has_ctranslate2 = any(file.startswith(f"{CTRANSLATE2}/") for file in entry.files)
+        return Prepared(
+            name=entry.name,
+            identity=entry.identity,
+            pt=folder / PT,
+            ctranslate2=folder / CTRANSLATE2 if has_ctranslate2 else None,
+            dims=entry.dims,
+            multilingual=entry.dims["n_vocab"] >= 51865,  # openai/whisper model.py is_multilingual
+            alignment_heads=entry.alignment_heads,
+        )
+
+    def silero(self) -> Path:
+        """The voice-activity weights (ONNX).
+
+        Raises:
+            ModelError: they are not there; says what to run.
+        """
+        (member,) = catalog().silero.members
+        path = self.root / member.file
+        if _size(path) != member.size:
+            raise ModelError(f"no voice-activity weights at {path}; run: {self.command('fetch', 'silero')}")
+        return path
+
+    def verify(self, name: str) -> None:
+        """Hash every file of a model (or of ``silero``) again.
+
+        Raises:
+            ModelError: a file is not what it was when it was prepared: which one, and both sums.
+        """
+        if name == "silero":
+            (member,) = catalog().silero.members
+            sums = {self.silero(): member.sha256}
+            mend = self.command("fetch", "silero")
+        else:
+            entry = self.entry(name)
+            self._check_sizes(entry)
+            sums = {self.root / entry.name / file: known.sha256 for file, known in entry.files.items()}
+            mend = self._mend(entry)
+        for path, expected in sums.items():
+            found = sha256(path)
+            if found != expected:
+                raise ModelError(f"{path}: damaged: expected sha256 {expected}, found {found}; run: {mend}")
+
+    def find(self, name: str) -> Entry | None:
+        """What is recorded about a model; None if there is no such model here."""
+        path = self.root / catalog().canonical(name) / ENTRY
+        try:
+            return Entry.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValidationError:
+            raise ModelError(f"{path}: damaged; remove {path.parent} and fetch or import it again") from None
+
+    def entry(self, name: str) -> Entry:
+        """What is recorded about a model.
+
+        Raises:
+            ModelError: it is not here; says what to run, or the nearest name.
+        """
+        if found := self.find(name):
+            return found
+        official = catalog().canonical(name)
+        if official in catalog().models:
+            raise ModelError(f"model {name} is not prepared; run: {self.command('fetch', official)}")
+        known = [*catalog().models, *catalog().aliases, *(entry.name for entry in self.entries())]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see `snakescribe models list`"
+        raise ModelError(f"no model is called {name!r}; {hint} (the path of a file needs a /)")
+
+    def entries(self) -> list[Entry]:
+        """Every model here, by name."""
+        folders = sorted(path.parent.name for path in self.root.glob(f"*/{ENTRY}"))
+        return [entry for name in folders if not name.startswith(".") and (entry := self.find(name))]
+
+    def command(self, action: str, argument: str) -> str:
+        """The command line that does ``action`` in this store."""
+        return f"snakescribe models {action} {shlex.quote(argument)} --models {shlex.quote(str(self.root))}"
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other writers out during the block, and clear away what a killed one left.
+
+        Raises:
+            BusyError: another process fills this store.
+        """
+        busy = f"another `snakescribe models` fills {self.root}; wait for it to end"
+        lock = hold_lock(self.root / ".lock", busy)
+        try:
+            for left in self.root.glob(".part-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+        finally:
+            os.close(lock)
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A temporary folder in the store (so on its file system), removed at the end, whatever happens."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=self.root, prefix=".part-", ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
+
+    def _imported(self, model: str) -> Entry:
+        path = Path(os.path.abspath(model))  # noqa: PTH100 (as load_config made it: links are kept)
+        importing = self.command("import", str(path))
+        recorded = recorded_path(path)
+        for entry in self.entries():
+            for imported in entry.imported:
+                if imported.path != recorded:
+                    continue
+                try:
+                    now = stamp(path)
+                except OSError:
+                    return entry  # the original is gone, or out of sight in this container: the store has it
+                if now != imported:
+                    raise ModelError(f"{path} has changed since it was imported; run: {importing}")
+                return entry
+        raise ModelError(f"model {path} is not prepared; run: {importing}")
+
+    def _check_sizes(self, entry: Entry) -> None:
+        for file, known in entry.files.items():
+            path = self.root / entry.name / file
+            size = _size(path)
+            if size != known.size:
+                problem = "is missing" if size is None else f"has {size} bytes instead of {known.size}"
+                raise ModelError(f"{path} {problem}; run: {self._mend(entry)}")
+
+    def _mend(self, entry: Entry) -> str:
+        if entry.name in catalog().models:
+            return self.command("fetch", entry.name)
+        return f"{self.command('import', entry.source)} --name {shlex.quote(entry.name)}"
+
+
+def stamp(path: Path) -> Imported:
+    """How a ``.pt`` file or CTranslate2 folder looks now, without reading it."""
+    status = (path / "model.bin" if path.is_dir() else path).stat()
+    return Imported(path=recorded_path(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def recorded_path(path: Path) -> str:
+    """A path as ``model.json`` can hold it: JSON has no place for bytes that are not UTF-8."""
+    raw = os.fsencode(path)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return f"bytes:{raw.hex()}"
+
+
+def sha256(path: Path) -> str:
+    """Of a file, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,1 @@
+"""The tables people read in the morning, as Parquet and TSV."""

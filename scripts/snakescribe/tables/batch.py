@@ -1,0 +1,81 @@
+"""Batch files: one row per recording, segments and words nested; the truth that all else is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from snakescribe.errors import ResultsError
+from snakescribe.files import atomic_file
+from snakescribe.tables.schema import BATCH, SCHEMA_VERSION
+
+ROW_GROUP_RECORDINGS = 256
+ROW_GROUP_SEGMENTS = 8192
+"""A row group ends at the first of the two; it is what a reader holds in memory (a few MB, more only for one
+recording of many hours)."""
+
+
+def write_batch(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a batch file, complete or not at all.
+
+    Args:
+        path: where; folders are made.
+        rows: one mapping per recording with the columns of ``schema.BATCH`` (``schema_version`` is filled in,
+            a missing one is null); ``segments`` are mappings like ``Segment.model_dump()``.
+
+    Raises:
+        KeyError: a row has a column that the schema does not know.
+    """
+    with atomic_file(path) as file, pq.ParquetWriter(file, BATCH, compression="zstd") as writer:
+        for group in _groups(rows):
+            writer.write_table(pa.Table.from_pylist(group, schema=BATCH))
+
+
+def read_batch(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a batch file as mappings, one row group in memory at a time.
+
+    Raises:
+        ResultsError: the file is missing or damaged.
+    """
+    for group in row_groups(path, columns):
+        yield from group.to_pylist()
+
+
+def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of one of our Parquet files.
+
+    Raises:
+        ResultsError: the file is missing or damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number, columns=columns, use_threads=False)
+    except FileNotFoundError:
+        raise ResultsError(f"{path} is missing; run again to make it") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ResultsError(f"{path} is damaged ({_first_line(error)}); delete it and run again") from None
+
+
+def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    weight = 0
+    for row in rows:
+        unknown = row.keys() - set(BATCH.names)
+        if unknown:
+            raise KeyError(f"no such column in a batch file: {', '.join(sorted(unknown))}")
+        group.append({**row, "schema_version": SCHEMA_VERSION})
+        weight += sum(1 + len(segment.get("words", ())) for segment in row.get("segments") or ())
+        if len(group) >= ROW_GROUP_RECORDINGS or weight >= ROW_GROUP_SEGMENTS:
+            yield group
+            group, weight = [], 0
+    if group:
+        yield group
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0]

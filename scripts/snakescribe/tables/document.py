@@ -1,0 +1,143 @@
+"""``docs/tables.md``, made from the schema."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from snakescribe.tables.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, WORDS
+
+_HEAD = f"""\
+<!-- Generated from scripts/snakescribe/tables/schema.py by `snakescribe config write`; edit that. -->
+
+# The tables
+
+`results/tables/` holds `recordings`, `segments` and `words`, each as Parquet and as TSV. They have one row
+per recording, segment and word, in the order in which the recordings were first seen; `recording_id` joins
+them. `words` is empty unless `words: true`. Times within a recording are seconds from its start.
+
+This is schema version {SCHEMA_VERSION}: the column `schema_version`, and the key `snakescribe_schema_version`
+of the Parquet metadata. It is raised when a column changes its meaning or goes away; a new column does not
+raise it. The Parquet files carry the descriptions below as metadata of their columns.
+
+## Reading them
+
+With pandas (in `results/`):
+
+```python
+import pandas as pd
+
+recordings = pd.read_parquet("tables/recordings.parquet")
+segments = pd.read_parquet("tables/segments.parquet")
+failed = recordings.loc[recordings.status == "failed", ["path", "error_class", "error_message"]]
+hours = recordings.groupby("language").duration.sum() / 3600
+unsure = segments[segments.mean_logprob < -1].merge(recordings[["recording_id", "model"]], on="recording_id")
+```
+
+With duckdb, also more than fits into memory:
+
+```sql
+SELECT path, said.segment, said.start, said.text
+FROM 'tables/segments.parquet' AS said JOIN 'tables/recordings.parquet' AS whole USING (recording_id, path)
+WHERE whole.language = 'ko' AND said.text LIKE '%네%'
+ORDER BY path, said.segment;
+```
+
+The TSV files hold the same, for a spreadsheet or a shell:
+
+```python
+import csv
+import sys
+
+import pandas as pd
+
+recordings = pd.read_csv("tables/recordings.tsv", sep="\\t", keep_default_na=False, na_values=[""])
+
+csv.field_size_limit(sys.maxsize)  # the default cuts off at 128 KiB; the text of a long recording is more
+with open("tables/recordings.tsv", encoding="utf-8", newline="") as file:
+    rows = list(csv.DictReader(file, delimiter="\\t"))
+```
+
+```sql
+SELECT path, status
+FROM read_csv('tables/recordings.tsv', delim = '\\t', header = true, quote = '"', escape = '"');
+```
+
+## How the TSV is written
+
+UTF-8, one line per row and a header line, cells separated by a tab, lines ended by a newline. A cell that
+holds a `"` is put into `"…"` with its `"` doubled. In text cells a backslash is written `\\\\`, a tab `\\t`,
+a newline `\\n` and a carriage return `\\r`; nothing else is changed, and undoing these four gives the text of
+the Parquet file:
+
+```python
+import re
+
+def unescaped(cell: str) -> str:
+    plain = {{"\\\\": "\\\\", "t": "\\t", "n": "\\n", "r": "\\r"}}
+    return re.sub(r"\\\\([\\\\tnr])", lambda found: plain[found[1]], cell)
+```
+
+So a byte of a path that is not UTF-8 stands as `\\xff` in Parquet and as `\\\\xff` in TSV; where the exact
+bytes matter, `path_bytes` in Parquet has them. Seconds have 3 decimals, other real numbers 4, times of day
+are ISO 8601 in UTC, lists are joined with `, `, and null is an empty cell. (pandas takes words like `NA` and
+`null` for missing unless told otherwise, as above.)
+"""
+
+_SHEET = """
+The other columns of a sample sheet follow before `schema_version`, as text and under their own names.
+"""
+
+_BATCHES = """
+## Batch files
+
+`results/batches/ID.parquet` is what all this is made from: the columns of `recordings` up to `attempt`, then
+`segments`, a list of the segments above without their keys, each with a list `words`. A recording that was
+transcribed again is in more than one batch; the tables show its newest attempt.
+
+## Transcript files
+
+`results/transcripts/` mirrors the recordings folder and keeps full names: `a/x.mp3` gives `a/x.mp3.srt`.
+`outputs` says which formats there are.
+
+- `.json`: the recording's row of the batch file without `path_bytes`, segments (and words, if any) nested;
+  also of a failed recording, with its error. The other formats are only there for recordings that did not
+  fail.
+- `.txt`: a line per segment, `[agent] ` in front with `audio.channels: split`.
+- `.srt`, `.vtt`: cues of at most two lines and seven seconds, one after the other. Where two channels speak
+  at once, both are in one cue, or the earlier ends when the later begins. SRT has no escapes: text that
+  players would take for markup has a zero-width space in it.
+
+Some names are changed, always so that no two recordings share a file: `~ID` follows the name of a recording
+that has its own `id` in the sheet, and a name that is too long for a suffix, after a cut; the start of an
+absolute path becomes `~root`, `..` becomes `~up`; a folder called like a transcript (`x.mp3.srt/`) gets a
+number. `results/exported/ID.json` lists the files of a batch.
+"""
+
+
+def tables_document() -> str:
+    """The Markdown text."""
+    tables = [
+        _HEAD,
+        _table("recordings", RECORDINGS),
+        _SHEET,
+        _table("segments", SEGMENTS),
+        _table("words", WORDS),
+        _BATCHES,
+    ]
+    return "".join(tables)
+
+
+def _table(name: str, schema: pa.Schema) -> str:
+    rows = (f"| `{f.name}` | {_kind(f.type)} | {_meaning(f)} |\n" for f in schema)
+    return f"\n## {name}\n\n| column | type | meaning |\n|---|---|---|\n" + "".join(rows)
+
+
+def _kind(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"list of {_kind(kind.value_type)}"
+    names = {"string": "text", "double": "real", "int64": "integer", "int32": "integer", "bool": "true/false"}
+    return names.get(str(kind), "time" if pa.types.is_timestamp(kind) else "bytes")
+
+
+def _meaning(field: pa.Field) -> str:
+    return str(field.metadata[b"description"].decode()).replace("|", "\\|")

@@ -1,0 +1,104 @@
+"""Columns of every table with their meaning and unit: the only place where a column is decided.
+
+``docs/tables.md`` is generated from it. A batch file holds the columns of ``BATCH``; the ``tables`` step adds
+those of ``LEDGER`` (what can change without transcribing again) and the sheet's own columns.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Raised when a column changes its meaning or goes away; new columns do not raise it."""
+
+
+def _column(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"description": meaning})
+
+
+TEXT, REAL, COUNT = pa.string(), pa.float64(), pa.int64()
+
+KEYS = [
+    _column("recording_id", TEXT, "key of a recording: the sheet's `id` or 16 hex digits of the path's SHA-256"),
+    _column("path", TEXT, "path relative to the recordings folder; bytes that are not UTF-8 written as `\\xNN`"),
+    _column("sha256", TEXT, "SHA-256 of the file's content; empty when it could not be read"),
+]
+
+WORD = [
+    _column("start", REAL, "seconds from the start of the recording"),
+    _column("end", REAL, "seconds from the start of the recording"),
+    _column("text", TEXT, "the word as Whisper writes it, without surrounding spaces"),
+    _column("probability", REAL, "mean probability of the word's tokens, 0 to 1"),
+]
+
+SEGMENT = [
+    _column("start", REAL, "seconds from the start of the recording"),
+    _column("end", REAL, "seconds from the start of the recording"),
+    _column("text", TEXT, "what was said, after the glossary"),
+    _column("channel", TEXT, "name of the channel with `audio.channels: split`, else null"),
+    _column("mean_logprob", REAL, "mean natural-log probability of the window's tokens"),
+    _column("no_speech_probability", REAL, "Whisper's probability that the window holds no speech, 0 to 1"),
+    _column("compression_ratio", REAL, "UTF-8 length of the window's text over its zlib length; high means repetition"),
+    _column("temperature", REAL, "sampling temperature of the attempt kept; 0 is beam search or greedy"),
+    _column("flags", pa.list_(TEXT), "guards that still failed: `repetition`, `low_confidence`"),
+]
+
+RECORDING = [
+    *KEYS,
+    _column("path_bytes", pa.binary(), "the path's bytes exactly as on disk (Parquet only)"),
+    _column("status", TEXT, "`ok`, `empty` (no speech) or `failed`"),
+    _column("error_class", TEXT, "why it failed, as a class of docs/errors.md; null otherwise"),
+    _column("error_message", TEXT, "why it failed, for people; null otherwise"),
+    _column("flags", pa.list_(TEXT), "`truncated`, and any flag of a segment"),
+    _column("text", TEXT, "the whole transcript"),
+    _column("duration", REAL, "seconds of audio decoded; null when failed"),
+    _column("speech_seconds", REAL, "seconds of speech by voice activity, summed over channels"),
+    _column("language", TEXT, "Whisper's language code; null without speech"),
+    _column("language_probability", REAL, "0 to 1; 1 when the language was given"),
+    _column("replacements", pa.list_(TEXT), "glossary replacements made, as `from→to ×count`"),
+    _column("codec", TEXT, "audio codec of the source"),
+    _column("sample_rate", COUNT, "of the source, in Hz"),
+    _column("channels", COUNT, "number of channels of the source"),
+    _column("size", COUNT, "of the source, in bytes"),
+    _column("model", TEXT, "the model as configured"),
+    _column("model_sha256", TEXT, "identity of the weights (hash over names, shapes and float16 values)"),
+    _column("engine", TEXT, "backend really used"),
+    _column("versions", TEXT, "of snakescribe and the libraries that made the text"),
+    _column("device", TEXT, "`cpu` or `cuda`, as really used"),
+    _column("device_name", TEXT, "name of the processor or GPU"),
+    _column("driver", TEXT, "GPU driver's CUDA version; null on CPU"),
+    _column("compute_type", TEXT, "precision really used"),
+    _column("wall_seconds", REAL, "wall time spent on this recording (its share of the windows decoded together)"),
+    _column("real_time_factor", REAL, "wall_seconds over duration; smaller is faster"),
+    _column("options_hash", TEXT, "SHA-256 of every option that changes the text, the recording's overrides included"),
+    _column("cached", pa.bool_(), "true when the text came from the cache; device and times are those of the making"),
+    _column("finished_at", pa.timestamp("ms", "UTC"), "when the text was made"),
+    _column("batch", TEXT, "job that made it"),
+    _column("attempt", COUNT, "1 the first time, counted up for new content and retries"),
+]
+
+LEDGER = [
+    _column("source_state", TEXT, "`present`, or `removed` when the file is gone from the recordings folder"),
+    _column("duplicate_of", TEXT, "recording_id of the first recording with the same content, else null"),
+    _column("reference", TEXT, "reference text from the sheet, else null"),
+]
+
+VERSION = [_column("schema_version", pa.int32(), "version of this schema")]
+INDEX = _column("segment", COUNT, "number of the segment in its recording, from 0")
+
+NESTED_WORDS = pa.field("words", pa.list_(pa.struct(WORD)))
+NESTED_SEGMENTS = pa.field("segments", pa.list_(pa.struct([*SEGMENT, NESTED_WORDS])))
+
+BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, *VERSION])
+RECORDINGS: pa.Schema = pa.schema([*RECORDING, *LEDGER, *VERSION])
+SEGMENTS: pa.Schema = pa.schema([*KEYS, INDEX, *SEGMENT, *VERSION])
+WORDS: pa.Schema = pa.schema(
+    [
+        *KEYS,
+        INDEX,
+        _column("word", COUNT, "number of the word in its segment, from 0"),
+        SEGMENT[3],
+        *WORD,
+        *VERSION,
+    ]
+)

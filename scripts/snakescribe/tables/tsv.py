@@ -1,0 +1,67 @@
+r"""The TSV form of a table: what survives a spreadsheet, pandas, duckdb and Python's csv module alike.
+
+Tab-separated with a header line, UTF-8, lines end with a newline, a cell is quoted (``"``, doubled inside)
+only where it must be. In text cells ``\`` is written ``\\``, tab ``\t``, newline ``\n`` and carriage
+return ``\r``, so that a line of the file is a row of the table; every other character stays as it is.
+Undoing these four gives the Parquet value back. Null is an empty cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import IO, Any
+
+import pyarrow as pa
+
+SECONDS = frozenset({"start", "end", "duration", "speech_seconds", "wall_seconds"})
+"""Columns written to the millisecond; other real numbers (probabilities, ratios) get 4 decimals."""
+
+
+def escape(text: str) -> str:
+    r"""Write backslash, tab, newline and carriage return so that the text fits on a line.
+
+    >>> escape("a\tb")
+    'a\\tb'
+    """
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+class TsvWriter:
+    """Writes Arrow tables of one schema to an open file as TSV; binary and nested columns are left out."""
+
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._cells = {field.name: cell for field in schema if (cell := _cell(field)) is not None}
+        self._file = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        self._csv = csv.writer(self._file, delimiter="\t", lineterminator="\n")
+        self._csv.writerow(self._cells)
+
+    def write_table(self, table: pa.Table) -> None:
+        """Append the rows of ``table``."""
+        columns = (
+            ["" if value is None else cell(value) for value in table.column(name).to_pylist()]
+            for name, cell in self._cells.items()
+        )
+        self._csv.writerows(zip(*columns, strict=True))
+
+    def close(self) -> None:
+        """Flush; the underlying file stays open."""
+        self._file.detach()  # flushes
+
+
+def _cell(field: pa.Field) -> Callable[[Any], str] | None:
+    kind = field.type
+    if pa.types.is_string(kind):
+        return escape
+    if pa.types.is_floating(kind):
+        return "{:.3f}".format if field.name in SECONDS else "{:.4f}".format
+    if pa.types.is_boolean(kind):
+        return lambda value: "true" if value else "false"
+    if pa.types.is_integer(kind):
+        return str
+    if pa.types.is_timestamp(kind):
+        return lambda value: value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        return lambda values: escape(", ".join(values))
+    return None

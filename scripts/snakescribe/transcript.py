@@ -1,0 +1,61 @@
+"""What was said in one recording: words in segments in a transcript. Times are seconds from the start."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Word(_Frozen):
+    """A word with its times (seconds) and the model's probability (0 to 1) for its tokens."""
+
+    start: float
+    end: float
+    text: str
+    probability: float
+
+
+class Segment(_Frozen):
+    """A stretch of speech that Whisper gave times to, with the figures its guards look at."""
+
+    start: float
+    end: float
+    text: str
+    channel: str | None = None
+    """Name of the channel for ``audio.channels: split``, otherwise None."""
+    mean_logprob: float
+    """Mean natural-log probability of the decoded tokens of its window, end token included."""
+    no_speech_probability: float
+    compression_ratio: float
+    """UTF-8 length of the window's text over its zlib length (openai/whisper ``utils.py``)."""
+    temperature: float
+    """Sampling temperature of the attempt that was kept; 0 is greedy or beam search."""
+    flags: tuple[str, ...] = ()
+    """Guards that still failed after the last attempt: ``repetition``, ``low_confidence``, ``unfinished``."""
+    words: tuple[Word, ...] = ()
+
+
+class Transcript(_Frozen):
+    """All segments of a recording by start time, with what was found about its speech."""
+
+    duration: float
+    """Seconds of audio decoded."""
+    speech_seconds: float
+    """Seconds that voice activity took for speech (summed over channels)."""
+    language: str | None
+    """Whisper's code; None when there was no speech."""
+    language_probability: float | None
+    """1.0 when the language was given, None when there was no speech."""
+    segments: tuple[Segment, ...]
+    flags: tuple[str, ...] = ()
+    """Guards that some window still failed after its last attempt."""
+    replacements: tuple[str, ...] = ()
+    """Glossary replacements made, as ``from→to ×count``."""
+
+    @property
+    def text(self) -> str:
+        """The whole transcript; segments joined by a space."""
+        return " ".join(s.text for s in self.segments if s.text)

@@ -1,0 +1,116 @@
+"""What the Snakefile does while it is parsed: check everything that can be checked before a DAG is built.
+
+The main process validates, takes the lock, looks at the recordings (a stat per file) and writes the resolved
+configuration; every job reads that file, on this machine or another. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snakescribe.cli import report
+from snakescribe.config import Config, load_config, load_file
+from snakescribe.errors import ResultsError, SnakescribeError
+from snakescribe.files import disk_error, hold_lock, write_atomically
+from snakescribe.inventory.walk import digest as inventory_digest
+from snakescribe.inventory.walk import walk
+from snakescribe.layout import Results
+from snakescribe.models.store import Store
+from snakescribe.progress import options_digest
+
+LOCK_FD = "SNAKESCRIBE_LOCK_FD"
+"""``snakescribe run`` hands its lock to Snakemake as this open descriptor."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checked run, as the rules see it."""
+
+    config: Config
+    seen: str
+    """Digest of the recordings folder as it is now; a change runs the inventory again."""
+    options: str
+    """Digest of everything that changes a batch's result; a change transcribes again (from the cache if known)."""
+    memory_mb: int
+    """What a transcribe job needs."""
+
+
+def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run: bool) -> Run:
+    """Check the configuration and prepare the results folder; exits with the failure's own code.
+
+    Args:
+        values: Snakemake's merged ``config``.
+        executes: false for ``--lint`` and the like, which must work without any recordings.
+        main_process: false inside a job that Snakemake runs by calling itself (clusters).
+        dry_run: look, but neither lock nor write.
+    """
+    os.umask(0o077)
+    _put_our_commands_on_path()
+    try:
+        if not main_process:
+            # Snakemake has changed into the results folder already.
+            config = load_file(Results(Path.cwd()).config)
+            return _run(config, "")
+        config = load_config(values, Path.cwd())
+        if not executes:
+            return Run(config, "", "", 0)
+        results = Results(Path(config.results))
+        seen = inventory_digest(config, walk(config))
+        checked = _run(config, seen)
+        prepare_results(results, dry_run)
+        if not dry_run:
+            write_atomically(results.config, config.model_dump_json(indent=1).encode())
+        return checked
+    except SnakescribeError as error:
+        raise SystemExit(report(error)) from None
+
+
+def prepare_results(results: Results, dry_run: bool = False) -> int | None:
+    """Make the results folder, see that it can be written, and take its lock for the life of this process.
+
+    Returns:
+        The lock's open descriptor, None for a dry run or when ``snakescribe run`` holds it for us.
+
+    Raises:
+        ResultsError: it cannot be written.
+        BusyError: another run works there.
+    """
+    try:
+        results.root.mkdir(parents=True, exist_ok=True)
+        if dry_run:
+            return None
+        results.state.mkdir(exist_ok=True)
+        lock = None
+        if LOCK_FD not in os.environ:
+            busy = f"another run works on {results.root}; wait for it, or choose another folder with --results"
+            lock = hold_lock(results.lock, busy)
+        shutil.rmtree(results.failures, ignore_errors=True)
+        results.failures.mkdir()
+        return lock
+    except (FileExistsError, NotADirectoryError):
+        raise ResultsError(f"{results.root} is not a folder; choose another one with --results") from None
+    except OSError as error:
+        known = disk_error(error)
+        if known is None:
+            raise
+        raise known from None
+
+
+def _run(config: Config, seen: str) -> Run:
+    prepared = Store(Path(config.models or "")).resolve(config.model)
+    weights = prepared.pt.stat().st_size / 1e6
+    return Run(config, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
+
+
+def _put_our_commands_on_path() -> None:
+    """``.venv/bin/snakemake`` works without activating: the rules call the ``snakescribe`` beside it."""
+    own = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "")
+    if own not in path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([own, path])

@@ -1,0 +1,19 @@
+"""What the tests share: the real weights that ``make setup`` fetched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def models_root() -> Path:
+    """The model store that ``make setup`` filled (``base``, ``tiny.en``, the voice-activity weights)."""
+    root = Path(os.environ.get("SNAKESCRIBE_MODELS") or ROOT / ".models")
+    if not root.is_dir():
+        pytest.fail(f"no model store at {root}; run `make setup` first")
+    return root

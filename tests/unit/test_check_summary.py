@@ -1,0 +1,85 @@
+"""Check: the summary, the failed files, the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finished import finish, row, segment
+
+from snakescribe.cli import main
+from snakescribe.tables.write import write_tables
+
+
+def check(results: Any) -> tuple[int, Path]:
+    output = results.root / "done.txt"
+    return main(["check", "--config", str(results.config), "--output", str(output)]), output
+
+
+def finished(root: Path, rows: list[dict[str, Any]], **more: Any) -> Any:
+    results = finish(root, {"b000001": rows}, **more)
+    write_tables(results)
+    return results
+
+
+def test_everything_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finished(tmp_path, [row("a.wav", segment(0, 1, "네")), row("silent.wav")])
+    code, output = check(results)
+    expected = "2 recordings: 1 ok, 1 empty, 0 failed; 0.03 h of audio, 10.0 × real time\n"
+    assert (code, output.read_text(), capsys.readouterr().err) == (0, expected, expected)
+
+
+def test_fail_exits_1_says_which_and_leaves_no_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = finished(tmp_path, [row("a.wav", segment(0, 1, "네")), row("통화 1.wav", status="failed")])
+    code, output = check(results)
+    assert code == 1
+    assert not output.exists()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == "  통화 1.wav: UnreadableRecording: not a media file"
+    assert lines[2] == (
+        "snakescribe: FailedRecordings: 1 recording failed; the rest is done (on_error: report exits 0)"
+    )
+
+
+def test_report_exits_0_and_writes_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finished(tmp_path, [row("bad.wav", status="failed")], on_error="report")
+    code, output = check(results)
+    assert code == 0
+    assert output.read_text() == capsys.readouterr().err
+    assert output.read_text().startswith(
+        "1 recordings: 0 ok, 0 empty, 1 failed; 0.00 h of audio\n  bad.wav: "
+    )
+
+
+def test_a_removed_recording_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = row("gone.wav", status="failed")
+    results = finished(tmp_path, [row("a.wav")], on_error="fail")
+    assert check(results)[0] == 0
+    results.ledger.unlink()
+    results = finished(tmp_path, [row("a.wav"), gone], known={gone["recording_id"]: {"state": "removed"}})
+    assert check(results)[0] == 0
+    assert "1 recordings: 0 ok, 1 empty, 0 failed, 1 removed since;" in capsys.readouterr().err
+
+
+def test_many_failures_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finished(tmp_path, [row(f"{i:03}.wav", status="failed") for i in range(60)])
+    assert check(results)[0] == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[50].startswith("  049.wav")
+    assert lines[51] == f"… and 10 more; all are in {results.table('recordings', 'tsv')} (status = failed)"
+    assert "60 recordings failed" in lines[52]
+
+
+def test_a_name_cannot_write_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(finished(tmp_path, [row(b"\x1b[2J\n.wav", status="failed")]))
+    assert capsys.readouterr().err.splitlines()[1].startswith(r"  \x1b[2J\n.wav: ")
+
+
+def test_without_tables_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finished(tmp_path, [row("a.wav")])
+    results.table("recordings", "parquet").unlink()
+    assert check(results)[0] == 4
+    assert "recordings.parquet is missing; run again" in capsys.readouterr().err

@@ -1,0 +1,176 @@
+"""What a wrong configuration is told: one line that says what is valid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.cli import parse_config
+from whisper.tokenizer import LANGUAGES as WHISPER_LANGUAGES
+
+from snakescribe.config import Config, load_config, load_file
+from snakescribe.config.languages import LANGUAGES
+from snakescribe.errors import ConfigError
+
+
+def refused(values: Any, **environ: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(values, Path("/base"), environ)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 300
+    return message
+
+
+def from_yaml(text: str) -> Config:
+    return load_config(yaml.safe_load(text), Path("/base"), {})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"modle": "base"}, "unknown option 'modle'; did you mean 'model'?"),
+        ({"Device": "cpu"}, "unknown option 'Device'; did you mean 'device'?"),
+        ({"audio": {"chanels": "split"}}, "unknown option 'audio.chanels'; did you mean 'audio.channels'?"),
+        ({"beam_size": 3}, "unknown option 'beam_size'; did you mean 'decoding.beam_size'?"),
+        ({"audio": {"beam_size": 3}}, "unknown option 'audio.beam_size'; did you mean 'decoding.beam_size'?"),
+        ({"cache": {"zzz": 3}}, "unknown option 'cache.zzz'; valid here: path, mode, max_gb"),
+        ({3: 4}, "unknown option 3; names of options are words"),
+    ],
+)
+def test_unknown_options(values: Any, message: str) -> None:
+    assert refused(values) == message
+
+
+def test_an_option_like_no_other_is_told_all_names() -> None:
+    message = refused({"zzz": 1})
+    assert message.startswith("unknown option 'zzz'; valid here: recordings, results, models, model, ")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"words": "maybe"}, 'option words: should be true or false, not "maybe"'),
+        (
+            {"prompt": 2026},
+            "option prompt: should be text (in quotes, if it looks like something else), not 2026",
+        ),
+        ({"batch": {"files": "some"}}, 'option batch.files: should be a whole number, not "some"'),
+        ({"settle": "5 s"}, 'option settle: should be a number, not "5 s"'),
+        ({"outputs": "srt"}, 'option outputs: should be a list like [a, b], not "srt"'),
+        (
+            {"outputs": ["srt", "doc"]},
+            "option outputs, item 2: should be 'json', 'txt', 'srt' or 'vtt', not \"doc\"",
+        ),
+        ({"glossary": "a"}, 'option glossary: should be pairs like {a: b}, not "a"'),
+        ({"batch": 3}, "option batch: should be a group of options like batch: {minutes: …}, not 3"),
+        ({"device": "gpu"}, "option device: should be 'auto', 'cpu' or 'cuda', not \"gpu\""),
+        ({"batch": {"files": 0}}, "option batch.files: should be at least 1, not 0"),
+        ({"batch": {"minutes": 0}}, "option batch.minutes: should be more than 0, not 0"),
+        ({"decoding": {"window": 40}}, "option decoding.window: should be at most 28, not 40"),
+        ({"decoding": {"mean_logprob": 0.5}}, "option decoding.mean_logprob: should be less than 0, not 0.5"),
+        (
+            {"decoding": {"temperatures": []}},
+            "option decoding.temperatures: should have at least 1 item, not []",
+        ),
+        (
+            {"recordings": None},
+            "option recordings: should be text (in quotes, if it looks like something else), not null",
+        ),
+        ({"audio": {"channel_names": {"left": 3}}}, "option audio.channel_names.left: should be text"),
+    ],
+)
+def test_wrong_values(values: Any, message: str) -> None:
+    assert refused(values).startswith(message)
+
+
+def test_a_wrong_language_is_said_once() -> None:
+    message = refused({"language": "kor"})
+    assert message == (
+        "option language: 'kor' is no language code of Whisper; use auto or a code like ko, en, ja, zh"
+    )
+
+
+def test_a_long_wrong_value_is_cut() -> None:
+    assert refused({"model": ["x" * 500]}).endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"task": "translate", "model": "turbo"}, "use model: large-v3 or medium"),
+        ({"task": "translate", "model": "large-v3-turbo"}, "use model: large-v3 or medium"),
+        (
+            {"task": "translate", "model": "tiny.en"},
+            "tiny.en knows only English and cannot translate; use model: tiny",
+        ),
+        ({"language": "ko", "model": "models/base.en.pt"}, "base.en knows only English; use model: base"),
+        ({"engine": "torch_whisper", "compute_type": "int8"}, "torch_whisper has no int8"),
+        ({"engine": "ctranslate2", "compute_type": "bfloat16", "device": "cpu"}, "no bfloat16 on the CPU"),
+        ({"compute_type": "float16", "device": "cpu"}, "float16 needs CUDA"),
+    ],
+)
+def test_pairs_that_cannot_work(values: Any, part: str) -> None:
+    assert part in refused(values)
+
+
+def test_stt_device_overrides_and_is_named_when_wrong() -> None:
+    assert load_config({"device": "cuda"}, Path("/base"), {"STT_DEVICE": "cpu"}).device == "cpu"
+    assert load_config({"device": "cuda"}, Path("/base"), {"STT_DEVICE": ""}).device == "cuda"
+    assert refused({}, STT_DEVICE="gpu") == "STT_DEVICE: should be 'auto', 'cpu' or 'cuda', not \"gpu\""
+    assert "float16 needs CUDA" in refused({"compute_type": "float16"}, STT_DEVICE="cpu")
+
+
+def test_snakemakes_command_line() -> None:
+    given = [
+        "audio={'channels': 'split', 'loudness': -23}",
+        "batch={'files': 1}",
+        "language=no",
+        "words=true",
+    ]
+    given += ["decoding={'temperatures': [0.0, 0.4], 'no_speech': null}", "settle=5", "cache={mode: off}"]
+    config = load_config(parse_config(given), Path("/base"), {})
+    assert (config.audio.channels, config.audio.loudness, config.batch.files) == ("split", -23, 1)
+    assert (config.language, config.words, config.settle, config.cache.mode) == ("no", True, 5, "off")
+    assert (config.decoding.temperatures, config.decoding.no_speech) == ([0.0, 0.4], None)
+
+
+def test_words_that_yaml_takes_for_false() -> None:
+    assert from_yaml("language: no").language == "no"
+    assert from_yaml("cache: {mode: off}").cache.mode == "off"
+
+
+def test_the_languages_are_whispers() -> None:
+    assert set(WHISPER_LANGUAGES) == LANGUAGES
+
+
+def test_paths_become_absolute_from_the_given_folder() -> None:
+    environ = {"HOME": "/home/me", "XDG_CACHE_HOME": "/fast/cache"}
+    config = load_config(
+        {"recordings": "녹음 1", "model": "w/my.pt", "results": "/r"}, Path("/base"), environ
+    )
+    assert (config.recordings, config.model, config.results) == ("/base/녹음 1", "/base/w/my.pt", "/r")
+    assert (config.models, config.cache.path) == (
+        "/home/me/.local/share/snakescribe/models",
+        "/fast/cache/snakescribe",
+    )
+    assert load_config({}, Path("/base"), environ).model == "base"
+    assert load_config({}, Path("/b"), environ | {"SNAKESCRIBE_MODELS": "/m"}).models == "/m"
+
+
+def test_files_that_are_no_options(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    with pytest.raises(ConfigError, match="give an existing file with --configfile"):
+        load_file(path)
+    for content, said in (("model: [", "not valid YAML"), ("just words", "holds no options")):
+        path.write_text(content)
+        with pytest.raises(ConfigError, match=said) as caught:
+            load_file(path)
+        assert "\n" not in str(caught.value)
+    path.write_bytes(b"model: \xff")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_file(path)
+    path.write_text("")
+    assert load_file(path, tmp_path).results == str(tmp_path / "results")

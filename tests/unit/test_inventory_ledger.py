@@ -1,0 +1,137 @@
+"""The ledger: what the other steps ask of it, and opening it after a crash, read-only, or damaged."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from test_inventory_walk import nobody
+
+from snakescribe.errors import ResultsError
+from snakescribe.inventory.ledger import Content, Current, Known, Ledger
+from snakescribe.inventory.manifest import Recording
+
+
+def recording(key: str, sha256: str, attempt: int, path: bytes = b"not \xff.wav") -> Recording:
+    text = path.decode("utf-8", "backslashreplace")
+    return Recording(recording_id=key, path=text, path_hex=path.hex(), sha256=sha256, size=1, attempt=attempt)
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """Recording ``k`` was in b000001 and is in b000002 now; ``m`` is its twin."""
+    path = tmp_path / "out put/한글/ledger.sqlite"
+    known = Known(b"not \xff.wav", "s2", "f", "present", None, "말", '{"who": "나"}', 2, "b000002")
+    twin = known._replace(path=b"m.wav", duplicate_of="k", reference=None, extras="{}", attempt=1)
+    first = recording("k", "s1", 1)
+    second = recording("k", "s2", 2)
+    third = recording("m", "s2", 1, b"m.wav")
+    with Ledger.open(path) as ledger:
+        ledger.commit({"k": known}, [("b000001", 0, 1.5, first)], [], 0)
+        ledger.commit(
+            {"k": known, "m": twin}, [("b000002", 1, 2.5, second), ("b000002", 0, 3.0, third)], [], 3
+        )
+    return path
+
+
+def test_what_the_other_steps_ask(filled: Path) -> None:
+    with Ledger.open(filled, readonly=True) as ledger:
+        assert ledger.current("b000001") == {}
+        assert ledger.current("b000002") == {
+            "k": Current("present", None, "말", {"who": "나"}),
+            "m": Current("present", "k", None, {}),
+        }
+        assert ledger.batch_of("k") == "b000002"
+        assert ledger.batch_of("x") is None
+        assert [entry.recording_id for entry in ledger.manifest("b000002").recordings] == ["m", "k"]
+        planned = [(batch.batch, batch.recordings, batch.seconds) for batch in ledger.planned()]
+        assert planned == [("b000002", 2, 5.5)]
+        assert (ledger.batches(), ledger.last_batch(), ledger.retries_done()) == (
+            ["b000001", "b000002"],
+            2,
+            3,
+        )
+
+
+@pytest.mark.parametrize("text", ["k", "not \udcff.wav", r"not \xff.wav"])
+def test_finding_by_id_path_or_table_path(filled: Path, text: str) -> None:
+    with Ledger.open(filled, readonly=True) as ledger:
+        (found,) = ledger.find(text)
+        assert ledger.find("nothing") == []
+    assert (found.recording_id, found.path) == ("k", r"not \xff.wav")
+    assert (found.sha256, found.batches) == (("s1", "s2"), ("b000001", "b000002"))
+
+
+def test_forgetting(filled: Path) -> None:
+    with Ledger.open(filled) as ledger:
+        ledger.forget("k")
+    with Ledger.open(filled, readonly=True) as ledger:
+        assert list(ledger.current("b000002")) == ["m"]
+        assert ledger.batch_of("k") is None
+        assert ledger.find("k")[0].batches == ("b000001", "b000002"), "so that forgetting can be done again"
+    assert "말".encode() not in filled.read_bytes(), "the reference text is gone from the file itself"
+
+
+def test_a_million_batches_stay_in_order(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "l") as ledger:
+        for number in (999_999, 1_000_000):
+            entry = recording(f"k{number}", "s", 1)
+            ledger.commit({}, [(f"b{number:06d}", 0, 1.0, entry)], [], 0)
+        assert ledger.last_batch() == 1_000_000
+        assert ledger.batches() == ["b999999", "b1000000"]
+
+
+def test_read_only_makes_no_file_and_needs_no_permission(tmp_path: Path, filled: Path) -> None:
+    with pytest.raises(ResultsError, match="unable to open"):
+        Ledger.open(tmp_path / "none", readonly=True)
+    assert not (tmp_path / "none").exists()
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    shutil.copy(filled, folder / "l")
+    (folder / "l").chmod(0o444)
+    folder.chmod(0o555)
+    with nobody(tmp_path), Ledger.open(folder / "l", readonly=True) as ledger:
+        assert ledger.count() == 2
+    with nobody(tmp_path), pytest.raises(ResultsError, match="readonly"), Ledger.open(folder / "l") as ledger:
+        ledger.forget("k")
+
+
+def test_a_writer_killed_in_the_middle_is_rolled_back(tmp_path: Path, filled: Path) -> None:
+    writer = sqlite3.connect(filled)
+    writer.execute("PRAGMA cache_size = 1")  # pages go to the file before the commit
+    writer.executemany(
+        "INSERT INTO files VALUES (?, 1, 1, 's', 1, 'c', 1, 1, NULL)", ((b"%d" % n,) for n in range(5000))
+    )
+    broken = tmp_path / "broken"
+    shutil.copy(filled, broken)
+    shutil.copy(f"{filled}-journal", tmp_path / "broken-journal")
+    writer.close()
+    assert broken.stat().st_size > 100_000
+    with Ledger.open(broken, readonly=True) as ledger:
+        assert ledger.contents() == {}
+        assert ledger.count() == 2
+
+
+def test_what_is_no_ledger_is_said(tmp_path: Path, filled: Path) -> None:
+    (tmp_path / "text").write_text("no database " * 100)
+    with pytest.raises(ResultsError, match="may be damaged"):
+        Ledger.open(tmp_path / "text")
+    db = sqlite3.connect(filled)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(ResultsError, match=r"another version of snakescribe \(schema 99"):
+        Ledger.open(filled, readonly=True)
+
+
+def test_contents_come_back(tmp_path: Path) -> None:
+    content = Content(1, 2**62, "s", 1.5, "mp3", 8000, 2, None)
+    with Ledger.open(tmp_path / "l") as ledger:
+        ledger.add_contents([(b"\xff", content), (b"b", Content(1, 2, ""))])
+        ledger.add_contents([(b"b", Content(1, 3, "", probe_error="Permission denied"))])
+    with Ledger.open(tmp_path / "l", readonly=True) as ledger:
+        assert ledger.contents() == {
+            b"\xff": content,
+            b"b": Content(1, 3, "", probe_error="Permission denied"),
+        }

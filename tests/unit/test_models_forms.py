@@ -1,0 +1,140 @@
+"""The same float16 numbers in OpenAI's and CTranslate2's form, on real weights, heard on real speech."""
+
+import hashlib
+import json
+import wave
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+import pytest
+import torch
+import whisper
+from whisper.tokenizer import get_tokenizer
+
+from snakescribe.errors import ModelError
+from snakescribe.models import Store
+from snakescribe.models.catalog import catalog
+from snakescribe.models.checkpoint import open_openai, save_openai
+from snakescribe.models.ct2 import open_ctranslate2, save_ctranslate2
+
+
+@pytest.fixture(scope="module")
+def store(models_root: Path) -> Store:
+    return Store(models_root)
+
+
+@pytest.mark.parametrize("name", ["base", "tiny.en"])
+def test_identity_is_the_same_for_both_forms_and_as_recorded(store: Store, name: str) -> None:
+    model = store.resolve(name)
+    assert model.ctranslate2
+    assert model.identity == catalog().models[name].identity
+    assert open_openai(model.pt).identity() == model.identity
+    assert open_ctranslate2(model.ctranslate2).identity() == model.identity
+    assert open_ctranslate2(model.ctranslate2).dims == model.dims == catalog().models[name].dims
+
+
+def test_identity_tells_weights_apart_by_one_bit(store: Store) -> None:
+    weights = open_openai(store.resolve("tiny.en").pt)
+    tensors = dict(weights.tensors)
+    tensors["decoder.ln.bias"] = tensors["decoder.ln.bias"].clone()
+    tensors["decoder.ln.bias"].view(torch.int16)[7] ^= 1
+    assert type(weights)(weights.dims, tensors).identity() != weights.identity()
+
+
+def test_base_comes_back_as_the_very_bytes_that_were_packaged(store: Store) -> None:
+    model = store.resolve("base")
+    assert model.ctranslate2
+    with (model.ctranslate2 / "model.bin").open("rb") as file:
+        for wheel in catalog().models["base"].wheels:
+            (part,) = wheel.members
+            assert hashlib.sha256(file.read(part.size)).hexdigest() == part.sha256
+        assert not file.read()
+
+
+def test_round_trip(store: Store, tmp_path: Path) -> None:
+    model = store.resolve("tiny.en")
+    save_ctranslate2(open_openai(model.pt), model.alignment_heads, tmp_path / "there")
+    save_openai(open_ctranslate2(tmp_path / "there"), tmp_path / "back.pt")
+    before, after = open_openai(model.pt), open_openai(tmp_path / "back.pt")
+    assert after.dims == before.dims
+    assert after.tensors.keys() == before.tensors.keys()
+    for name, tensor in before.tensors.items():
+        assert after.tensors[name].dtype == tensor.dtype
+        assert torch.equal(after.tensors[name], tensor), name
+
+
+def test_vocabulary_and_heads_are_openai_whispers(store: Store) -> None:
+    model = store.resolve("base")
+    assert model.ctranslate2
+    tokens = json.loads((model.ctranslate2 / "vocabulary.json").read_text())
+    tokenizer = get_tokenizer(multilingual=True)
+    for text in (" and", "<|endoftext|>", "<|ko|>", "<|notimestamps|>", "<|0.00|>", "<|30.00|>"):
+        (number,) = tokenizer.encode(text, allowed_special="all")
+        assert tokens[number] == text.replace(" ", "Ġ")
+    official = whisper.load_model(str(model.pt), device="cpu")
+    official.set_alignment_heads(whisper._ALIGNMENT_HEADS["base"])
+    heads = official.alignment_heads.to_dense().nonzero().tolist()
+    config = json.loads((model.ctranslate2 / "config.json").read_text())
+    assert config["alignment_heads"] == heads == [list(head) for head in model.alignment_heads]
+    assert config["lang_ids"] == list(range(50259, 50358))
+
+
+@pytest.mark.parametrize("name", ["base", "tiny.en"])
+def test_both_forms_hear_the_same(store: Store, name: str) -> None:
+    model = store.resolve(name)
+    with wave.open(str(store.root / "samples/beckett.wav")) as recording:
+        samples = np.frombuffer(recording.readframes(recording.getnframes()), np.int16) / np.float32(32768)
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(samples), model.dims["n_mels"])
+
+    torch_model = whisper.load_model(str(model.pt), device="cpu")
+    options = whisper.DecodingOptions(language="en", without_timestamps=True, fp16=False)
+    by_torch = whisper.decode(torch_model, mel, options)
+
+    tokenizer = get_tokenizer(model.multilingual, language="en", task="transcribe")
+    prompt = list(tokenizer.sot_sequence_including_notimestamps)
+    engine = ctranslate2.models.Whisper(str(model.ctranslate2), compute_type="float32", intra_threads=2)
+    features = ctranslate2.StorageView.from_array(mel[None].numpy())
+    (result,) = engine.generate(features, [prompt], beam_size=1)
+    assert engine.is_multilingual == model.multilingual
+    assert tokenizer.decode(result.sequences_ids[0]).strip() == by_torch.text
+    assert by_torch.text.endswith("Fail again. Fail better.")
+
+
+def test_integers_are_refused(store: Store, tmp_path: Path) -> None:
+    model = store.resolve("tiny.en")
+    assert model.ctranslate2
+    data = bytearray((model.ctranslate2 / "model.bin").read_bytes())
+    name = b"encoder/conv2/weight\0"
+    shape = data.index(name) + len(name)
+    dtype = shape + 1 + 3 * 4
+    assert data[dtype] == 4  # float16
+    data[dtype] = 2  # int16, as long
+    (tmp_path / "model.bin").write_bytes(data)
+    with pytest.raises(ModelError, match="quantised to integers"):
+        open_ctranslate2(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 3, 50, 5000, 10_000_000])
+def test_a_cut_model_bin_is_refused(store: Store, tmp_path: Path, kept: int) -> None:
+    model = store.resolve("tiny.en")
+    assert model.ctranslate2
+    with (model.ctranslate2 / "model.bin").open("rb") as file:
+        (tmp_path / "model.bin").write_bytes(file.read(kept))
+    with pytest.raises(ModelError, match=r"model\.bin: "):
+        open_ctranslate2(tmp_path)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "some.pt"
+    for content in (b"", b"no pickle", b"PK\x03\x04 no zip"):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=r"some\.pt: not a Whisper checkpoint"):
+            open_openai(path)
+    torch.save({"weights": torch.zeros(2)}, path)
+    with pytest.raises(ModelError, match=r"some\.pt: not a Whisper checkpoint"):
+        open_openai(path)
+    dims = catalog().models["tiny"].dims
+    torch.save({"dims": dims, "model_state_dict": {"encoder.conv1.bias": torch.zeros(384)}}, path)
+    with pytest.raises(ModelError, match="lacks tensor decoder"):
+        open_openai(path)

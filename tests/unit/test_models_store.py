@@ -1,0 +1,206 @@
+"""Finding prepared models by name and path, and saying what to run when they are not as they should be."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from snakescribe.cli import main
+from snakescribe.errors import ModelError
+from snakescribe.models import Store, prepare
+from snakescribe.models.prepare import import_path
+
+
+@pytest.fixture
+def store(models_root: Path, tmp_path: Path) -> Store:
+    """A store of one's own with tiny.en in it; its files are links: replaced, never written to."""
+    root = tmp_path / "모델 store"
+    for file in models_root.glob("tiny.en/**/*"):
+        if file.is_file():
+            target = root / file.relative_to(models_root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.hardlink_to(file)
+            except OSError:
+                shutil.copy(file, target)
+    return Store(root)
+
+
+def flip_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+
+
+def fine_tuned(store: Store, path: Path) -> Path:
+    """tiny.en with one other number, as somebody's own .pt file."""
+    saved = torch.load(store.resolve("tiny.en").pt)
+    saved["model_state_dict"]["decoder.ln.bias"] += 0.25
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(saved, path)
+    return path
+
+
+def test_resolve_reads_no_weights_and_imports_no_torch(models_root: Path) -> None:
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from snakescribe.models import Store
+        store = Store(Path({str(models_root)!r}))
+        print(store.resolve("base"))
+        print(store.silero())
+        assert not {{"torch", "ctranslate2", "numpy", "rich"}} & sys.modules.keys()
+    """
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "multilingual=True" in shown and "silero_vad.onnx" in shown
+
+
+def test_what_is_missing_is_said_with_the_command(store: Store) -> None:
+    command = f"snakescribe models fetch large-v3-turbo --models {shlex.quote(str(store.root))}"
+    with pytest.raises(ModelError) as caught:
+        store.resolve("turbo")
+    assert str(caught.value) == f"model turbo is not prepared; run: {command}"
+    with pytest.raises(ModelError, match=r"did you mean 'tiny\.en'"):
+        store.resolve("tiny-en")
+    with pytest.raises(ModelError, match=r"snakescribe models import /no/such\.pt"):
+        store.resolve("/no/such.pt")
+    with pytest.raises(ModelError, match="snakescribe models fetch silero"):
+        store.silero()
+
+
+def test_a_lost_or_cut_file_is_noticed_at_once(store: Store) -> None:
+    model = store.resolve("tiny.en")
+    assert model.ctranslate2
+    vocabulary = model.ctranslate2 / "vocabulary.json"
+    content = vocabulary.read_bytes()
+    vocabulary.unlink()
+    with pytest.raises(
+        ModelError, match=r"vocabulary\.json is missing; run: snakescribe models fetch tiny\.en"
+    ):
+        store.resolve("tiny.en")
+    vocabulary.write_bytes(content[:-1])
+    with pytest.raises(ModelError, match=f"has {len(content) - 1} bytes instead of {len(content)}"):
+        store.resolve("tiny.en")
+
+
+def test_verify_names_the_file_and_both_sums(store: Store) -> None:
+    store.verify("tiny.en")
+    expected = store.entry("tiny.en").files["openai.pt"].sha256
+    flip_a_byte(store.root / "tiny.en/openai.pt")
+    store.resolve("tiny.en")  # the size is right
+    with pytest.raises(ModelError) as caught:
+        store.verify("tiny.en")
+    told = str(caught.value)
+    assert f"tiny.en/openai.pt: damaged: expected sha256 {expected}, found " in told
+    assert told.endswith(f"fetch tiny.en --models {shlex.quote(str(store.root))}")
+
+
+def test_import_of_a_pt_is_found_by_path_and_name(store: Store, tmp_path: Path) -> None:
+    path = fine_tuned(store, tmp_path / "내 'weights {1}.pt")
+    entry = import_path(store, path, "ours")
+    model = store.resolve(str(path))
+    assert model == store.resolve("ours")
+    assert model.identity == entry.identity != store.resolve("tiny.en").identity
+    assert model.alignment_heads == store.resolve("tiny.en").alignment_heads  # by its dimensions
+    assert not model.multilingual
+    store.verify("ours")
+    assert model.pt.read_bytes() == path.read_bytes()
+    assert prepare.open_weights(model.ctranslate2 or tmp_path).identity() == model.identity
+
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(ModelError, match="has changed since it was imported; run: snakescribe models import"):
+        store.resolve(str(path))
+    import_path(store, path, "ours")
+    assert store.resolve(str(path)) == model
+    path.unlink()
+    assert store.resolve(str(path)) == model  # the store has its own copy
+
+
+def test_import_of_a_folder_with_a_name_of_bytes(store: Store, tmp_path: Path) -> None:
+    source = store.resolve("tiny.en").ctranslate2
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n"))
+    shutil.copytree(source or tmp_path, folder)
+    with pytest.raises(ModelError, match="cannot name a model; choose a plain name with --name"):
+        import_path(store, folder)
+    entry = import_path(store, folder, "tiny.en")  # the same weights: nothing is made twice
+    assert len(entry.imported) == 1
+    assert store.resolve(os.fsdecode(os.fsencode(folder))) == store.resolve("tiny.en")
+
+
+def test_official_and_taken_names_are_not_given_to_other_weights(store: Store, tmp_path: Path) -> None:
+    path = fine_tuned(store, tmp_path / "mine.pt")
+    with pytest.raises(ModelError, match=r"expected sha256 e4b87e7e.*, found .*--name"):
+        import_path(store, path, "large-v1")
+    import_path(store, path)
+    other = fine_tuned(store, tmp_path / "elsewhere/mine.pt")
+    saved = torch.load(other)
+    saved["model_state_dict"]["decoder.ln.bias"] += 0.25
+    torch.save(saved, other)
+    with pytest.raises(ModelError, match=r"the name mine is taken by weights from .*/mine\.pt"):
+        import_path(store, other)
+    for name in ("samples", ".hidden", "-x", "a/b", "two\nlines", "", "x" * 201):
+        with pytest.raises(ModelError, match="--name"):
+            import_path(store, other, name or "silero")
+    assert sorted(entry.name for entry in store.entries()) == ["mine", "tiny.en"]
+
+
+def test_prepare_follows_the_libraries(store: Store) -> None:
+    assert not prepare.prepare(store, "tiny.en")
+    path = store.root / "tiny.en/model.json"
+    entry = json.loads(path.read_text())
+    entry["made_with"]["ctranslate2"] = "4.0.0"
+    path.unlink()
+    path.write_text(json.dumps(entry))
+    before = store.resolve("tiny.en")
+    assert prepare.prepare(store, "tiny.en")
+    assert store.resolve("tiny.en") == before
+    assert store.entry("tiny.en").made_with == prepare.libraries()
+    assert not prepare.prepare(store, "tiny.en")
+
+
+def test_without_ctranslate2_there_is_the_openai_form(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fine_tuned(store, tmp_path / "ours.pt")
+    installed = prepare.libraries()
+    without = {name: version for name, version in installed.items() if name != "ctranslate2"}
+    monkeypatch.setattr(prepare, "libraries", lambda: without)
+    import_path(store, path)
+    assert not prepare.prepare(store, "ours")
+    assert store.resolve("ours").ctranslate2 is None
+    monkeypatch.setattr(prepare, "libraries", lambda: installed)
+    assert prepare.prepare(store, "ours")
+    assert store.resolve("ours").ctranslate2
+
+
+def test_commands_and_exit_codes(store: Store, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    where = ["--models", str(store.root)]
+    assert main(["models", "path", "tiny.en", *where]) == 0
+    assert capfdbinary.readouterr().out == os.fsencode(store.root / "tiny.en") + b"\n"
+    assert main(["models", "list", *where]) == 0
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert [line.split()[:2] for line in lines if "yes" in line] == [["tiny.en", "yes"]]
+    assert main(["models", "verify", "tiny.en", *where]) == 0
+    assert main(["models", "path", "base", *where]) == 5
+    assert b"models fetch base" in capfdbinary.readouterr().err
+    assert main(["models", "import", "/dev/null/x.pt", *where]) == 5
+    assert main(["models", "fetch", "nonsense", *where]) == 5
+    assert not list(store.root.glob(".part-*"))
+
+
+def test_two_writers_keep_out_of_each_others_way(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    left = store.root / ".part-of a killed fetch"
+    left.mkdir()
+    command = ["models", "prepare", "tiny.en", "--models", str(store.root)]
+    with store.writing():
+        assert not left.exists()
+        assert main(command) == 7
+    assert "another `snakescribe models` fills" in capsys.readouterr().err
+    assert main(command) == 0

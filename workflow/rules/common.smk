@@ -1,0 +1,55 @@
+"""The checked configuration, the folder the run works in, and what the rules share.
+
+NEEDS:  Snakemake's merged config, the recordings folder, a prepared model
+MAKES:  RUN (see scripts/snakescribe/workflow.py), results/.snakescribe/config.json, the lock on the results
+"""
+
+import json
+import os
+
+from snakescribe.workflow import begin
+
+RUN = begin(
+    config,
+    executes=workflow.executor_plugin is not None,
+    main_process=workflow.is_main_process,
+    dry_run=workflow.dryrun if workflow.executor_plugin is not None else False,
+)
+GPU = {"gpu": 1} if RUN.config.device == "cuda" else {}
+
+
+workdir: RUN.config.results
+
+
+wildcard_constraints:
+    batch=r"b\d{6,}",
+
+
+# An image sees only the working directory: the recordings and models are bound read-only, results and cache writable.
+os.environ["APPTAINER_BIND"] = ",".join(
+    [
+        f"{RUN.config.recordings}:{RUN.config.recordings}:ro",
+        f"{RUN.config.models}:{RUN.config.models}:ro",
+        f"{RUN.config.cache.path}:{RUN.config.cache.path}",
+    ]
+)
+if RUN.config.device != "cpu":
+    os.environ["APPTAINER_NV"] = "1"
+
+
+container: RUN.config.container.image
+
+
+def planned_batches(pattern):
+    """Input function: `pattern` for every batch the inventory planned."""
+
+    def files(wildcards):
+        with checkpoints.inventory.get().output.plan.open() as plan:
+            return [pattern.format(batch=b["batch"]) for b in json.load(plan)["batches"]]
+
+    return files
+
+
+def transcribe_memory(wildcards, attempt):
+    """MB for the model and a look-ahead of audio; more after a job that was killed for memory."""
+    return RUN.memory_mb * attempt

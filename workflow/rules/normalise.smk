@@ -1,0 +1,22 @@
+"""Any container, codec and rate becomes 16 kHz mono.
+
+NEEDS:  inventory/batches/{batch}.json
+MAKES:  work/{batch}.pcm   samples of all recordings of the batch (temporary, 115 MB per hour)
+        work/{batch}.json  where each recording lies in it, or why it could not be read (temporary)
+"""
+
+
+rule normalise:
+    input:
+        manifest="inventory/batches/{batch}.json",
+    output:
+        samples=temp("work/{batch}.pcm"),
+        index=temp("work/{batch}.json"),
+    log:
+        "logs/normalise/{batch}.log",
+    threads: 4
+    resources:
+        mem_mb=1000,
+    shell:
+        "exec snakescribe normalise --config .snakescribe/config.json"
+        " --batch {wildcards.batch} --threads {threads} 2> >(tee {log:q} >&2)"

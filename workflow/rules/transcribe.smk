@@ -1,0 +1,42 @@
+"""Whisper reads a batch: one model in memory, windows of all its recordings decoded together.
+
+NEEDS:  inventory/batches/{batch}.json, work/{batch}.pcm and .json, a prepared model
+MAKES:  batches/{batch}.parquet  the truth about a batch: one row per recording, its segments nested
+        exported/{batch}.json    which json/txt/srt/vtt files were written under transcripts/
+"""
+
+
+rule transcribe:
+    input:
+        manifest="inventory/batches/{batch}.json",
+        samples="work/{batch}.pcm",
+        index="work/{batch}.json",
+    output:
+        rows=update("batches/{batch}.parquet"),
+    log:
+        "logs/transcribe/{batch}.log",
+    benchmark:
+        "benchmarks/transcribe/{batch}.tsv"
+    priority: 1
+    threads: 4
+    resources:
+        mem_mb=transcribe_memory,
+        **GPU,
+    params:
+        options=RUN.options,
+    shell:
+        "exec snakescribe transcribe --config .snakescribe/config.json"
+        " --batch {wildcards.batch} --threads {threads} 2> >(tee {log:q} >&2)"
+
+
+rule export:
+    input:
+        rows="batches/{batch}.parquet",
+    output:
+        written=update("exported/{batch}.json"),
+    log:
+        "logs/export/{batch}.log",
+    params:
+        outputs=RUN.config.outputs,
+    shell:
+        "exec snakescribe export --config .snakescribe/config.json --batch {wildcards.batch} 2> >(tee {log:q} >&2)"
