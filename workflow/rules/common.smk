@@ -11,9 +11,9 @@ from snakescribe.workflow import begin
 
 RUN = begin(
     config,
-    executes=workflow.executor_plugin is not None,
+    executes=workflow.check_envvars,  # false for --lint
     main_process=workflow.is_main_process,
-    dry_run=workflow.dryrun if workflow.executor_plugin is not None else False,
+    dry_run=workflow.output_settings.dryrun,
 )
 GPU = {"gpu": 1} if RUN.config.device == "cuda" else {}
 
@@ -22,7 +22,7 @@ workdir: RUN.config.results
 
 
 wildcard_constraints:
-    batch=r"b\d{6,}",
+    batch=r"b\d+",
 
 
 # An image sees only the working directory: the recordings and models are bound read-only, results and cache writable.

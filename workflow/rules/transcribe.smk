@@ -18,6 +18,8 @@ rule transcribe:
     benchmark:
         "benchmarks/transcribe/{batch}.tsv"
     priority: 1
+    # A job that is killed for memory gets more of it; it goes on from its journal.
+    retries: 2
     threads: 4
     resources:
         mem_mb=transcribe_memory,

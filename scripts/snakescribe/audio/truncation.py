@@ -1,8 +1,8 @@
 """Whether a file ends before its header says: what counts as evidence, container by container.
 
 Formats without a length anywhere (MP3 without a Xing header, G.722, MPEG transport streams, raw AAC or AMR
-cut between frames) cannot be known to be short, and are not flagged; nor are CAF of uncompressed audio and WMA,
-where ffmpeg tells neither the length nor the cut.
+cut between frames) cannot be known to be short, and are not flagged; nor are WMA and CAF of uncompressed
+audio, where ffmpeg tells neither the length nor the cut.
 """
 
 from __future__ import annotations

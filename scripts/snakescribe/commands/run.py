@@ -19,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from snakescribe.config import Config, load_config
+from snakescribe.config import load_config
 from snakescribe.config.load import merged, read_options
-from snakescribe.errors import ConfigError
+from snakescribe.errors import ConfigError, FailedRecordings
 from snakescribe.files import die_with_parent, write_atomically
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
@@ -59,13 +59,13 @@ def run(args: argparse.Namespace) -> int:
     os.environ.pop(LOCK_FD, None)
     lock = prepare_results(results)
     asked = results.state / "asked.json"
-    write_atomically(asked, json.dumps(values, ensure_ascii=False).encode())
+    write_atomically(asked, config.model_dump_json().encode())
     if args.retry_failed:
         _count_retry(results)
     log = results.root / "logs/snakemake.log"
     log.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", args.cores]
-    command += ["--configfile", str(asked)]
+    command += ["--configfile", str(asked), "--directory", str(results.root)]
     command += ["--workflow-profile", args.profile or str(ROOT / "profiles/default")]
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         )
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         code = _watch(process, results, options)
-    return _tell(code, log, results, config)
+    return _tell(code, log, results)
 
 
 def _asked(args: argparse.Namespace) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
                 logged = now
 
 
-def _tell(code: int, log: Path, results: Results, config: Config) -> int:
+def _tell(code: int, log: Path, results: Results) -> int:
     """Say how it ended; the exit code is that of the worst failure a step has left."""
     failures: list[Mapping[str, Any]] = [
         json.loads(path.read_bytes()) for path in sorted(results.failures.glob("*.json"))
@@ -139,12 +139,15 @@ def _tell(code: int, log: Path, results: Results, config: Config) -> int:
         print((results.root / "check.txt").read_text(encoding="utf-8").rstrip(), file=sys.stderr)
         print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
         return 0
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    own = [line for line in lines if line.startswith(("snakescribe: ", "  "))] if not failures else []
-    if failures:
+    if any(failure["class"] == FailedRecordings.__name__ for failure in failures):
+        # Everything is done and some recordings failed: the check step has named them.
+        print((results.root / "logs/check.log").read_text(encoding="utf-8").rstrip(), file=sys.stderr)
+    elif failures:
         for message in dict.fromkeys(f"{failure['class']}: {failure['message']}" for failure in failures):
             print(f"snakescribe: {message}", file=sys.stderr)
     else:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        own = [line for line in lines if line.startswith("snakescribe: ")]
         print("\n".join(own or lines[-15:]), file=sys.stderr)
     print(f"log: {log}", file=sys.stderr)
     return max((int(failure["exit_code"]) for failure in failures), default=code)
