@@ -39,7 +39,9 @@ class Batch:
         self.prepared: Prepared = self.store.resolve(config.model)
         self.cache = Cache(config)
         self.manifest = Manifest.read(results.manifest(batch))
-        self.keys = {r.recording_id: transcript_key(config, self.prepared, r) for r in self.manifest.recordings}
+        self.keys = {
+            r.recording_id: transcript_key(config, self.prepared, r) for r in self.manifest.recordings
+        }
         self._meter = Meter(results.progress(batch), options_digest(config, self.prepared))
 
     def run(self) -> None:
@@ -51,7 +53,9 @@ class Batch:
                 known[self._content(recording)] = entry
         cached = set(known)
         outcomes: dict[str, Outcome] = dict(known)
-        self._meter.log(f"{self.name}: {len(self.manifest.recordings)} recordings, {len(known)} from the cache")
+        self._meter.log(
+            f"{self.name}: {len(self.manifest.recordings)} recordings, {len(known)} from the cache"
+        )
         journal = Journal(self.results.journal(self.name))
         with self._samples([r for r in self.manifest.recordings if self._content(r) not in known]) as audio:
             self._transcribe(audio, outcomes, journal)
@@ -75,14 +79,23 @@ class Batch:
         """The normalised audio; what the normalise job left out (disk bound, cache changed since) is made here."""
         samples, index = self.results.samples(self.name), self.results.samples_index(self.name)
         parts = [(samples, SamplesIndex.model_validate_json(index.read_bytes()))]
-        there = {r.recording_id for r in parts[0][1].recordings if not r.skipped} if not parts[0][1].deferred else set()
+        there = (
+            {r.recording_id for r in parts[0][1].recordings if not r.skipped}
+            if not parts[0][1].deferred
+            else set()
+        )
         late = tuple(r for r in wanted if r.recording_id not in there)
         made: list[Path] = []
         if late:
             made = [samples.with_suffix(".late.pcm"), samples.with_suffix(".late.json")]
-            manifest = Manifest(batch=self.name, recordings=late)
             part = normalise_batch(
-                manifest, self.config, *made, skip=lambda recording: False, jobs=self.threads, log=self._meter.log
+                Manifest(batch=self.name, recordings=late),
+                self.config,
+                samples=made[0],
+                index=made[1],
+                skip=lambda recording: False,
+                jobs=self.threads,
+                log=self._meter.log,
             )
             parts.append((made[0], part))
         return _Audio(parts, made)
@@ -161,15 +174,28 @@ class Batch:
             "attempt": recording.attempt,
             "schema_version": SCHEMA_VERSION,
         }
-        if isinstance(outcome, Entry) and "truncated" in outcome.flags and self.config.audio.truncated == "fail":
+        if (
+            isinstance(outcome, Entry)
+            and "truncated" in outcome.flags
+            and self.config.audio.truncated == "fail"
+        ):
             outcome = TruncatedRecording("the file ends before its header says, and audio.truncated is fail")
         if isinstance(outcome, Entry):
             return row | _transcript_columns(outcome, self.config) | {"cached": cached}
         error, message = _failure(outcome)
-        if error == VanishedRecording.__name__ and earlier.get(recording.recording_id, {}).get("status") == "ok":
+        if (
+            error == VanishedRecording.__name__
+            and earlier.get(recording.recording_id, {}).get("status") == "ok"
+        ):
             return earlier[recording.recording_id]
         options = digest(recording_options(self.config, recording))
-        failed = {"status": "failed", "error_class": error, "error_message": message, "cached": False, "segments": []}
+        failed = {
+            "status": "failed",
+            "error_class": error,
+            "error_message": message,
+            "cached": False,
+            "segments": [],
+        }
         flags = list(outcome.flags) if isinstance(outcome, NormalisedRecording) else []
         return row | failed | {"flags": flags, "options_hash": options, "finished_at": datetime.now(UTC)}
 

@@ -20,7 +20,9 @@ from snakescribe.errors import BusyError, ResultsError
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under ``path`` complete (written beside it, synced, renamed) or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")  # pids are not unique: pods of a cluster share a folder
+    part = path.with_name(
+        f".{secrets.token_hex(8)}.part"
+    )  # pids are not unique: pods of a cluster share a folder
     try:
         with part.open("wb") as file:
             yield file
@@ -73,7 +75,9 @@ def disk_error(error: OSError) -> ResultsError | None:
     where = f" ({error.filename})" if error.filename else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return ResultsError(f"the disk is full{where}; free some space and run again: nothing finished is lost")
+            return ResultsError(
+                f"the disk is full{where}; free some space and run again: nothing finished is lost"
+            )
         case errno.EROFS:
             return ResultsError(f"the file system is read-only{where}; choose another folder with --results")
         case errno.EACCES | errno.EPERM:

@@ -17,7 +17,8 @@ def apply(transcript: Transcript, glossary: Mapping[str, str]) -> Transcript:
     if not glossary:
         return transcript
     pairs = sorted(
-        ((unicodedata.normalize("NFC", old), new) for old, new in glossary.items()), key=lambda p: (-len(p[0]), p)
+        ((unicodedata.normalize("NFC", old), new) for old, new in glossary.items()),
+        key=lambda p: (-len(p[0]), p),
     )
     made: Counter[tuple[str, str]] = Counter()
 
@@ -34,7 +35,8 @@ def apply(transcript: Transcript, glossary: Mapping[str, str]) -> Transcript:
             update={
                 "text": replaced(segment.text, count=True),
                 "words": tuple(
-                    word.model_copy(update={"text": replaced(word.text, count=False)}) for word in segment.words
+                    word.model_copy(update={"text": replaced(word.text, count=False)})
+                    for word in segment.words
                 ),
             }
         )

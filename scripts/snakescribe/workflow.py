@@ -88,7 +88,9 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         results.state.mkdir(exist_ok=True)
         lock = None
         if LOCK_FD not in os.environ:
-            busy = f"another run works on {results.root}; wait for it, or choose another folder with --results"
+            busy = (
+                f"another run works on {results.root}; wait for it, or choose another folder with --results"
+            )
             lock = hold_lock(results.lock, busy)
         shutil.rmtree(results.failures, ignore_errors=True)
         results.failures.mkdir()

@@ -46,13 +46,17 @@ class AudioOptions(Options):
     """How a recording becomes 16 kHz mono."""
 
     channels: Channels = Field(
-        "mix", description="`mix` to one channel, `split` into one transcript per channel, or only `left`/`right`"
+        "mix",
+        description="`mix` to one channel, `split` into one transcript per channel, or only `left`/`right`",
     )
     channel_names: dict[str, str] = Field(
         {}, description="names for the channels in the tables, e.g. `{left: agent, right: caller}`"
     )
     loudness: float | None = Field(
-        None, ge=-70, le=-5, description="EBU R128 target in LUFS, e.g. -23; null leaves the loudness as it is"
+        None,
+        ge=-70,
+        le=-5,
+        description="EBU R128 target in LUFS, e.g. -23; null leaves the loudness as it is",
     )
     highpass: float | None = Field(
         None, gt=0, lt=8000, description="high-pass filter in Hz, e.g. 80 against hum; null for none"
@@ -66,10 +70,12 @@ class AudioOptions(Options):
 class SpeechOptions(Options):
     """Voice activity (Silero): where speech is."""
 
-    threshold: float = Field(0.5, gt=0, lt=1, description="probability above which 32 ms of audio are speech")
+    threshold: float = Field(0.35, gt=0, lt=1, description="probability above which 32 ms of audio are speech")
     min_speech: float = Field(0.1, ge=0, description="shorter bursts of speech are dropped (seconds)")
-    min_silence: float = Field(0.16, ge=0, description="shorter pauses do not end a piece of speech (seconds)")
-    pad: float = Field(0.2, ge=0, le=2, description="kept before and after each piece of speech (seconds)")
+    min_silence: float = Field(
+        0.16, ge=0, description="shorter pauses do not end a piece of speech (seconds)"
+    )
+    pad: float = Field(0.3, ge=0, le=2, description="kept before and after each piece of speech (seconds)")
 
 
 class DecodingOptions(Options):
@@ -77,27 +83,36 @@ class DecodingOptions(Options):
 
     window: float = Field(28.0, ge=5, le=28, description="longest window given to the model (seconds)")
     beam_size: int = Field(5, ge=1, le=20, description="hypotheses kept while decoding; 1 is greedy")
-    patience: float = Field(1.0, gt=0, le=4, description="beam search goes on until beam_size × patience have ended")
+    patience: float = Field(
+        1.0, gt=0, le=4, description="beam search goes on until beam_size × patience have ended"
+    )
     temperatures: list[float] = Field(
         [0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
         min_length=1,
         description="tried in turn while a guard fails; the first must be 0 (beam search)",
     )
     compression_ratio: float | None = Field(
-        2.4, gt=0, description="guard: text that compresses better than this repeats itself; null switches it off"
+        2.4,
+        gt=0,
+        description="guard: text that compresses better than this repeats itself; null switches it off",
     )
     mean_logprob: float | None = Field(
         -1.0, lt=0, description="guard: mean log-probability of the tokens; null switches it off"
     )
     no_speech: float | None = Field(
-        0.6, gt=0, le=1, description="with a low mean log-probability: taken as no speech; null switches it off"
+        0.6,
+        gt=0,
+        le=1,
+        description="with a low mean log-probability: taken as no speech; null switches it off",
     )
 
 
 class BatchOptions(Options):
     """How recordings are grouped into jobs."""
 
-    minutes: float = Field(60.0, gt=0, description="audio per job (minutes); a longer recording is its own job")
+    minutes: float = Field(
+        60.0, gt=0, description="audio per job (minutes); a longer recording is its own job"
+    )
     files: int = Field(500, ge=1, description="recordings per job; 1 gives strictly one job per file")
     ahead_gb: float = Field(
         20.0, ge=0, description="normalised audio that may wait on disk (GB; an hour is 0.115 GB)"
@@ -107,7 +122,9 @@ class BatchOptions(Options):
 class CacheOptions(Options):
     """Finished transcripts, kept by content and options; shared by all runs and the HTTP shim."""
 
-    path: str | None = Field(None, description="folder; null is `$XDG_CACHE_HOME/snakescribe` or `~/.cache/snakescribe`")
+    path: str | None = Field(
+        None, description="folder; null is `$XDG_CACHE_HOME/snakescribe` or `~/.cache/snakescribe`"
+    )
     mode: Annotated[Literal["use", "refresh", "off"], BeforeValidator(_off)] = Field(
         "use", description="`refresh` writes without reading, `off` does neither"
     )
@@ -117,19 +134,30 @@ class CacheOptions(Options):
 class ContainerOptions(Options):
     """The image the rules run in with `--sdm apptainer`."""
 
-    image: str | None = Field(None, description="absolute path of a `.sif` image; null runs without a container")
+    image: str | None = Field(
+        None, description="absolute path of a `.sif` image; null runs without a container"
+    )
 
 
 class Config(Options):
     """Everything a run can be told."""
 
-    recordings: str = Field("recordings", description="a folder (searched recursively) or a CSV/TSV sample sheet")
-    results: str = Field("results", description="where everything is written; also the working directory of the run")
+    recordings: str = Field(
+        "recordings", description="a folder (searched recursively) or a CSV/TSV sample sheet"
+    )
+    results: str = Field(
+        "results", description="where everything is written; also the working directory of the run"
+    )
     models: str | None = Field(
         None, description="model store; null is `$SNAKESCRIBE_MODELS` or `~/.local/share/snakescribe/models`"
     )
-    model: str = Field("base", description="a name of `snakescribe models list`, or the path of a `.pt` or CTranslate2 folder")
-    language: Language = Field("auto", description="language code (ko, en, ja, …); `auto` detects it per recording")
+    model: str = Field(
+        "base",
+        description="a name of `snakescribe models list`, or the path of a `.pt` or CTranslate2 folder",
+    )
+    language: Language = Field(
+        "auto", description="language code (ko, en, ja, …); `auto` detects it per recording"
+    )
     task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate` writes English")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="`cuda` means CUDA or an error, never a silent CPU run; `STT_DEVICE` overrides it"
@@ -138,19 +166,26 @@ class Config(Options):
         "auto", description="recognition backend; `auto` takes the fastest for the device"
     )
     compute_type: Literal["auto", "int8", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="precision of the weights and products; `auto` is int8/float32 on CPU, float16 on CUDA"
+        "auto",
+        description="precision of the weights and products; `auto` is int8/float32 on CPU, float16 on CUDA",
     )
-    prompt: str = Field("", description="text that Whisper takes as what was said before: names, spelling, style")
-    hotwords: list[str] = Field([], description="words to expect; given to the model in front of every window")
+    prompt: str = Field(
+        "", description="text that Whisper takes as what was said before: names, spelling, style"
+    )
+    hotwords: list[str] = Field(
+        [], description="words to expect; given to the model in front of every window"
+    )
     glossary: dict[str, str] = Field(
-        {}, description="replacements made in the finished text, e.g. `{스네이크: 스네익}`; recorded in the tables"
+        {},
+        description="replacements made in the finished text, e.g. `{스네이크: 스네익}`; recorded in the tables",
     )
     words: bool = Field(False, description="times for every word, by cross-attention alignment")
     outputs: list[Literal["json", "txt", "srt", "vtt"]] = Field(
         ["json", "txt", "srt", "vtt"], description="files written per recording under `results/transcripts`"
     )
     on_error: Literal["fail", "report"] = Field(
-        "fail", description="exit 1 when recordings failed, after everything else is done, or only report them"
+        "fail",
+        description="exit 1 when recordings failed, after everything else is done, or only report them",
     )
     settle: float = Field(
         0.0, ge=0, description="seconds a file must have been left alone before it is taken (drop folders)"
@@ -166,10 +201,14 @@ class Config(Options):
     def _possible(self) -> Config:
         """Pairs that cannot work are refused here, before anything runs."""
         if self.decoding.temperatures[0] != 0:
-            raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
+            raise ValueError(
+                "decoding.temperatures: must begin with 0; sampling is only for windows that failed"
+            )
         name = Path(self.model).name.removesuffix(".pt")
         if self.task == "translate" and "turbo" in name:
-            raise ValueError("task: the turbo model was not trained to translate; use model: large-v3 or medium")
+            raise ValueError(
+                "task: the turbo model was not trained to translate; use model: large-v3 or medium"
+            )
         if name.endswith(".en") and self.task == "translate":
             raise ValueError(f"task: {name} knows only English and cannot translate; use model: {name[:-3]}")
         if name.endswith(".en") and self.language not in ("auto", "en"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import ctranslate2
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from snakescribe.engine.backend import Alignment, Bucket, Encoded, Hardware, Hypothesis
@@ -18,7 +19,9 @@ class CTranslate2Whisper:
 
     name = "ctranslate2"
 
-    def __init__(self, prepared: Prepared, hardware: Hardware, index: int, max_rows: int, threads: int) -> None:
+    def __init__(
+        self, prepared: Prepared, hardware: Hardware, index: int, max_rows: int, threads: int
+    ) -> None:
         """Load ``prepared.ctranslate2`` onto the device; ``threads`` is for the CPU."""
         self.hardware = hardware
         self.max_rows = max_rows
@@ -101,5 +104,5 @@ class CTranslate2Whisper:
         return [found[i] for i in range(len(starts))]
 
 
-def _view(array: np.ndarray) -> ctranslate2.StorageView:  # type: ignore[type-arg]
+def _view(array: npt.NDArray[np.float32]) -> ctranslate2.StorageView:
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(array, np.float32))

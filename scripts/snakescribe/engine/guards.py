@@ -42,7 +42,8 @@ def judge(
         uncovered: seconds of speech after its last text.
     """
     flags = []
-    if options.compression_ratio and ratio > options.compression_ratio or len(hypothesis.tokens) >= most:
+    looping = options.compression_ratio is not None and ratio > options.compression_ratio
+    if looping or len(hypothesis.tokens) >= most:
         flags.append("repetition")
     unsure = options.mean_logprob is not None and hypothesis.mean_logprob < options.mean_logprob
     silence = bool(unsure and options.no_speech and hypothesis.no_speech_probability > options.no_speech)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -85,7 +86,7 @@ class Journal:
             self._file.close()
             self._path.unlink(missing_ok=True)
 
-    def _remember(self, record: dict[str, object]) -> None:
+    def _remember(self, record: Mapping[str, Any]) -> None:
         if "window" in record:
             window = WindowText.model_validate(record["window"])
             self.windows[window.place] = window

@@ -10,7 +10,7 @@ import torch
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 
 SAMPLE_RATE = 16_000
-FRAME = HOP_LENGTH
+FRAME: int = HOP_LENGTH
 """Samples per mel frame (10 ms); the encoder halves this rate."""
 FULL_CONTEXT = 3000
 """Mel frames of the 30 s window the model was trained on."""

@@ -25,7 +25,10 @@ def tokenizer_for(prepared: Prepared, language: str | None, task: str) -> Tokeni
     """Whisper's own tokenizer (its tables lie in the package; nothing is fetched)."""
     languages = int(prepared.dims["n_vocab"]) - 51765 - int(prepared.multilingual)
     return get_tokenizer(
-        prepared.multilingual, num_languages=languages, language=language if prepared.multilingual else None, task=task
+        prepared.multilingual,
+        num_languages=languages,
+        language=language if prepared.multilingual else None,
+        task=task,
     )
 
 
@@ -121,7 +124,12 @@ def words(text_tokens: list[int], alignment: Alignment, tokenizer: Tokenizer) ->
             continue
         found.append(
             (
-                Word(start=word.start, end=max(word.start, word.end), text=word.word, probability=word.probability),
+                Word(
+                    start=word.start,
+                    end=max(word.start, word.end),
+                    text=word.word,
+                    probability=word.probability,
+                ),
                 len(word.tokens),
             )
         )

@@ -102,7 +102,9 @@ class TorchWhisper:
         self, encoded: torch.Tensor, start: tuple[int, ...], text: Sequence[int], frames: int
     ) -> Alignment:
         tokenizer = self._tokenizer
-        sequence = torch.tensor([[*start, tokenizer.no_timestamps, *text, tokenizer.eot]], device=self._device)
+        sequence = torch.tensor(
+            [[*start, tokenizer.no_timestamps, *text, tokenizer.eot]], device=self._device
+        )
         attention: dict[int, torch.Tensor] = {}
 
         def keep(layer: int) -> Any:

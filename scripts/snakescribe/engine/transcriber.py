@@ -41,6 +41,8 @@ LOOK_AHEAD = 900.0
 """Seconds of speech sorted together: enough for full buckets, few enough that results leave in order."""
 DETECTION_WINDOWS = 3
 """The longest windows of a recording vote on its language."""
+SURE_OF_LANGUAGE = 0.6
+"""Below this the longest window is asked again in the 30 s the model was trained on: short ones mislead it."""
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
 """What torch and CTranslate2 raise, out of memory included."""
 
@@ -129,7 +131,9 @@ class _Attempt:
 class Transcriber:
     """Turns recordings into transcripts with one backend; shared by the batch job and the HTTP shim."""
 
-    def __init__(self, backend: Backend, prepared: Prepared, detector: SpeechDetector, config: Config) -> None:
+    def __init__(
+        self, backend: Backend, prepared: Prepared, detector: SpeechDetector, config: Config
+    ) -> None:
         """Everything is loaded already; ``config`` says how to listen and decode."""
         self._backend = backend
         self._prepared = prepared
@@ -242,23 +246,26 @@ class Transcriber:
         return Language(key=job.key, language=job.language, probability=1.0) if job.language else None
 
     def _vote(self, encoded: list[tuple[list[_Work], Encoded]], journal: Journal) -> None:
-        votes: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        weights: dict[int, float] = defaultdict(float)
-        states: dict[int, _State] = {}
+        """Settle the language of every recording that has voters: the mean of their probabilities, by length."""
+        ballots: dict[int, list[tuple[_Work, dict[str, float]]]] = defaultdict(list)
         for bucket, handle in encoded:
             for work, probabilities in zip(bucket, self._backend.detect_language(handle), strict=True):
-                key = id(work.state)
-                states[key] = work.state
-                weights[key] += work.seconds
-                for code, probability in probabilities.items():
-                    votes[key][code] += probability * work.seconds
-        for key, state in states.items():
-            code = max(votes[key], key=lambda c: votes[key][c])
-            probability = min(1.0, votes[key][code] / weights[key])
-            state.language = Language(key=state.job.key, language=code, probability=probability)
-        journal.add(state.language for state in states.values() if state.language)
+                ballots[id(work.state)].append((work, probabilities))
+        decided = []
+        for ballot in ballots.values():
+            state = ballot[0][0].state
+            code, probability = _winner(ballot)
+            if probability < SURE_OF_LANGUAGE:
+                longest = max((work for work, _ in ballot), key=lambda work: work.length)
+                for _, handle in self._encoded([longest], FULL_CONTEXT):
+                    code, probability = _winner([*ballot, (longest, self._backend.detect_language(handle)[0])])
+            state.language = Language(key=state.job.key, language=code, probability=min(1.0, probability))
+            decided.append(state.language)
+        journal.add(decided)
 
-    def _encoded(self, bucket: list[_Work], frames: int | None = None) -> Iterator[tuple[list[_Work], Encoded]]:
+    def _encoded(
+        self, bucket: list[_Work], frames: int | None = None
+    ) -> Iterator[tuple[list[_Work], Encoded]]:
         """Encode a bucket; one that is too much for the device comes back row by row."""
         frames = frames or encoder_frames(bucket[0].length)
         try:
@@ -439,3 +446,12 @@ class Transcriber:
     def _prompt(self, work: _Work, timestamps: bool) -> tuple[int, ...]:
         previous = previous_text(work.state.job.prompt, self._config.hotwords)
         return prompt_tokens(self._tokenizer(work), previous, timestamps)
+
+
+def _winner(ballot: list[tuple[_Work, dict[str, float]]]) -> tuple[str, float]:
+    seconds = sum(work.seconds for work, _ in ballot)
+    means: dict[str, float] = defaultdict(float)
+    for work, probabilities in ballot:
+        for code, probability in probabilities.items():
+            means[code] += probability * work.seconds / seconds
+    return max(means.items(), key=lambda item: item[1])
