@@ -50,16 +50,16 @@ def describe(path: bytes | str | Path, root: Path, **known: Any) -> Recording:
     """What the inventory would say about a file (relative path); its probe may have failed."""
     raw = os.fsencode(path)
     full = os.path.join(os.fsencode(root), raw)  # noqa: PTH118
-    content = b""
+    sha256, size = "", 0
     if os.path.isfile(full):  # noqa: PTH113
         with open(full, "rb") as file:
-            content = file.read()
+            sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     fields: dict[str, Any] = {
         "recording_id": hashlib.sha256(raw).hexdigest()[:16],
         "path": raw.decode(errors="backslashreplace"),
         "path_hex": raw.hex(),
-        "sha256": hashlib.sha256(content).hexdigest() if content else "",
-        "size": len(content),
+        "sha256": sha256,
+        "size": size,
         "attempt": 1,
     }
     return Recording(**(fields | known))

@@ -6,13 +6,12 @@ import io
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from audio_files import describe, ffmpeg, normalise_one, tone, write_wav
+from audio_files import describe, ffmpeg, normalise, normalise_one, tone, write_wav
 
 from snakescribe.audio import decoder
 from snakescribe.audio.decoder import decode, ffmpeg_version
@@ -82,7 +81,7 @@ def test_every_name_is_only_a_name(tmp_path: Path, name: bytes) -> None:
 PLAYLISTS = {
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n",
     "concat": "ffconcat version 1.0\nfile '{target}'\n",
-    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{target}</BaseURL></MPD>',
+    "dash": '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{target}</BaseURL></MPD>',
     "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
     "text": "이것은 녹음이 아닙니다\n" * 100,
 }
@@ -141,7 +140,7 @@ def test_a_file_that_changed_is_left_to_the_next_run(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", tone(440, 1))
     before = describe("a.wav", tmp_path)
     write_wav(tmp_path / "a.wav", tone(440, 2))
-    entry, _ = normalise_one(tmp_path, "a.wav", tmp_path / "out", known=before.model_dump())
+    (entry,), _ = normalise(tmp_path, [before], tmp_path / "out")
     assert entry.error_class == "VanishedRecording"
     assert entry.error_message and "changed" in entry.error_message
 
@@ -188,10 +187,15 @@ def test_longer_than_allowed(tmp_path: Path) -> None:
 
 
 def test_time_limit(tmp_path: Path) -> None:
-    """Ffmpeg is ended, and nothing of it stays."""
-    write_wav(tmp_path / "a.wav", tone(440, 60))
-    with pytest.raises(TimedOut, match="longer than 0 seconds"):
-        decode(str(tmp_path / "a.wav"), "anull", io.BytesIO(), 1 << 40, 0.0, lambda samples: None)
+    """An ffmpeg that hangs is ended, and nothing of it stays."""
+    write_wav(tmp_path / "a.wav", tone(440, 600))
+
+    def hang(samples: int) -> None:
+        for child in _children():
+            os.kill(child, signal.SIGSTOP)
+
+    with pytest.raises(TimedOut, match="longer than 1 seconds"):
+        decode(str(tmp_path / "a.wav"), "anull", io.BytesIO(), 1 << 40, 1.0, hang)
     assert not _children()
 
 
@@ -235,7 +239,8 @@ def test_full_disk_is_no_row(tmp_path: Path) -> None:
 
 
 def _children() -> list[int]:
-    run = subprocess.run(
-        ["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())], capture_output=True, check=False
-    )
-    return [int(line.split()[0]) for line in run.stdout.decode().splitlines() if "ffmpeg" in line]
+    """Running ffmpeg processes of this one."""
+    pids = [
+        int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()
+    ]
+    return [pid for pid in pids if "ffmpeg" in Path(f"/proc/{pid}/comm").read_text()]

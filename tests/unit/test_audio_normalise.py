@@ -16,7 +16,9 @@ from audio_files import Samples, configure, describe, normalise, normalise_one, 
 import snakescribe
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import SamplesIndex, open_samples
+from snakescribe.config import load_file
 from snakescribe.inventory.manifest import Manifest
+from snakescribe.inventory.take import take
 from snakescribe.layout import Results
 
 LEFT, RIGHT = tone(300, 2), tone(1000, 2)
@@ -31,6 +33,11 @@ def pitch(samples: Samples) -> float:
 def level(samples: Samples) -> float:
     """Root mean square in dBFS."""
     return float(20 * np.log10(np.sqrt(np.mean((samples / 32768.0) ** 2)) + 1e-9))
+
+
+def there(folder: Path) -> list[str]:
+    """Names in a folder."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("known", [{}, {"channels": 2}])
@@ -176,7 +183,7 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     (tmp_path / "out/.b1.pcm.parts/7").write_bytes(b"old")
     recordings = [describe(name, tmp_path) for name in ("a.wav", "bad.wav", "a.wav")]
     normalise(tmp_path, recordings, tmp_path / "out")
-    assert sorted(os.listdir(tmp_path / "out")) == ["b1.json", "b1.pcm"]
+    assert there(tmp_path / "out") == ["b1.json", "b1.pcm"]
 
     def full(line: str) -> None:
         raise OSError(28, "No space left on device")
@@ -191,36 +198,31 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
             jobs=2,
             log=full,
         )
-    assert sorted(os.listdir(tmp_path / "out")) == ["b1.json", "b1.pcm"]
+    assert there(tmp_path / "out") == ["b1.json", "b1.pcm"]
+
+
+BATCH = "b000001"
 
 
 def step(tmp_path: Path, models_root: Path, **options: object) -> tuple[Results, str, int]:
-    """Run ``snakescribe normalise`` on what is in ``tmp_path``: results, log, peak memory in MB."""
+    """Take the inventory of ``tmp_path``, run ``snakescribe normalise``: results, log, peak memory in MB."""
     results = Results(tmp_path / "results")
-    settings = {"recordings": str(tmp_path), "results": str(results.root), "models": str(models_root)}
-    settings |= {"cache": {"path": str(tmp_path / "cache")}, **options}
+    folders = {"recordings": str(tmp_path), "results": str(results.root), "models": str(models_root)}
+    settings = {**folders, "cache": {"path": str(tmp_path / "cache")}, **options}
     results.config.parent.mkdir(parents=True, exist_ok=True)
     results.config.write_text(json.dumps(settings))
-    recordings = tuple(describe(path.name, tmp_path) for path in sorted(tmp_path.glob("*.wav")))
-    Manifest(batch="b1", recordings=recordings).write(results.manifest("b1"))
-    command = [
-        sys.executable,
-        "-m",
-        "snakescribe",
-        "normalise",
-        "--config",
-        str(results.config),
-        "--batch",
-        "b1",
-    ]
+    take(load_file(results.config))
+    arguments = ["-m", "snakescribe", "normalise", "--config", str(results.config), "--batch", BATCH]
+    # A process between, for the peak of a child counts its parent's before exec (which is pytest's, otherwise).
+    measured = (
+        "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]);"
+        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+    )
     environment = os.environ | {"PYTHONPATH": str(Path(snakescribe.__file__).parents[1])}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
-        assert process.stderr
-        log = process.stderr.read().decode()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, log
-    return results, log, usage.ru_maxrss // 1024
+    command = [sys.executable, "-c", measured, sys.executable, *arguments]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return results, run.stderr, int(run.stdout) // 1024
 
 
 def test_the_command(tmp_path: Path, models_root: Path) -> None:
@@ -229,9 +231,9 @@ def test_the_command(tmp_path: Path, models_root: Path) -> None:
     (tmp_path / "bad\n.wav").write_text("no audio")
     results, log, _ = step(tmp_path, models_root)
     assert "1 recordings decoded (0.00 h), 1 failed, 0 left out" in log
-    assert describe("bad\n.wav", tmp_path).recording_id in log and "'bad\\n.wav': UnreadableRecording" in log
-    assert np.array_equal(open_samples(results.samples("b1")), LEFT)
-    assert sorted(os.listdir(results.samples("b1").parent)) == ["b1.json", "b1.pcm"]
+    assert describe("bad\n.wav", tmp_path).recording_id in log and ".wav': UnreadableRecording" in log
+    assert np.array_equal(open_samples(results.samples(BATCH)), LEFT)
+    assert there(results.samples(BATCH).parent) == [f"{BATCH}.json", f"{BATCH}.pcm"]
 
 
 def test_too_much_waiting_is_left_to_the_next_step(tmp_path: Path, models_root: Path) -> None:
@@ -239,13 +241,14 @@ def test_too_much_waiting_is_left_to_the_next_step(tmp_path: Path, models_root: 
     write_wav(tmp_path / "a.wav", LEFT)
     other = Results(tmp_path / "results").samples("b0")
     other.parent.mkdir(parents=True)
-    other.write_bytes(bytes(20_000))
-    for limit, deferred in ((10e-6, True), (30e-6, False)):
+    other.touch()
+    os.truncate(other, 200_000_000)
+    for limit, deferred in ((0.1, True), (0.3, False)):
         results, log, _ = step(tmp_path, models_root, batch={"ahead_gb": limit})
-        index = SamplesIndex.model_validate_json(results.samples_index("b1").read_bytes())
+        index = SamplesIndex.model_validate_json(results.samples_index(BATCH).read_bytes())
         assert index.deferred == deferred == ("left to the transcribe step" in log)
-        assert len(open_samples(results.samples("b1"))) == (0 if deferred else 32_000)
-        results.samples("b1").unlink()
+        assert len(open_samples(results.samples(BATCH))) == (0 if deferred else 32_000)
+        results.samples(BATCH).unlink()
 
 
 def test_memory_does_not_grow_with_the_recording(tmp_path: Path, models_root: Path) -> None:
@@ -257,5 +260,5 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path, models_root: Pa
         for _ in range(3 * 60):
             out.writeframes(bytes(2 * 60 * 16_000))
     results, log, megabytes = step(tmp_path, models_root)
-    assert "3.00 h" in log and results.samples("b1").stat().st_size == 2 * 3 * 3600 * 16_000
+    assert "3.00 h" in log and results.samples(BATCH).stat().st_size == 2 * 3 * 3600 * 16_000
     assert megabytes < 250

@@ -146,7 +146,8 @@ def test_the_languages_are_whispers() -> None:
     assert set(WHISPER_LANGUAGES) == LANGUAGES
 
 
-def test_paths_become_absolute_from_the_given_folder() -> None:
+def test_paths_become_absolute_from_the_given_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snakescribe.config.load.CHECKOUT_MODELS", tmp_path / ".models")
     environ = {"HOME": "/home/me", "XDG_CACHE_HOME": "/fast/cache"}
     config = load_config(
         {"recordings": "녹음 1", "model": "w/my.pt", "results": "/r"}, Path("/base"), environ
@@ -157,6 +158,9 @@ def test_paths_become_absolute_from_the_given_folder() -> None:
         "/fast/cache/snakescribe",
     )
     assert load_config({}, Path("/base"), environ).model == "base"
+    assert load_config({}, Path("/b"), environ | {"SNAKESCRIBE_MODELS": "/m"}).models == "/m"
+    (tmp_path / ".models").mkdir()
+    assert load_config({}, Path("/b"), environ).models == str(tmp_path / ".models")
     assert load_config({}, Path("/b"), environ | {"SNAKESCRIBE_MODELS": "/m"}).models == "/m"
 
 

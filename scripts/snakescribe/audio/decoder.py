@@ -177,9 +177,11 @@ def _command(source: str, **output: Any) -> list[str]:
     """The command line: one local file in by an unmistakable name, one stream out to a pipe."""
     reading = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS, "threads": 1}
     unwanted = {"vn": None, "sn": None, "dn": None}
-    stream = ffmpeg.input(f"file:{source}", **reading, **unwanted)["a:0"]
     quiet = ("-nostdin", "-hide_banner", "-nostats", "-v", "level+info")
-    return cast("list[str]", stream.output("pipe:1", **output).global_args(*quiet).compile(cmd=ffmpeg_path()))
+    stream = ffmpeg.input("SOURCE", **reading, **unwanted)["a:0"].output("pipe:1", **output)
+    command = cast("list[str]", stream.global_args(*quiet).compile(cmd=ffmpeg_path()))
+    command[command.index("SOURCE")] = f"file:{source}"  # ffmpeg-python takes no name that is not UTF-8
+    return command
 
 
 def _run(command: list[str], take: Callable[[bytes], bool], heard: Heard, seconds: float) -> int:

@@ -146,15 +146,12 @@ class _Task(DecodingTask):  # type: ignore[misc]
         return self._bucket.prompts[0]
 
     def _get_audio_features(self, mel: torch.Tensor) -> torch.Tensor:
-        return mel
+        # Upstream relies on broadcasting a single recording over its beams; several need their own copies.
+        return mel.repeat_interleave(self.n_group, dim=0)
 
     def _detect_language(self, audio_features: torch.Tensor, tokens: torch.Tensor) -> tuple[list[str], None]:
         tokens[:] = torch.tensor(self._bucket.prompts)
         return ["" for _ in tokens], None
-
-    def _main_loop(self, audio_features: torch.Tensor, tokens: torch.Tensor) -> Any:
-        # Upstream relies on broadcasting a single recording over its beams; several need their own copies.
-        return super()._main_loop(audio_features.repeat_interleave(self.n_group, dim=0), tokens)
 
 
 def _options(search: Search, max_tokens: int, fp16: bool, language: str) -> DecodingOptions:

@@ -43,6 +43,8 @@ DETECTION_WINDOWS = 3
 """The longest windows of a recording vote on its language."""
 SURE_OF_LANGUAGE = 0.6
 """Below this the longest window is asked again in the 30 s the model was trained on: short ones mislead it."""
+SHORTEST_SEGMENT = 0.02
+"""Seconds; one step of a timestamp token."""
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
 """What torch and CTranslate2 raise, out of memory included."""
 
@@ -197,7 +199,7 @@ class Transcriber:
                 self._keep(work, done, progress)
             else:
                 todo.append(work)
-        voters = self._without_language(todo, journal)
+        voters = self._without_language(group, journal)
         encoded = [pair for bucket in self._buckets(voters) for pair in self._encoded(bucket)]
         self._vote(encoded, journal)
         doubtful: list[tuple[_Work, _Attempt]] = []
@@ -392,11 +394,14 @@ class Transcriber:
                     )
                 )
             text = tokenizer.decode(list(piece.tokens)).strip()
+            own = [word for word in own if word.text]
             if text:
+                # Aligned words know better than timestamp tokens where a segment begins and ends.
+                start, end = (own[0].start, own[-1].end) if own else (origin + piece.start, origin + piece.end)
                 segments.append(
                     Segment(
-                        start=round(origin + piece.start, 3),
-                        end=round(origin + max(piece.end, piece.start + 0.02), 3),
+                        start=round(start, 3),
+                        end=round(max(end, start + SHORTEST_SEGMENT), 3),
                         text=text,
                         channel=work.state.job.tracks[work.track].channel,
                         mean_logprob=round(attempt.hypothesis.mean_logprob, 4),
@@ -404,7 +409,7 @@ class Transcriber:
                         compression_ratio=round(attempt.ratio, 3),
                         temperature=attempt.hypothesis.temperature,
                         flags=attempt.verdict.flags,
-                        words=tuple(word for word in own if word.text),
+                        words=tuple(own),
                     )
                 )
         return WindowText(

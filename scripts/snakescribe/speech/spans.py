@@ -73,12 +73,10 @@ def windows(spans: list[Span], probabilities: npt.NDArray[np.float32], max_secon
 
     A span longer than that is cut where speech is least likely in the last third of the allowed length.
     """
+    if not spans:
+        return []
     longest = int(max_seconds * SAMPLE_RATE)
-    smooth = (
-        np.convolve(probabilities, np.full(SMOOTHING, 1 / SMOOTHING), "same")
-        if len(probabilities)
-        else probabilities
-    )
+    smooth = np.convolve(probabilities, np.full(SMOOTHING, 1 / SMOOTHING), "same")
     packed: list[list[Span]] = []
     for span in spans:
         for piece in _pieces(span, smooth, longest):
