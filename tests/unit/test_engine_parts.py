@@ -111,9 +111,7 @@ def _hypothesis(logprob: float = -0.3, no_speech: float = 0.1, tokens: int = 20)
         (_hypothesis(), 1.5, 3.5, ("unfinished",), False),
     ],
 )
-def test_guards(
-    hypothesis: Hypothesis, ratio: float, uncovered: float, flags: tuple[str, ...], silence: bool
-) -> None:
+def test_guards(hypothesis: Hypothesis, ratio: float, uncovered: float, flags: tuple[str, ...], silence: bool) -> None:
     verdict = judge(hypothesis, ratio, DecodingOptions(), most=100, uncovered=uncovered)
     assert (verdict.flags, verdict.silence) == (flags, silence)
 
@@ -124,7 +122,11 @@ def test_guards_can_be_switched_off() -> None:
 
 
 def test_repetition_is_seen_and_korean_has_room() -> None:
-    assert compression_ratio("오늘은 날씨가 좋습니다. " * 12) > 2.4 > compression_ratio("오늘은 날씨가 좋습니다. 내일도 그렇다고 해요.")
+    assert (
+        compression_ratio("오늘은 날씨가 좋습니다. " * 12)
+        > 2.4
+        > compression_ratio("오늘은 날씨가 좋습니다. 내일도 그렇다고 해요.")
+    )
     assert most_tokens(28.0, room=445) == 445
     assert most_tokens(1.0, room=445) < 60
 
@@ -161,9 +163,7 @@ def test_journal_comes_back_and_drops_a_line_cut_by_a_kill(tmp_path: Path) -> No
 def test_glossary_replaces_longest_first_and_says_so() -> None:
     word = Word(start=0, end=1, text="스네이크가", probability=1)
     segment = _window(0, "스네이크가 스네이크스크라이브를 만났다").segments[0].model_copy(update={"words": (word,)})
-    transcript = Transcript(
-        duration=1, speech_seconds=1, language="ko", language_probability=1, segments=(segment,)
-    )
+    transcript = Transcript(duration=1, speech_seconds=1, language="ko", language_probability=1, segments=(segment,))
     done = glossary.apply(transcript, {"스네이크": "뱀", "스네이크스크라이브": "snakescribe"})
     assert done.text == "뱀가 snakescribe를 만났다" and done.segments[0].words[0].text == "뱀가"
     assert done.replacements == ("스네이크→뱀 ×1", "스네이크스크라이브→snakescribe ×1")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import ctranslate2
 import numpy as np
@@ -19,13 +20,12 @@ class CTranslate2Whisper:
 
     name = "ctranslate2"
 
-    def __init__(
-        self, prepared: Prepared, hardware: Hardware, index: int, max_rows: int, threads: int
-    ) -> None:
+    def __init__(self, prepared: Prepared, hardware: Hardware, index: int, max_rows: int, threads: int) -> None:
         """Load ``prepared.ctranslate2`` onto the device; ``threads`` is for the CPU."""
         self.hardware = hardware
         self.max_rows = max_rows
-        self._model = ctranslate2.models.Whisper(
+        self._load: Callable[[], ctranslate2.models.Whisper] = partial(
+            ctranslate2.models.Whisper,
             str(prepared.ctranslate2),
             device=hardware.device,
             device_index=index,
@@ -33,6 +33,8 @@ class CTranslate2Whisper:
             intra_threads=threads,
             inter_threads=1,
         )
+        self._model = self._load()
+        self._sampler: tuple[int, ctranslate2.models.Whisper] | None = None
         self.n_mels = int(self._model.n_mels)
         self.multilingual = bool(self._model.is_multilingual)
 
@@ -50,8 +52,8 @@ class CTranslate2Whisper:
         for bucket in buckets:
             search, prompt = bucket.search, len(bucket.prompts[0])
             sampling = search.temperature > 0
-            ctranslate2.set_random_seed(search.seed)
-            results = self._model.generate(
+            model = self._seeded(search.seed) if sampling else self._model
+            results = model.generate(
                 bucket.encoded,
                 [list(p) for p in bucket.prompts],
                 beam_size=1 if sampling else search.beam_size,
@@ -75,6 +77,18 @@ class CTranslate2Whisper:
                         temperature=search.temperature,
                     ),
                 )
+
+    def _seeded(self, seed: int) -> ctranslate2.models.Whisper:
+        """A model whose sampling starts from ``seed``.
+
+        CTranslate2 seeds a generator once, in the thread that runs a model; only a new model samples anew. It
+        takes a fraction of a second for the few windows that come to this.
+        """
+        if self._sampler is None or self._sampler[0] != seed:
+            self._sampler = None  # frees the earlier one first
+            ctranslate2.set_random_seed(max(1, seed))
+            self._sampler = (seed, self._load())
+        return self._sampler[1]
 
     def align(
         self,

@@ -29,9 +29,7 @@ def most_tokens(seconds: float, room: int) -> int:
     return min(room, int(seconds * TOKENS_PER_SECOND) + SPARE_TOKENS)
 
 
-def judge(
-    hypothesis: Hypothesis, ratio: float, options: DecodingOptions, most: int, uncovered: float
-) -> Verdict:
+def judge(hypothesis: Hypothesis, ratio: float, options: DecodingOptions, most: int, uncovered: float) -> Verdict:
     """Check one hypothesis.
 
     Args:

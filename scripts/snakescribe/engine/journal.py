@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from snakescribe.transcript import Segment
+
+Place = tuple[str, int, int, int]
+"""A window: the recording's key, the track, first sample and the one after the last."""
+FATAL_DEATHS = 2
+"""A window in flight at this many deaths of the process (crash, killed for memory) fails its recording."""
 
 
 class WindowText(BaseModel):
@@ -30,7 +36,7 @@ class WindowText(BaseModel):
     """This window's share of the time its bucket took."""
 
     @property
-    def place(self) -> tuple[str, int, int, int]:
+    def place(self) -> Place:
         """Which window this is."""
         return (self.key, self.track, self.start, self.end)
 
@@ -50,8 +56,11 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         """Read what an earlier attempt finished; None keeps everything in memory only."""
-        self.windows: dict[tuple[str, int, int, int], WindowText] = {}
+        self.windows: dict[Place, WindowText] = {}
         self.languages: dict[str, Language] = {}
+        self.deaths: Counter[Place] = Counter()
+        """How often an earlier attempt died with a window in flight."""
+        self._in_flight: list[Place] = []
         self._path = path
         self._file = None
         if path is None:
@@ -66,19 +75,23 @@ class Journal:
         self._file = path.open("r+b" if path.exists() else "x+b")
         self._file.truncate(good)
         self._file.seek(good)
+        died = [place for place in self._in_flight if place not in self.windows]
+        if died:
+            self._append([{"died": died}])
 
     def add(self, entries: Iterable[WindowText | Language]) -> None:
         """Remember ``entries`` and have them on disk before returning."""
-        lines = []
-        for entry in entries:
-            kind = "window" if isinstance(entry, WindowText) else "language"
-            record = {kind: entry.model_dump(mode="json")}
-            self._remember(record)
-            lines.append(json.dumps(record, ensure_ascii=False) + "\n")
-        if self._file is not None and lines:
-            self._file.write("".join(lines).encode())
-            self._file.flush()
+        self._append(
+            {"window" if isinstance(entry, WindowText) else "language": entry.model_dump(mode="json")}
+            for entry in entries
+        )
+        if self._file is not None:
             os.fsync(self._file.fileno())
+
+    def begin(self, places: Iterable[Place]) -> None:
+        """Note which windows the model is about to see; a process that dies then leaves this behind."""
+        if self._file is not None:
+            self._append([{"begun": list(places)}])
 
     def remove(self) -> None:
         """Delete the file: everything in it has reached the batch file."""
@@ -86,10 +99,24 @@ class Journal:
             self._file.close()
             self._path.unlink(missing_ok=True)
 
+    def _append(self, records: Iterable[Mapping[str, Any]]) -> None:
+        for record in records:
+            self._remember(record)
+            if self._file is not None:
+                self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
+        if self._file is not None:
+            self._file.flush()
+
     def _remember(self, record: Mapping[str, Any]) -> None:
-        if "window" in record:
-            window = WindowText.model_validate(record["window"])
-            self.windows[window.place] = window
-        else:
-            language = Language.model_validate(record["language"])
-            self.languages[language.key] = language
+        match record:
+            case {"window": value}:
+                window = WindowText.model_validate(value)
+                self.windows[window.place] = window
+            case {"language": value}:
+                language = Language.model_validate(value)
+                self.languages[language.key] = language
+            case {"begun": places}:
+                self._in_flight = [(key, track, start, end) for key, track, start, end in places]
+            case {"died": places}:
+                self.deaths.update((key, track, start, end) for key, track, start, end in places)
+                self._in_flight = []

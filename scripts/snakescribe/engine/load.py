@@ -81,9 +81,7 @@ def _compute_type(engine: str, asked: str, device: devices.Device) -> str:
         import ctranslate2
 
         supported = ctranslate2.get_supported_compute_types(device.kind)
-        preferred = (
-            ("int8_float32", "float32") if device.kind == "cpu" else ("float16", "int8_float32", "float32")
-        )
+        preferred = ("int8_float32", "float32") if device.kind == "cpu" else ("float16", "int8_float32", "float32")
         types = tuple(t for t in (*preferred, "bfloat16") if t in supported)
     if asked == "auto":
         return types[0]

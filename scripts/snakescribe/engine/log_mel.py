@@ -9,7 +9,6 @@ import numpy.typing as npt
 import torch
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 
-SAMPLE_RATE = 16_000
 FRAME: int = HOP_LENGTH
 """Samples per mel frame (10 ms); the encoder halves this rate."""
 FULL_CONTEXT = 3000

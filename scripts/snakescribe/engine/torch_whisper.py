@@ -98,13 +98,9 @@ class TorchWhisper:
             for row, start, text, count in zip(rows, starts, tokens, frames, strict=True)
         ]
 
-    def _align_row(
-        self, encoded: torch.Tensor, start: tuple[int, ...], text: Sequence[int], frames: int
-    ) -> Alignment:
+    def _align_row(self, encoded: torch.Tensor, start: tuple[int, ...], text: Sequence[int], frames: int) -> Alignment:
         tokenizer = self._tokenizer
-        sequence = torch.tensor(
-            [[*start, tokenizer.no_timestamps, *text, tokenizer.eot]], device=self._device
-        )
+        sequence = torch.tensor([[*start, tokenizer.no_timestamps, *text, tokenizer.eot]], device=self._device)
         attention: dict[int, torch.Tensor] = {}
 
         def keep(layer: int) -> Any:

@@ -1,0 +1,84 @@
+"""What goes through the engine: recordings as jobs, and the windows of speech they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from snakescribe.audio import SAMPLE_RATE
+from snakescribe.engine.journal import Language, Place, WindowText
+from snakescribe.errors import EngineFailure
+from snakescribe.speech.spans import Window
+
+
+@dataclass(frozen=True)
+class Track:
+    """One channel to transcribe: 16 kHz samples, possibly mapped from disk."""
+
+    channel: str | None
+    samples: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording to transcribe."""
+
+    key: str
+    """Stands for its content and options; also seeds sampling."""
+    tracks: tuple[Track, ...]
+    language: str | None
+    """None to detect it."""
+    prompt: str
+
+
+@dataclass
+class State:
+    """A recording on its way."""
+
+    job: Job
+    speech_samples: int = 0
+    waiting: int = 0
+    """Windows not decoded yet."""
+    listened: bool = False
+    """All its windows are known."""
+    texts: list[WindowText] = field(default_factory=list)
+    language: Language | None = None
+    wall_seconds: float = 0.0
+    failure: EngineFailure | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """One window of one recording, on its way through the model."""
+
+    state: State
+    track: int
+    window: Window
+
+    @property
+    def samples(self) -> npt.NDArray[np.int16]:
+        """What the model hears."""
+        return self.state.job.tracks[self.track].samples[self.window.start : self.window.end]
+
+    @property
+    def length(self) -> int:
+        """Samples."""
+        return self.window.end - self.window.start
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.length / SAMPLE_RATE
+
+    @property
+    def place(self) -> Place:
+        """Which window this is, in the journal's terms."""
+        return (self.state.job.key, self.track, self.window.start, self.window.end)
+
+    @property
+    def seed(self) -> int:
+        """For sampling: the same for the same window, whatever it is decoded with."""
+        return int.from_bytes(hashlib.sha256(repr(self.place).encode()).digest()[:4], "big")
