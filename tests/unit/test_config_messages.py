@@ -178,3 +178,10 @@ def test_files_that_are_no_options(tmp_path: Path) -> None:
         load_file(path)
     path.write_text("")
     assert load_file(path, tmp_path).results == str(tmp_path / "results")
+
+
+def test_a_resolved_file_comes_back_as_it_was(tmp_path: Path) -> None:
+    config = load_config({"decoding": {"mean_logprob": -1e-05}, "glossary": {"가": "나"}}, tmp_path, {})
+    path = tmp_path / "config.json"
+    path.write_text(config.model_dump_json(), encoding="utf-8")
+    assert load_file(path) == config

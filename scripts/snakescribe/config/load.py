@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from snakescribe.config.options import Config
 from snakescribe.errors import ConfigError
 
+CHECKOUT_MODELS = Path(__file__).resolve().parents[3] / ".models"
+"""Filled by `make setup`; not there when the package is installed outside a checkout."""
 HOME_OF_MODELS = Path(".local/share/snakescribe/models")
 
 
@@ -40,7 +42,8 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     except ValidationError as error:
         raise ConfigError(_one_line(error, "STT_DEVICE" if environ.get("STT_DEVICE") else None)) from None
     home = Path(environ.get("HOME") or Path.home())
-    models = config.models or environ.get("SNAKESCRIBE_MODELS") or str(home / HOME_OF_MODELS)
+    usual = CHECKOUT_MODELS if CHECKOUT_MODELS.is_dir() else home / HOME_OF_MODELS
+    models = config.models or environ.get("SNAKESCRIBE_MODELS") or str(usual)
     cache = config.cache.path or str(Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "snakescribe")
 
     def absolute(path: str) -> str:
@@ -65,10 +68,12 @@ def load_file(path: Path, base: Path | None = None) -> Config:
 def read_options(path: Path) -> dict[str, Any]:
     """The options in a YAML or JSON file, not checked yet."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        # YAML 1.1 takes JSON's 1e-05 for a word.
+        values = (json.loads if path.suffix == ".json" else yaml.safe_load)(text) or {}
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give an existing file with --configfile") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no options; expected lines like `model: base`")

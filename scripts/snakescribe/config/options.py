@@ -149,7 +149,9 @@ class Config(Options):
         "results", description="where everything is written; also the working directory of the run"
     )
     models: str | None = Field(
-        None, description="model store; null is `$SNAKESCRIBE_MODELS` or `~/.local/share/snakescribe/models`"
+        None,
+        description="model store; null is `$SNAKESCRIBE_MODELS`, else the checkout's `.models` (of `make setup`) "
+        "if there is one, else `~/.local/share/snakescribe/models`",
     )
     model: str = Field(
         "base",

@@ -1,0 +1,145 @@
+"""The cache by content and options, and which device is really there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from snakescribe import devices
+from snakescribe.cache import Cache, Entry, Provenance, skip_known, transcript_key
+from snakescribe.config import Config, load_config
+from snakescribe.errors import DeviceError
+from snakescribe.inventory.manifest import Recording
+from snakescribe.models.store import Store
+from snakescribe.transcript import Transcript
+
+SHA = "ab" * 32
+
+
+def _config(models_root: Path, tmp_path: Path, **options: Any) -> Config:
+    cache = {"path": str(tmp_path / "cache"), **options.pop("cache", {})}
+    return load_config({"models": str(models_root), "cache": cache, **options}, tmp_path, {})
+
+
+def _recording(**values: Any) -> Recording:
+    return Recording(
+        **{"recording_id": "r1", "path": "a.wav", "path_hex": b"a.wav".hex(), "sha256": SHA, "size": 1, "attempt": 1}
+        | values
+    )
+
+
+def _entry(duration: float = 1.0) -> Entry:
+    made = Provenance(
+        model="base",
+        model_sha256="00",
+        engine="ctranslate2",
+        versions="",
+        device="cpu",
+        device_name="",
+        driver=None,
+        compute_type="int8",
+        options_hash="",
+        wall_seconds=1.0,
+        finished_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    transcript = Transcript(duration=duration, speech_seconds=0, language=None, language_probability=None, segments=())
+    return Entry(transcript=transcript, provenance=made)
+
+
+def test_the_key_changes_with_what_changes_the_text_and_with_nothing_else(models_root: Path, tmp_path: Path) -> None:
+    base, tiny = (Store(models_root).resolve(name) for name in ("base", "tiny.en"))
+
+    def key(recording: Recording | None = None, **options: Any) -> str:
+        return transcript_key(_config(models_root, tmp_path, **options), base, recording or _recording())
+
+    same = [
+        key(device="cpu"),
+        key(results="elsewhere"),
+        key(on_error="report"),
+        key(glossary={"a": "b"}),
+        key(outputs=["txt"]),
+        key(batch={"files": 1}),
+        key(_recording(path="b/c.mp3", recording_id="r2", attempt=3)),
+    ]
+    changed = [
+        key(language="ko"),
+        key(prompt="서울"),
+        key(words=True),
+        key(engine="torch_whisper"),
+        key(compute_type="float32"),
+        key(decoding={"beam_size": 1}),
+        key(speech={"pad": 0.1}),
+        key(audio={"channels": "split"}),
+        key(_recording(channel_mode="left")),
+        key(_recording(prompt="")),
+        transcript_key(_config(models_root, tmp_path), tiny, _recording()),
+    ]
+    assert set(same) == {key()}
+    assert key(_recording(prompt="")) == key()  # an empty override of an empty prompt
+    assert len({key(), *changed}) == len(changed)
+
+
+def test_modes_damage_forgetting_and_size(models_root: Path, tmp_path: Path) -> None:
+    cache = Cache(_config(models_root, tmp_path))
+    cache.put(SHA, "k", _entry())
+    assert cache.get(SHA, "k") == _entry() and cache.get(SHA, "other") is None and cache.get("", "k") is None
+    assert Cache(_config(models_root, tmp_path, cache={"mode": "refresh"})).get(SHA, "k") is None
+    off = Cache(_config(models_root, tmp_path, cache={"mode": "off"}))
+    off.put(SHA, "new", _entry())
+    assert off.get(SHA, "k") is None and cache.get(SHA, "new") is None
+    (path,) = (tmp_path / "cache").rglob("k.json")
+    path.write_bytes(path.read_bytes()[:-5])
+    assert cache.get(SHA, "k") is None
+    cache.put(SHA, "k", _entry())
+    assert cache.forget(SHA) and not cache.forget(SHA) and cache.get(SHA, "k") is None
+    for number, sha in enumerate(("11" * 32, "22" * 32)):
+        cache.put(sha, "k", _entry())
+        os.utime(next((tmp_path / "cache").rglob(f"{sha}/k.json")), (number, number))
+    size = next((tmp_path / "cache").rglob("k.json")).stat().st_size
+    Cache(_config(models_root, tmp_path, cache={"max_gb": 1.5 * size / 1e9})).trim()
+    assert cache.get("11" * 32, "k") is None and cache.get("22" * 32, "k") is not None
+
+
+def test_audio_of_a_known_transcript_is_not_needed(models_root: Path, tmp_path: Path) -> None:
+    config = _config(models_root, tmp_path)
+    key = transcript_key(config, Store(models_root).resolve("base"), _recording())
+    Cache(config).put(SHA, key, _entry())
+    known = skip_known(config)
+    assert known(_recording()) and not known(_recording(language="ko")) and not known(_recording(sha256="cd" * 32))
+
+
+def test_cpu_is_named_and_cuda_is_never_silently_replaced() -> None:
+    assert devices.resolve("cpu").kind == "cpu" and devices.resolve("cpu").name
+    if torch.cuda.is_available():
+        assert devices.resolve("cuda").driver
+        return
+    with pytest.raises(DeviceError, match=r"device cuda was asked for, but .+; use device: cpu"):
+        devices.resolve("cuda")
+    assert devices.resolve("auto").kind == "cpu"
+
+
+def test_a_gpu_is_leased_once_and_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
+    lease = "import snakescribe.devices as d, time; i, lock = d.lease_gpu(2); print(i, flush=True); time.sleep(60)"
+    environment = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+
+    def start() -> tuple[subprocess.Popen[str], str]:
+        process = subprocess.Popen([sys.executable, "-c", lease], stdout=subprocess.PIPE, text=True, env=environment)
+        assert process.stdout
+        return process, process.stdout.readline().strip()
+
+    first, second = start(), start()
+    assert (first[1], second[1]) == ("0", "1")
+    first[0].kill()
+    first[0].wait()
+    third = start()
+    assert third[1] == "0"
+    for process in (second[0], third[0]):
+        process.kill()
+        process.wait()
