@@ -20,4 +20,5 @@ include: "workflow/rules/tables.smk"
 rule all:
     default_target: True
     input:
+        rules.tables.output,
         "check.txt",

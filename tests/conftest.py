@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,11 @@ def models_root() -> Path:
     if not root.is_dir():
         pytest.fail(f"no model store at {root}; run `make setup` first")
     return root
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """Commands that run inside the test process make files private; the next test starts as a shell does."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)

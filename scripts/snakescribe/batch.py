@@ -9,7 +9,7 @@ from typing import Any
 from snakescribe import glossary
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
-from snakescribe.cache import Cache, Entry, Provenance, recording_options, transcript_key
+from snakescribe.cache import Cache, Entry, Provenance, content_key, recording_options, transcript_key
 from snakescribe.config import Config
 from snakescribe.config.options import digest
 from snakescribe.engine.backend import Backend
@@ -17,6 +17,7 @@ from snakescribe.engine.journal import Journal
 from snakescribe.engine.load import load_backend
 from snakescribe.engine.transcriber import Job, Track, Transcriber
 from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
+from snakescribe.inventory.ledger import still_wanted
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.layout import Results
 from snakescribe.models.store import Prepared, Store
@@ -38,10 +39,8 @@ class Batch:
         self.store = Store(Path(config.models or ""))
         self.prepared: Prepared = self.store.resolve(config.model)
         self.cache = Cache(config)
-        self.manifest = Manifest.read(results.manifest(batch))
-        self.keys = {
-            r.recording_id: transcript_key(config, self.prepared, r) for r in self.manifest.recordings
-        }
+        self.manifest = still_wanted(results, batch)
+        self.keys = {r.recording_id: transcript_key(config, self.prepared, r) for r in self.manifest.recordings}
         self._meter = Meter(results.progress(batch), options_digest(config, self.prepared))
 
     def run(self) -> None:
@@ -53,9 +52,7 @@ class Batch:
                 known[self._content(recording)] = entry
         cached = set(known)
         outcomes: dict[str, Outcome] = dict(known)
-        self._meter.log(
-            f"{self.name}: {len(self.manifest.recordings)} recordings, {len(known)} from the cache"
-        )
+        self._meter.log(f"{self.name}: {len(self.manifest.recordings)} recordings, {len(known)} from the cache")
         journal = Journal(self.results.journal(self.name))
         with self._samples([r for r in self.manifest.recordings if self._content(r) not in known]) as audio:
             self._transcribe(audio, outcomes, journal)
@@ -72,18 +69,13 @@ class Batch:
         self.cache.trim()
 
     def _content(self, recording: Recording) -> str:
-        """Recordings of equal content and options share one transcript; unreadable ones share nothing."""
-        return digest([recording.sha256 or recording.recording_id, self.keys[recording.recording_id]])
+        return content_key(recording, self.keys[recording.recording_id])
 
     def _samples(self, wanted: list[Recording]) -> _Audio:
         """The normalised audio; what the normalise job left out (disk bound, cache changed since) is made here."""
         samples, index = self.results.samples(self.name), self.results.samples_index(self.name)
         parts = [(samples, SamplesIndex.model_validate_json(index.read_bytes()))]
-        there = (
-            {r.recording_id for r in parts[0][1].recordings if not r.skipped}
-            if not parts[0][1].deferred
-            else set()
-        )
+        there = {r.recording_id for r in parts[0][1].recordings if not r.skipped} if not parts[0][1].deferred else set()
         late = tuple(r for r in wanted if r.recording_id not in there)
         made: list[Path] = []
         if late:
@@ -174,19 +166,12 @@ class Batch:
             "attempt": recording.attempt,
             "schema_version": SCHEMA_VERSION,
         }
-        if (
-            isinstance(outcome, Entry)
-            and "truncated" in outcome.flags
-            and self.config.audio.truncated == "fail"
-        ):
+        if isinstance(outcome, Entry) and "truncated" in outcome.flags and self.config.audio.truncated == "fail":
             outcome = TruncatedRecording("the file ends before its header says, and audio.truncated is fail")
         if isinstance(outcome, Entry):
             return row | _transcript_columns(outcome, self.config) | {"cached": cached}
         error, message = _failure(outcome)
-        if (
-            error == VanishedRecording.__name__
-            and earlier.get(recording.recording_id, {}).get("status") == "ok"
-        ):
+        if error == VanishedRecording.__name__ and earlier.get(recording.recording_id, {}).get("status") == "ok":
             return earlier[recording.recording_id]
         options = digest(recording_options(self.config, recording))
         failed = {

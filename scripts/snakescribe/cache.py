@@ -67,6 +67,11 @@ def transcript_key(config: Config, prepared: Prepared, recording: Recording) -> 
     return digest({"options": options, "model": prepared.identity, "speech": "silero_vad_v6"})
 
 
+def content_key(recording: Recording, key: str) -> str:
+    """Recordings of equal content and options (``key``) share one transcript; unreadable ones share nothing."""
+    return digest([recording.sha256 or recording.recording_id, key])
+
+
 class Cache:
     """The cache folder; ``mode`` says whether it is read and written."""
 
@@ -100,9 +105,10 @@ class Cache:
     def forget(self, sha256: str) -> bool:
         """Remove everything about one recording's content; whether there was anything."""
         folder = self._root / sha256[:2] / sha256
-        existed = folder.is_dir()
-        shutil.rmtree(folder, ignore_errors=True)
-        return existed
+        if not sha256 or not folder.is_dir():
+            return False
+        shutil.rmtree(folder)
+        return True
 
     def trim(self) -> None:
         """Remove the entries not used for longest until the cache fits ``cache.max_gb``."""

@@ -72,8 +72,19 @@ def resolve(asked: str) -> Device:
 
         return Device("cuda", torch.cuda.get_device_name(0), 0, gpus.driver)
     if asked == "cuda":
-        raise DeviceError(f"device cuda was asked for, but {problem}; use device: cpu, or mend the driver")
+        raise _no_cuda(problem)
     return cpu()
+
+
+def expect(asked: str) -> None:
+    """See whether there is a GPU if ``cuda`` is asked for, in a moment and without torch.
+
+    Raises:
+        DeviceError: there is none.
+    """
+    problem = ask_driver().problem if asked == "cuda" else None
+    if problem:
+        raise _no_cuda(problem)
 
 
 def cpu() -> Device:
@@ -108,6 +119,10 @@ def lease_gpu(count: int) -> tuple[int, TextIO]:
             else:
                 return index, lock
         time.sleep(1.0)
+
+
+def _no_cuda(problem: str) -> DeviceError:
+    return DeviceError(f"device cuda was asked for, but {problem}; use device: cpu, or mend the driver")
 
 
 def _torch_problem(gpus: Gpus) -> str | None:

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import secrets
 import signal
 from collections.abc import Iterator
@@ -15,14 +16,17 @@ from typing import IO
 
 from snakescribe.errors import BusyError, ResultsError
 
+_LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be loaded
+
+HALF_WRITTEN = re.compile(r"\.[0-9a-f]{16}\.part")
+"""Names of what a killed :func:`atomic_file` leaves behind."""
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under ``path`` complete (written beside it, synced, renamed) or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(
-        f".{secrets.token_hex(8)}.part"
-    )  # pids are not unique: pods of a cluster share a folder
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # pids are not unique: pods of a cluster share a folder
     try:
         with part.open("wb") as file:
             yield file
@@ -63,11 +67,16 @@ def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies, so that ``kill -9`` leaves no orphan writing."""
     pr_set_pdeathsig = 1  # linux/prctl.h
     parent = os.getppid()
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "prctl"):
-        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if hasattr(_LIBC, "prctl"):
+        _LIBC.prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def disk_full(path: object) -> ResultsError:
+    """What to tell the user about a full disk; ``path`` is what was written, if it is known."""
+    where = f" ({path})" if path else ""
+    return ResultsError(f"the disk is full{where}; free some space and run again: nothing finished is lost")
 
 
 def disk_error(error: OSError) -> ResultsError | None:
@@ -75,9 +84,7 @@ def disk_error(error: OSError) -> ResultsError | None:
     where = f" ({error.filename})" if error.filename else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return ResultsError(
-                f"the disk is full{where}; free some space and run again: nothing finished is lost"
-            )
+            return disk_full(error.filename)
         case errno.EROFS:
             return ResultsError(f"the file system is read-only{where}; choose another folder with --results")
         case errno.EACCES | errno.EPERM:

@@ -35,8 +35,7 @@ def apply(transcript: Transcript, glossary: Mapping[str, str]) -> Transcript:
             update={
                 "text": replaced(segment.text, count=True),
                 "words": tuple(
-                    word.model_copy(update={"text": replaced(word.text, count=False)})
-                    for word in segment.words
+                    word.model_copy(update={"text": replaced(word.text, count=False)}) for word in segment.words
                 ),
             }
         )

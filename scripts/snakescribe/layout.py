@@ -38,6 +38,11 @@ class Results:
         return self.state / "retries"
 
     @property
+    def backups(self) -> Path:
+        """Snakemake's copies of `update()` files while they are made anew; a killed run leaves them."""
+        return self.root / ".snakemake/backup"
+
+    @property
     def ledger(self) -> Path:
         """SQLite: every file ever seen and every attempt at it."""
         return self.root / "inventory/ledger.sqlite"

@@ -85,8 +85,7 @@ def describe(progress: Progress) -> str:
     left = (progress.total - progress.done) / progress.speed if progress.speed else None
     when = "" if left is None else f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
     return (
-        f"{progress.done / 3600:.2f} of {progress.total / 3600:.2f} h of audio,"
-        f" {progress.speed:.1f} × real time{when}"
+        f"{progress.done / 3600:.2f} of {progress.total / 3600:.2f} h of audio, {progress.speed:.1f} × real time{when}"
     )
 
 

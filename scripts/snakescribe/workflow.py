@@ -6,18 +6,22 @@ configuration; every job reads that file, on this machine or another. Nothing he
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snakescribe import devices
 from snakescribe.cli import report
 from snakescribe.config import Config, load_config, load_file
+from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ResultsError, SnakescribeError
-from snakescribe.files import disk_error, hold_lock, write_atomically
+from snakescribe.files import HALF_WRITTEN, disk_error, hold_lock, write_atomically
 from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import walk
 from snakescribe.layout import Results
@@ -41,7 +45,7 @@ class Run:
     """What a transcribe job needs."""
 
 
-def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run: bool) -> Run:
+def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run: bool, local: bool) -> Run:
     """Check the configuration and prepare the results folder; exits with the failure's own code.
 
     Args:
@@ -49,6 +53,7 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         executes: false for ``--lint`` and the like, which must work without any recordings.
         main_process: false inside a job that Snakemake runs by calling itself (clusters).
         dry_run: look, but neither lock nor write.
+        local: jobs run on this machine, so that a missing GPU is seen now.
     """
     os.umask(0o077)
     _put_our_commands_on_path()
@@ -56,19 +61,28 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         if not main_process:
             # Snakemake has changed into the results folder already.
             config = load_file(Results(Path.cwd()).config)
+            _show_to_container(config)
             return _run(config, "")
         config = load_config(values, Path.cwd())
         if not executes:
-            return Run(config, "", "", 0)
+            return Run(_with_an_image(config), "", "", 0)
         results = Results(Path(config.results))
         seen = inventory_digest(config, walk(config))
         checked = _run(config, seen)
+        if local and not dry_run:
+            devices.expect(config.device)
         prepare_results(results, dry_run)
+        _show_to_container(config)
         if not dry_run:
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
         return checked
     except SnakescribeError as error:
         raise SystemExit(report(error)) from None
+    except OSError as error:
+        known = disk_error(error)
+        if known is None:
+            raise
+        raise SystemExit(report(known)) from None
 
 
 def prepare_results(results: Results, dry_run: bool = False) -> int | None:
@@ -88,12 +102,11 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         results.state.mkdir(exist_ok=True)
         lock = None
         if LOCK_FD not in os.environ:
-            busy = (
-                f"another run works on {results.root}; wait for it, or choose another folder with --results"
-            )
+            busy = f"another run works on {results.root}; wait for it, or choose another folder with --results"
             lock = hold_lock(results.lock, busy)
         shutil.rmtree(results.failures, ignore_errors=True)
         results.failures.mkdir()
+        _sweep(results)
         return lock
     except (FileExistsError, NotADirectoryError):
         raise ResultsError(f"{results.root} is not a folder; choose another one with --results") from None
@@ -104,10 +117,36 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         raise known from None
 
 
+def _sweep(results: Results) -> None:
+    """Remove what killed steps left half-written; after an hour without a byte more, nobody is at it."""
+    for file in (
+        results.plan,
+        results.table("t", "tsv"),
+        *(of("b") for of in (results.batch, results.journal)),
+    ):
+        for path in file.parent.glob(".*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if HALF_WRITTEN.fullmatch(path.name) and time.time() - path.stat().st_mtime > 3600:
+                    path.unlink()
+
+
 def _run(config: Config, seen: str) -> Run:
     prepared = Store(Path(config.models or "")).resolve(config.model)
     weights = prepared.pt.stat().st_size / 1e6
     return Run(config, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
+
+
+def _with_an_image(config: Config) -> Config:
+    """``--lint`` wants a container on every rule; whether there is one is the user's choice."""
+    return config.model_copy(update={"container": ContainerOptions(image=config.container.image or "/image.sif")})
+
+
+def _show_to_container(config: Config) -> None:
+    """An image sees only the working directory: recordings and models are bound read-only, the cache writable."""
+    readable = [f"{path}:{path}:ro" for path in (config.recordings, config.models)]
+    os.environ["APPTAINER_BIND"] = ",".join([*readable, f"{config.cache.path}:{config.cache.path}"])
+    if config.device != "cpu":
+        os.environ["APPTAINER_NV"] = "1"
 
 
 def _put_our_commands_on_path() -> None:

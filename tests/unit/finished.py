@@ -18,9 +18,7 @@ from snakescribe.tables.batch import write_batch
 from snakescribe.transcript import Segment, Word
 
 
-def segment(
-    start: float, end: float, text: str, channel: str | None = None, words: str = ""
-) -> dict[str, Any]:
+def segment(start: float, end: float, text: str, channel: str | None = None, words: str = "") -> dict[str, Any]:
     """A segment as the transcribing step writes it; ``words`` are spread evenly over it."""
     said = words.split()
     step = (end - start) / max(1, len(said))

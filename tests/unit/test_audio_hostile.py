@@ -62,9 +62,7 @@ def test_both_binaries_are_found(either: str, request: pytest.FixtureRequest) ->
 def test_no_ffmpeg_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line that says what to install."""
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(
-        "imageio_ffmpeg.get_ffmpeg_exe", lambda: (_ for _ in ()).throw(RuntimeError("no binary"))
-    )
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda: (_ for _ in ()).throw(RuntimeError("no binary")))
     with pytest.raises(SnakescribeError, match="apt install ffmpeg"):
         decoder.ffmpeg_path()
 
@@ -240,7 +238,5 @@ def test_full_disk_is_no_row(tmp_path: Path) -> None:
 
 def _children() -> list[int]:
     """Running ffmpeg processes of this one."""
-    pids = [
-        int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()
-    ]
+    pids = [int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
     return [pid for pid in pids if "ffmpeg" in Path(f"/proc/{pid}/comm").read_text()]

@@ -88,9 +88,7 @@ def test_many_channels(tmp_path: Path) -> None:
 def test_a_recording_overrides_the_channels(tmp_path: Path) -> None:
     """As a sample sheet says."""
     write_wav(tmp_path / "a.wav", LEFT, RIGHT)
-    _, (samples,) = normalise_one(
-        tmp_path, "a.wav", tmp_path / "out", {"channel_mode": "right"}, channels="left"
-    )
+    _, (samples,) = normalise_one(tmp_path, "a.wav", tmp_path / "out", {"channel_mode": "right"}, channels="left")
     assert np.array_equal(samples, RIGHT)
 
 
@@ -123,9 +121,7 @@ def test_order_and_offsets(tmp_path: Path) -> None:
         write_wav(tmp_path / f"{number}.wav", tone(hertz, 30 if number == 0 else 1))
     (tmp_path / "bad.wav").write_text("no audio")
     names = ["0.wav", "1.wav", "bad.wav", "2.wav", "3.wav", "4.wav"]
-    entries, samples = normalise(
-        tmp_path, [describe(name, tmp_path) for name in names], tmp_path / "out", jobs=4
-    )
+    entries, samples = normalise(tmp_path, [describe(name, tmp_path) for name in names], tmp_path / "out", jobs=4)
     assert [entry.error_class is None for entry in entries] == [True, True, False, True, True, True]
     tracks = [entry.tracks[0] for entry in entries if entry.tracks]
     assert [track.offset for track in tracks] == [0, 480_000, 496_000, 512_000, 528_000]

@@ -30,9 +30,7 @@ def test_everything_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (code, output.read_text(), capsys.readouterr().err) == (0, expected, expected)
 
 
-def test_fail_exits_1_says_which_and_leaves_no_output(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_fail_exits_1_says_which_and_leaves_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = finished(tmp_path, [row("a.wav", segment(0, 1, "네")), row("통화 1.wav", status="failed")])
     code, output = check(results)
     assert code == 1
@@ -49,9 +47,7 @@ def test_report_exits_0_and_writes_the_same(tmp_path: Path, capsys: pytest.Captu
     code, output = check(results)
     assert code == 0
     assert output.read_text() == capsys.readouterr().err
-    assert output.read_text().startswith(
-        "1 recordings: 0 ok, 0 empty, 1 failed; 0.00 h of audio\n  bad.wav: "
-    )
+    assert output.read_text().startswith("1 recordings: 0 ok, 0 empty, 1 failed; 0.00 h of audio\n  bad.wav: ")
 
 
 def test_a_removed_recording_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

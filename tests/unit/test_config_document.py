@@ -40,9 +40,7 @@ def test_config_yaml_holds_every_default_and_a_line_about_it() -> None:
 def test_the_readme_names_every_option() -> None:
     text = config_readme()
     groups = {"audio", "speech", "decoding", "batch", "cache", "container"}
-    assert re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE) == [
-        n for n in option_names() if n not in groups
-    ]
+    assert re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE) == [n for n in option_names() if n not in groups]
     assert "| `decoding.window` | number, at least 5, at most 28 | `28.0` |" in text
     assert "| `task` | `transcribe`, `translate` | `transcribe` |" in text
     assert "| `cache.mode` | `use`, `refresh`, `off` | `use` |" in text
@@ -68,9 +66,7 @@ def _is_subclass(thing: object, of: type) -> bool:
     return isinstance(thing, type) and issubclass(thing, of) and thing is not of
 
 
-def test_write_and_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_write_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     marker = tmp_path / "scripts/snakescribe/config/options.py"
     marker.parent.mkdir(parents=True)
     marker.touch()
@@ -87,9 +83,7 @@ def test_write_and_check(
     )
 
 
-def test_elsewhere_the_checkout_of_the_package_is_meant(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_elsewhere_the_checkout_of_the_package_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert command.repository() == ROOT
 

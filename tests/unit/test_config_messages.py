@@ -88,9 +88,7 @@ def test_wrong_values(values: Any, message: str) -> None:
 
 def test_a_wrong_language_is_said_once() -> None:
     message = refused({"language": "kor"})
-    assert message == (
-        "option language: 'kor' is no language code of Whisper; use auto or a code like ko, en, ja, zh"
-    )
+    assert message == ("option language: 'kor' is no language code of Whisper; use auto or a code like ko, en, ja, zh")
 
 
 def test_a_long_wrong_value_is_cut() -> None:
@@ -149,9 +147,7 @@ def test_the_languages_are_whispers() -> None:
 def test_paths_become_absolute_from_the_given_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snakescribe.config.load.CHECKOUT_MODELS", tmp_path / ".models")
     environ = {"HOME": "/home/me", "XDG_CACHE_HOME": "/fast/cache"}
-    config = load_config(
-        {"recordings": "녹음 1", "model": "w/my.pt", "results": "/r"}, Path("/base"), environ
-    )
+    config = load_config({"recordings": "녹음 1", "model": "w/my.pt", "results": "/r"}, Path("/base"), environ)
     assert (config.recordings, config.model, config.results) == ("/base/녹음 1", "/base/w/my.pt", "/r")
     assert (config.models, config.cache.path) == (
         "/home/me/.local/share/snakescribe/models",

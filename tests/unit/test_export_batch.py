@@ -73,9 +73,7 @@ def test_a_recording_that_fails_the_second_time_loses_its_text(tmp_path: Path) -
     results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "첫째"))]})
     export_batch(results, FORMATS, B1)
     results.ledger.unlink()
-    results = finish(
-        tmp_path, {B1: [row("x.mp3", segment(0, 2, "첫째"))], B2: [row("x.mp3", status="failed")]}
-    )
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "첫째"))], B2: [row("x.mp3", status="failed")]})
     export_batch(results, FORMATS, B2)
     assert files(results) == {"x.mp3.json"}
 
@@ -106,9 +104,7 @@ NAMES = [
 def test_hostile_names_come_out_as_they_were_and_stay_inside(tmp_path: Path) -> None:
     results = finish(tmp_path / "out", {B1: [row(name, segment(0, 1, "네")) for name in NAMES]})
     export_batch(results, FORMATS, B1)
-    found = {
-        os.fsencode(p.relative_to(results.transcripts)) for p in results.transcripts.rglob("*") if p.is_file()
-    }
+    found = {os.fsencode(p.relative_to(results.transcripts)) for p in results.transcripts.rglob("*") if p.is_file()}
     assert len(found) == len(NAMES) * len(FORMATS)
     assert {name + b".srt" for name in NAMES[:4]} <= found
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

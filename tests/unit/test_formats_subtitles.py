@@ -70,9 +70,7 @@ def check(made: list[Cue]) -> None:
 
 
 def by_pysubs2(made: list[Cue]) -> list[tuple[int, int, str]]:
-    return [
-        (e.start, e.end, e.text.replace(r"\N", "\n")) for e in pysubs2.SSAFile.from_string(srt(made), "srt")
-    ]
+    return [(e.start, e.end, e.text.replace(r"\N", "\n")) for e in pysubs2.SSAFile.from_string(srt(made), "srt")]
 
 
 def by_webvtt(made: list[Cue]) -> list[tuple[int, int, str]]:
@@ -82,9 +80,7 @@ def by_webvtt(made: list[Cue]) -> list[tuple[int, int, str]]:
 
 @settings(max_examples=300, deadline=None)
 @given(any_segments(), st.sampled_from([None, "ko", "ja", "en"]))
-def test_one_voice_gives_readable_cues_with_all_its_text(
-    segments: list[dict[str, Any]], language: str | None
-) -> None:
+def test_one_voice_gives_readable_cues_with_all_its_text(segments: list[dict[str, Any]], language: str | None) -> None:
     made = cues(segments, language)
     check(made)
     line = LINE.get(language or "", LINE_ELSEWHERE)

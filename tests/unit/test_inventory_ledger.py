@@ -30,9 +30,7 @@ def filled(tmp_path: Path) -> Path:
     third = recording("m", "s2", 1, b"m.wav")
     with Ledger.open(path) as ledger:
         ledger.commit({"k": known}, [("b000001", 0, 1.5, first)], [], 0)
-        ledger.commit(
-            {"k": known, "m": twin}, [("b000002", 1, 2.5, second), ("b000002", 0, 3.0, third)], [], 3
-        )
+        ledger.commit({"k": known, "m": twin}, [("b000002", 1, 2.5, second), ("b000002", 0, 3.0, third)], [], 3)
     return path
 
 

@@ -16,9 +16,7 @@ SECONDS = st.lists(st.floats(0, 200, allow_nan=False), max_size=60)
 
 
 @given(SECONDS, st.floats(1, 120), st.integers(1, 10))
-def test_batches_hold_everything_once_within_the_limits(
-    seconds: list[float], longest: float, files: int
-) -> None:
+def test_batches_hold_everything_once_within_the_limits(seconds: list[float], longest: float, files: int) -> None:
     batches = assign(seconds, longest, files)
     assert sorted(index for batch in batches for index in batch) == list(range(len(seconds)))
     for batch in batches:
@@ -57,9 +55,7 @@ def applied(known: dict[str, Known], there: dict[str, str], retry: frozenset[str
     return changes(known, items, frozenset(), retry, minutes=1, files=5, last_batch=last)
 
 
-FOLDERS = st.lists(
-    st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from("123"), max_size=8), max_size=6
-)
+FOLDERS = st.lists(st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from("123"), max_size=8), max_size=6)
 
 
 @given(FOLDERS)
@@ -131,14 +127,12 @@ def test_unreadable_files_are_no_twins_and_change_with_their_time() -> None:
 
     found = changes({}, [unreadable("a", 1), unreadable("b", 1)], frozenset(), frozenset(), 1, 5, 0)
     assert [entry.duplicate_of for entry in found.recordings.values()] == [None, None]
-    again = changes(
-        found.recordings, [unreadable("a", 1), unreadable("b", 2)], frozenset(), frozenset(), 1, 5, 1
-    )
+    again = changes(found.recordings, [unreadable("a", 1), unreadable("b", 2)], frozenset(), frozenset(), 1, 5, 1)
     assert again.changed == 1
 
 
 def test_the_plan_file() -> None:
-    plan = Plan((PlannedBatch("b000001", 2, 61.5),), 2, 61.5, 1, 0, {"hidden": 1}, ("통화",))
+    plan = Plan((PlannedBatch("b000001", 2, 61.5),), 2, 61.5, 1, 0, {"hidden": 1}, ("통화",), "0f")
     assert json.loads(plan.json()) == {
         "schema_version": 1,
         "batches": [{"batch": "b000001", "recordings": 2, "seconds": 61.5}],
@@ -148,4 +142,5 @@ def test_the_plan_file() -> None:
         "duplicates": 0,
         "skipped": {"hidden": 1},
         "columns": ["통화"],
+        "ledger": "0f",
     }

@@ -77,9 +77,7 @@ def test_playlists_are_not_followed(tmp_path: Path, name: str, text: str) -> Non
 
 
 def test_no_demuxer_that_reads_other_files() -> None:
-    dangerous = (
-        "hls applehttp dash concat concatf image2 image2pipe sdp rtp rtsp imf lavfi webm_dash_manifest vobsub"
-    )
+    dangerous = "hls applehttp dash concat concatf image2 image2pipe sdp rtp rtsp imf lavfi webm_dash_manifest vobsub"
     assert not set(FORMATS.split(",")) & set(dangerous.split())
 
 

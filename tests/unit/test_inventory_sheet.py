@@ -17,9 +17,7 @@ def configured(tmp_path: Path, sheet: str, **options: object) -> Config:
     return load_config({"recordings": sheet, "results": "out", **options}, tmp_path, {"HOME": str(tmp_path)})
 
 
-def walked(
-    tmp_path: Path, text: str | bytes, files: tuple[str, ...] = ("a.wav",), name: str = "s.csv"
-) -> Walk:
+def walked(tmp_path: Path, text: str | bytes, files: tuple[str, ...] = ("a.wav",), name: str = "s.csv") -> Walk:
     for file in files:
         path = tmp_path / file
         path.parent.mkdir(exist_ok=True)

@@ -197,9 +197,7 @@ def test_a_file_that_grows_while_it_is_read_waits(config: Config, monkeypatch: p
     assert batches(config)["b000002"] == [("b.wav", 1)]
 
 
-def test_a_file_that_crashes_the_library_is_a_recording(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_crashes_the_library_is_a_recording(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(40):
         speak(
             Path(config.recordings) / f"{'crash' if number % 9 == 4 else 'fine'} {number}.wav",

@@ -22,16 +22,12 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     path = folder / "carrier-1.0-py3-none-manylinux_2_99_s390x.whl"  # never installable here, and need not be
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("carrier/half", CONTENT)
-        archive.writestr(
-            "carrier-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: carrier\nVersion: 1.0\n"
-        )
+        archive.writestr("carrier-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: carrier\nVersion: 1.0\n")
         archive.writestr("carrier-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("carrier-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    half = Member(
-        path="carrier/half", file="whole", sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT)
-    )
+    half = Member(path="carrier/half", file="whole", sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT))
     return Wheel(
         requirement="carrier==1.0",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -81,9 +81,7 @@ def test_a_lost_or_cut_file_is_noticed_at_once(store: Store) -> None:
     vocabulary = model.ctranslate2 / "vocabulary.json"
     content = vocabulary.read_bytes()
     vocabulary.unlink()
-    with pytest.raises(
-        ModelError, match=r"vocabulary\.json is missing; run: snakescribe models fetch tiny\.en"
-    ):
+    with pytest.raises(ModelError, match=r"vocabulary\.json is missing; run: snakescribe models fetch tiny\.en"):
         store.resolve("tiny.en")
     vocabulary.write_bytes(content[:-1])
     with pytest.raises(ModelError, match=f"has {len(content) - 1} bytes instead of {len(content)}"):

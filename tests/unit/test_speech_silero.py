@@ -32,9 +32,7 @@ def speech(models_root: Path) -> npt.NDArray[np.int16]:
 
 
 @pytest.mark.parametrize("block", [1, 7, 100, 10_000])
-def test_blocks_do_not_change_the_result(
-    detector: SpeechDetector, speech: npt.NDArray[np.int16], block: int
-) -> None:
+def test_blocks_do_not_change_the_result(detector: SpeechDetector, speech: npt.NDArray[np.int16], block: int) -> None:
     """Memory and context are handed on."""
     whole, pieces = detector.probabilities(speech), detector.probabilities(speech, block)
     assert np.allclose(whole, pieces, atol=1e-5)
@@ -50,15 +48,11 @@ def test_speech_is_told_from_the_rest(detector: SpeechDetector, speech: npt.NDAr
     for other in (np.zeros(160_000), noise, 10_000 * np.sin(2 * np.pi * 440 * time)):
         assert np.mean(detector.probabilities(other.astype(np.int16)) > 0.5) < 0.05
     gap = np.concatenate([speech, np.zeros(80_000, np.int16), speech])
-    assert (
-        np.max(detector.probabilities(gap)[len(speech) // CHUNK + 20 : (len(speech) + 80_000) // CHUNK]) < 0.2
-    )
+    assert np.max(detector.probabilities(gap)[len(speech) // CHUNK + 20 : (len(speech) + 80_000) // CHUNK]) < 0.2
 
 
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 511, 512, 513, 16_000])
-def test_one_probability_per_chunk(
-    detector: SpeechDetector, speech: npt.NDArray[np.int16], length: int
-) -> None:
+def test_one_probability_per_chunk(detector: SpeechDetector, speech: npt.NDArray[np.int16], length: int) -> None:
     """A last, shorter chunk counts; nothing gives nothing."""
     found = detector.probabilities(speech[:length])
     assert found.shape == (-(-length // CHUNK),)

@@ -34,14 +34,10 @@ def test_rows_come_out_as_they_went_in(tmp_path: Path) -> None:
 
 def test_only_the_wanted_columns_are_read(tmp_path: Path) -> None:
     write_batch(tmp_path / "b.parquet", [row("a.wav")])
-    assert list(read_batch(tmp_path / "b.parquet", ["path", "status"])) == [
-        {"path": "a.wav", "status": "empty"}
-    ]
+    assert list(read_batch(tmp_path / "b.parquet", ["path", "status"])) == [{"path": "a.wav", "status": "empty"}]
 
 
-def test_row_groups_are_bounded_by_recordings_and_by_segments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_row_groups_are_bounded_by_recordings_and_by_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "ROW_GROUP_RECORDINGS", 3)
     monkeypatch.setattr(batch, "ROW_GROUP_SEGMENTS", 10)
     long = row("long.wav", *(segment(i, i + 1, "네") for i in range(12)))

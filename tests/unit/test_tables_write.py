@@ -156,9 +156,7 @@ def test_a_bad_batch_file_stops_the_step_and_leaves_the_old_tables(tmp_path: Pat
         case "damaged":
             results.batch("b000001").write_bytes(b"PAR1 not really")
         case "incomplete":
-            write.pq.write_table(
-                pq.read_table(results.batch("b000001")).slice(0, 1), results.batch("b000001")
-            )
+            write.pq.write_table(pq.read_table(results.batch("b000001")).slice(0, 1), results.batch("b000001"))
     with pytest.raises(ResultsError, match="b000001"):
         write_tables(results)
     assert {path: path.read_bytes() for path in (tmp_path / "tables").iterdir()} == before
@@ -197,9 +195,7 @@ def test_hostile_text_survives_csv_pandas_and_duckdb(hostile: Any) -> None:
     assert by_csv == expected
     frame = pd.read_csv(tsv, sep="\t", keep_default_na=False)
     assert [(unescaped(p), unescaped(t)) for p, t in zip(frame.path, frame.text, strict=True)] == expected
-    read = duckdb.sql(
-        f"SELECT path, text FROM read_csv('{tsv}', delim='\\t', header=true, quote='\"', escape='\"')"
-    )
+    read = duckdb.sql(f"SELECT path, text FROM read_csv('{tsv}', delim='\\t', header=true, quote='\"', escape='\"')")
     assert [(unescaped(p), unescaped(t)) for p, t in read.fetchall()] == expected
     assert len(pd.read_csv(tsv, sep="\t")) == len(expected)
     assert duckdb.sql(f"SELECT count(*) FROM read_csv('{tsv}')").fetchall() == [(len(expected),)]

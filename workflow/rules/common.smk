@@ -5,7 +5,6 @@ MAKES:  RUN (see scripts/snakescribe/workflow.py), results/.snakescribe/config.j
 """
 
 import json
-import os
 
 from snakescribe.workflow import begin
 
@@ -14,6 +13,7 @@ RUN = begin(
     executes=workflow.check_envvars,  # false for --lint
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
+    local=workflow.local_exec,
 )
 GPU = {"gpu": 1} if RUN.config.device == "cuda" else {}
 
@@ -23,18 +23,6 @@ workdir: RUN.config.results
 
 wildcard_constraints:
     batch=r"b\d+",
-
-
-# An image sees only the working directory: the recordings and models are bound read-only, results and cache writable.
-os.environ["APPTAINER_BIND"] = ",".join(
-    [
-        f"{RUN.config.recordings}:{RUN.config.recordings}:ro",
-        f"{RUN.config.models}:{RUN.config.models}:ro",
-        f"{RUN.config.cache.path}:{RUN.config.cache.path}",
-    ]
-)
-if RUN.config.device != "cpu":
-    os.environ["APPTAINER_NV"] = "1"
 
 
 container: RUN.config.container.image

@@ -22,8 +22,8 @@ rule transcribe:
     retries: 2
     threads: 4
     resources:
-        mem_mb=transcribe_memory,
         **GPU,
+        mem_mb=transcribe_memory,
     params:
         options=RUN.options,
     shell:

@@ -20,6 +20,7 @@ import ffmpeg
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.safety import FORMATS, PROTOCOLS
 from snakescribe.errors import SnakescribeError, TimedOut
+from snakescribe.files import die_with_parent
 
 MEMORY = 2 << 30
 """Bytes one ffmpeg may allocate: a header may ask for any amount."""
@@ -58,9 +59,7 @@ def ffmpeg_path() -> str:
 
 def ffmpeg_version() -> str:
     """The version as the binary states it, e.g. ``5.1.9-0+deb12u1``."""
-    run = subprocess.run(
-        [ffmpeg_path(), "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=True
-    )
+    run = subprocess.run([ffmpeg_path(), "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
     return run.stdout.decode(errors="replace").split()[2]
 
 
@@ -201,6 +200,7 @@ def _run(command: list[str], take: Callable[[bytes], bool], heard: Heard, second
             stderr=subprocess.PIPE,
             bufsize=0,
             process_group=0,
+            preexec_fn=die_with_parent,  # one that hangs writes nothing, and so would never notice
         ) as process,
         selectors.DefaultSelector() as selector,
     ):
@@ -213,9 +213,7 @@ def _run(command: list[str], take: Callable[[bytes], bool], heard: Heard, second
             while selector.get_map() and not enough:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise TimedOut(
-                        f"reading it took longer than {seconds:.0f} seconds; the file may be damaged"
-                    )
+                    raise TimedOut(f"reading it took longer than {seconds:.0f} seconds; the file may be damaged")
                 for key, _ in selector.select(left):
                     block = os.read(key.fd, _BLOCK)
                     if not block:
@@ -231,10 +229,6 @@ def _run(command: list[str], take: Callable[[bytes], bool], heard: Heard, second
         finally:
             if enough or selector.get_map():
                 process.kill()
-    if not enough and (
-        process.returncode in _OUTSIDE or (heard.interrupted and process.returncode in (123, 255))
-    ):
-        raise SnakescribeError(
-            "ffmpeg was ended from outside (no memory left, or a stop of the job); run again"
-        )
+    if not enough and (process.returncode in _OUTSIDE or (heard.interrupted and process.returncode in (123, 255))):
+        raise SnakescribeError("ffmpeg was ended from outside (no memory left, or a stop of the job); run again")
     return process.returncode

@@ -145,9 +145,7 @@ def _same_content(wanted: list[Recording], config: Config) -> list[list[Recordin
     return list(groups.values())
 
 
-def _decode_group(
-    group: list[Recording], config: Config, part: Path, progress: _Progress
-) -> list[NormalisedRecording]:
+def _decode_group(group: list[Recording], config: Config, part: Path, progress: _Progress) -> list[NormalisedRecording]:
     """One entry per recording of equal content: all share the first copy that can be decoded."""
     entries: list[NormalisedRecording] = []
     for recording in group:
@@ -170,8 +168,7 @@ def _wait(future: Future[list[NormalisedRecording]], progress: _Progress) -> lis
 
 def _moved(entry: NormalisedRecording, base: int) -> NormalisedRecording:
     tracks = tuple(
-        Track(channel=track.channel, offset=base + track.offset, samples=track.samples)
-        for track in entry.tracks
+        Track(channel=track.channel, offset=base + track.offset, samples=track.samples) for track in entry.tracks
     )
     return entry.model_copy(update={"tracks": tracks})
 

@@ -124,9 +124,7 @@ def _decode_tracks(
         filters = channel_filter(number, recording.channels, audio)
         decoded = decode(source, filters, target, most + 1, seconds, tick)
         if decoded.too_long:
-            raise TooLong(
-                f"longer than {audio.max_hours:g} hours; raise audio.max_hours or cut the recording"
-            )
+            raise TooLong(f"longer than {audio.max_hours:g} hours; raise audio.max_hours or cut the recording")
         if decoded.samples == 0:
             raise _why_nothing(source, decoded)
         early |= ends_early(source, decoded)
@@ -150,13 +148,9 @@ def _look(recording: Recording, source: str) -> None:
         with open(source, "rb"):
             pass
     except (FileNotFoundError, NotADirectoryError):
-        raise VanishedRecording(
-            "the file is gone since the inventory was taken; put it back and run again"
-        ) from None
+        raise VanishedRecording("the file is gone since the inventory was taken; put it back and run again") from None
     except PermissionError:
-        raise UnreadableRecording(
-            "no permission to read the file; change its permissions and run again"
-        ) from None
+        raise UnreadableRecording("no permission to read the file; change its permissions and run again") from None
     except OSError as error:
         raise UnreadableRecording(f"the file cannot be opened: {error.strerror}") from None
     if recording.sha256 and status.st_size != recording.size:
@@ -181,9 +175,7 @@ def _wanted_channels(
         if channels == 0:
             raise _why_nothing(source, Decoded(0, False, 1, heard))
     if channels > MOST_CHANNELS:
-        raise UnreadableRecording(
-            f"{channels} channels; at most {MOST_CHANNELS} can be told apart, use channels: mix"
-        )
+        raise UnreadableRecording(f"{channels} channels; at most {MOST_CHANNELS} can be told apart, use channels: mix")
     if mode == "split":
         return list(zip(channel_names(channels, audio.channel_names), range(channels), strict=True))
     return [(None, 1 if mode == "right" and channels > 1 else 0)]
@@ -199,14 +191,10 @@ def _why_nothing(source: str, decoded: Decoded) -> RecordingError:
             picture = file.read(4).startswith(_PICTURES)
         if picture:
             return NoAudioTrack("the file is a picture, whatever its name says")
-        return UnreadableRecording(
-            "not a recording: a playlist, a script or another kind of file that is never opened"
-        )
+        return UnreadableRecording("not a recording: a playlist, a script or another kind of file that is never opened")
     if decoded.exit_code == 0:
         return EmptyRecording(f"the file holds no audio samples{_detail(heard)}")
-    return UnreadableRecording(
-        f"no audio can be read; the file is damaged or not a recording{_detail(heard)}"
-    )
+    return UnreadableRecording(f"no audio can be read; the file is damaged or not a recording{_detail(heard)}")
 
 
 def _detail(heard: Heard) -> str:

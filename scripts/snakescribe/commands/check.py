@@ -23,9 +23,7 @@ COLUMNS = ["path", "status", "error_class", "error_message", "duration", "wall_s
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the step's options."""
     register_config(parser)
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="where the summary is written"
-    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where the summary is written")
 
 
 def run(args: argparse.Namespace) -> int:

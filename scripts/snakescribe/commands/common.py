@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from snakescribe.config import Config, load_file
+from snakescribe.files import die_with_parent
 from snakescribe.layout import Results
 
 
@@ -21,6 +22,7 @@ def register_config(parser: argparse.ArgumentParser) -> None:
 
 
 def resolved(args: argparse.Namespace) -> tuple[Config, Results]:
-    """The run's options and where its files lie."""
+    """The run's options and where its files lie; from here on the step dies with the Snakemake that started it."""
+    die_with_parent()
     config = load_file(args.config)
     return config, Results(Path(config.results))

@@ -25,9 +25,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--config", type=Path, metavar="FILE", help="resolved options of the run (.snakescribe/config.json)"
     )
-    where.add_argument(
-        "--configfile", type=Path, metavar="FILE", help="your options; only `results` is taken from it"
-    )
+    where.add_argument("--configfile", type=Path, metavar="FILE", help="your options; only `results` is taken from it")
     where.add_argument("--results", type=Path, metavar="DIR", help="the results folder (default: results)")
 
 

@@ -31,7 +31,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--models",
         type=Path,
         metavar="DIR",
-        help="the model store (default: $SNAKESCRIBE_MODELS or ~/.local/share/snakescribe/models)",
+        help="the model store (default: the option `models`, see config/README.md)",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -64,9 +64,7 @@ def run(args: argparse.Namespace) -> int:
             with store.writing():
                 writing[args.action](store, args)
     except OSError as error:
-        raise ModelError(
-            f"{error.filename or store.root}: {error.strerror or error}; see --models"
-        ) from error
+        raise ModelError(f"{error.filename or store.root}: {error.strerror or error}; see --models") from error
     return 0
 
 

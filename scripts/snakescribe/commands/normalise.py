@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from snakescribe.commands.common import register_config, resolved
-from snakescribe.files import die_with_parent, write_atomically
+from snakescribe.files import write_atomically
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +25,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the batch's samples and their index."""
-    die_with_parent()
     from snakescribe.audio.normalise import normalise_batch
     from snakescribe.audio.samples import SamplesIndex
     from snakescribe.cache import skip_known
-    from snakescribe.inventory.manifest import Manifest
+    from snakescribe.inventory.ledger import still_wanted
 
     config, results = resolved(args)
-    manifest = Manifest.read(results.manifest(args.batch))
+    manifest = still_wanted(results, args.batch)
     samples, index = results.samples(args.batch), results.samples_index(args.batch)
     waiting = _bytes_waiting(samples.parent)
     if waiting > config.batch.ahead_gb * 1e9:
@@ -42,9 +41,7 @@ def run(args: argparse.Namespace) -> int:
         _log(f"{args.batch}: {waiting / 1e9:.1f} GB of normalised audio wait; left to the transcribe step")
         return 0
     began = time.monotonic()
-    made = normalise_batch(
-        manifest, config, samples, index, skip_known(config), args.threads, _log
-    ).recordings
+    made = normalise_batch(manifest, config, samples, index, skip_known(config), args.threads, _log).recordings
     hours = sum(recording.duration or 0.0 for recording in made) / 3600
     failed = sum(recording.error_class is not None for recording in made)
     skipped = sum(recording.skipped for recording in made)

@@ -35,9 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="options (default: %(default)s)",
     )
-    parser.add_argument(
-        "--recordings", metavar="PATH", help="folder or sample sheet, instead of the option's"
-    )
+    parser.add_argument("--recordings", metavar="PATH", help="folder or sample sheet, instead of the option's")
     parser.add_argument("--results", metavar="FOLDER", help="instead of the option's")
 
 
@@ -98,9 +96,7 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
         from pyarrow import parquet
 
         rows = parquet.read_table(table, columns=["model", "cached", "wall_seconds", "duration"])
-        rows = rows.filter(
-            (pc.field("model") == config.model) & ~pc.field("cached") & (pc.field("duration") > 0)
-        )
+        rows = rows.filter((pc.field("model") == config.model) & ~pc.field("cached") & (pc.field("duration") > 0))
         if rows.num_rows:
             median = pc.quantile(pc.divide(rows["wall_seconds"], rows["duration"]), 0.5)[0].as_py()
             return median, f"{median:.3f} s per second of audio, median of {rows.num_rows:,} recordings done"

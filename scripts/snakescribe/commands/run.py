@@ -7,6 +7,8 @@ estimate, and ends with the exit code of what went wrong. Whatever was finished 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -22,7 +24,7 @@ import yaml
 from snakescribe.config import load_config
 from snakescribe.config.load import merged, read_options
 from snakescribe.errors import ConfigError, FailedRecordings
-from snakescribe.files import die_with_parent, write_atomically
+from snakescribe.files import die_with_parent, disk_full, write_atomically
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.progress import Progress, audio_done, describe, options_digest
@@ -43,7 +45,12 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", default="all", metavar="N", help="CPU cores to use (default: all)")
     parser.add_argument("--configfile", type=Path, metavar="FILE", help="options over those of config/config.yaml")
     parser.add_argument(
-        "--config", nargs="+", action="extend", default=[], metavar="OPTION=VALUE", help="single options, e.g. model=small language=ko"
+        "--config",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="single options, e.g. model=small language=ko",
     )
     parser.add_argument("--profile", metavar="DIR", help="workflow profile, e.g. profiles/slurm")
     parser.add_argument("--retry-failed", action="store_true", help="try the failed recordings once more")
@@ -64,7 +71,15 @@ def run(args: argparse.Namespace) -> int:
         _count_retry(results)
     log = results.root / "logs/snakemake.log"
     log.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", args.cores]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--cores",
+        args.cores,
+    ]
     command += ["--configfile", str(asked), "--directory", str(results.root)]
     command += ["--workflow-profile", args.profile or str(ROOT / "profiles/default")]
     with log.open("wb") as file:
@@ -132,9 +147,7 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
 
 def _tell(code: int, log: Path, results: Results) -> int:
     """Say how it ended; the exit code is that of the worst failure a step has left."""
-    failures: list[Mapping[str, Any]] = [
-        json.loads(path.read_bytes()) for path in sorted(results.failures.glob("*.json"))
-    ]
+    failures = _left_behind(results)
     if code == 0:
         print((results.root / "check.txt").read_text(encoding="utf-8").rstrip(), file=sys.stderr)
         print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
@@ -147,7 +160,31 @@ def _tell(code: int, log: Path, results: Results) -> int:
             print(f"snakescribe: {message}", file=sys.stderr)
     else:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any(os.strerror(errno.ENOSPC) in line for line in lines) or not _room(results):
+            raise disk_full(results.root)  # so full that neither a step nor Snakemake could say so
         own = [line for line in lines if line.startswith("snakescribe: ")]
         print("\n".join(own or lines[-15:]), file=sys.stderr)
     print(f"log: {log}", file=sys.stderr)
     return max((int(failure["exit_code"]) for failure in failures), default=code)
+
+
+def _left_behind(results: Results) -> list[Mapping[str, Any]]:
+    """What steps wrote about their failures; a note that a full disk has cut short is none."""
+    failures = []
+    for path in sorted(results.failures.glob("*.json")):
+        with contextlib.suppress(ValueError):
+            failures.append(json.loads(path.read_bytes()))
+    return failures
+
+
+def _room(results: Results) -> bool:
+    """Whether another 64 kB can be written."""
+    probe = results.state / "room"
+    try:
+        write_atomically(probe, bytes(1 << 16))
+        probe.unlink()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
+    return True

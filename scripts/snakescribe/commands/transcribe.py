@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from snakescribe.commands.common import register_config, resolved
-from snakescribe.files import die_with_parent, hold_lock
+from snakescribe.files import hold_lock
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Transcribe and write the batch file."""
-    die_with_parent()
     config, results = resolved(args)
     journal = results.journal(args.batch)
     hold_lock(

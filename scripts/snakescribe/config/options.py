@@ -72,9 +72,7 @@ class SpeechOptions(Options):
 
     threshold: float = Field(0.35, gt=0, lt=1, description="probability above which 32 ms of audio are speech")
     min_speech: float = Field(0.1, ge=0, description="shorter bursts of speech are dropped (seconds)")
-    min_silence: float = Field(
-        0.16, ge=0, description="shorter pauses do not end a piece of speech (seconds)"
-    )
+    min_silence: float = Field(0.16, ge=0, description="shorter pauses do not end a piece of speech (seconds)")
     pad: float = Field(0.3, ge=0, le=2, description="kept before and after each piece of speech (seconds)")
 
 
@@ -83,9 +81,7 @@ class DecodingOptions(Options):
 
     window: float = Field(28.0, ge=5, le=28, description="longest window given to the model (seconds)")
     beam_size: int = Field(5, ge=1, le=20, description="hypotheses kept while decoding; 1 is greedy")
-    patience: float = Field(
-        1.0, gt=0, le=4, description="beam search goes on until beam_size × patience have ended"
-    )
+    patience: float = Field(1.0, gt=0, le=4, description="beam search goes on until beam_size × patience have ended")
     temperatures: list[float] = Field(
         [0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
         min_length=1,
@@ -110,13 +106,9 @@ class DecodingOptions(Options):
 class BatchOptions(Options):
     """How recordings are grouped into jobs."""
 
-    minutes: float = Field(
-        60.0, gt=0, description="audio per job (minutes); a longer recording is its own job"
-    )
+    minutes: float = Field(60.0, gt=0, description="audio per job (minutes); a longer recording is its own job")
     files: int = Field(500, ge=1, description="recordings per job; 1 gives strictly one job per file")
-    ahead_gb: float = Field(
-        20.0, ge=0, description="normalised audio that may wait on disk (GB; an hour is 0.115 GB)"
-    )
+    ahead_gb: float = Field(20.0, ge=0, description="normalised audio that may wait on disk (GB; an hour is 0.115 GB)")
 
 
 class CacheOptions(Options):
@@ -134,20 +126,14 @@ class CacheOptions(Options):
 class ContainerOptions(Options):
     """The image the rules run in with `--sdm apptainer`."""
 
-    image: str | None = Field(
-        None, description="absolute path of a `.sif` image; null runs without a container"
-    )
+    image: str | None = Field(None, description="absolute path of a `.sif` image; null runs without a container")
 
 
 class Config(Options):
     """Everything a run can be told."""
 
-    recordings: str = Field(
-        "recordings", description="a folder (searched recursively) or a CSV/TSV sample sheet"
-    )
-    results: str = Field(
-        "results", description="where everything is written; also the working directory of the run"
-    )
+    recordings: str = Field("recordings", description="a folder (searched recursively) or a CSV/TSV sample sheet")
+    results: str = Field("results", description="where everything is written; also the working directory of the run")
     models: str | None = Field(
         None,
         description="model store; null is `$SNAKESCRIBE_MODELS`, else the checkout's `.models` (of `make setup`) "
@@ -157,9 +143,7 @@ class Config(Options):
         "base",
         description="a name of `snakescribe models list`, or the path of a `.pt` or CTranslate2 folder",
     )
-    language: Language = Field(
-        "auto", description="language code (ko, en, ja, …); `auto` detects it per recording"
-    )
+    language: Language = Field("auto", description="language code (ko, en, ja, …); `auto` detects it per recording")
     task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate` writes English")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="`cuda` means CUDA or an error, never a silent CPU run; `STT_DEVICE` overrides it"
@@ -171,12 +155,8 @@ class Config(Options):
         "auto",
         description="precision of the weights and products; `auto` is int8/float32 on CPU, float16 on CUDA",
     )
-    prompt: str = Field(
-        "", description="text that Whisper takes as what was said before: names, spelling, style"
-    )
-    hotwords: list[str] = Field(
-        [], description="words to expect; given to the model in front of every window"
-    )
+    prompt: str = Field("", description="text that Whisper takes as what was said before: names, spelling, style")
+    hotwords: list[str] = Field([], description="words to expect; given to the model in front of every window")
     glossary: dict[str, str] = Field(
         {},
         description="replacements made in the finished text, e.g. `{스네이크: 스네익}`; recorded in the tables",
@@ -203,14 +183,10 @@ class Config(Options):
     def _possible(self) -> Config:
         """Pairs that cannot work are refused here, before anything runs."""
         if self.decoding.temperatures[0] != 0:
-            raise ValueError(
-                "decoding.temperatures: must begin with 0; sampling is only for windows that failed"
-            )
+            raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
         name = Path(self.model).name.removesuffix(".pt")
         if self.task == "translate" and "turbo" in name:
-            raise ValueError(
-                "task: the turbo model was not trained to translate; use model: large-v3 or medium"
-            )
+            raise ValueError("task: the turbo model was not trained to translate; use model: large-v3 or medium")
         if name.endswith(".en") and self.task == "translate":
             raise ValueError(f"task: {name} knows only English and cannot translate; use model: {name[:-3]}")
         if name.endswith(".en") and self.language not in ("auto", "en"):

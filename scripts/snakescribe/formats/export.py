@@ -73,9 +73,7 @@ def export_batch(results: Results, outputs: Sequence[str], batch: str) -> Writte
                     path.unlink()
                     done.removed += 1
     document = {"batch": batch, "files": [_written_name(name) for name in listed]}
-    _write_if_changed(
-        results.exported(batch), (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
-    )
+    _write_if_changed(results.exported(batch), (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
     return done
 
 
@@ -83,9 +81,7 @@ def export_missing(results: Results, outputs: Sequence[str]) -> Written:
     """Write again what was deleted from ``transcripts``, in every batch that was exported."""
     done = Written()
     for batch in (entry["batch"] for entry in json.loads(results.plan.read_bytes())["batches"]):
-        if results.exported(batch).exists() and not all(
-            path.is_file() for path in exported_files(results, batch)
-        ):
+        if results.exported(batch).exists() and not all(path.is_file() for path in exported_files(results, batch)):
             one = export_batch(results, outputs, batch)
             done.kept += one.kept
             done.written += one.written

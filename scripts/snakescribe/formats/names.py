@@ -22,9 +22,7 @@ PATH_MAX = 2048
 folder."""
 
 _SPECIAL = {b"": b"~root", b".": b"~here", b"..": b"~up"}
-_OUR_OWN = re.compile(
-    rb"~(?:root|here|up|long)|.*~[0-9a-f]{16}|.*\.(?:%s)" % "|".join(FORMATS).encode(), re.DOTALL
-)
+_OUR_OWN = re.compile(rb"~(?:root|here|up|long)|.*~[0-9a-f]{16}|.*\.(?:%s)" % "|".join(FORMATS).encode(), re.DOTALL)
 """A folder of the input that is called like one of our changed names, or like a transcript of its
 neighbour."""
 
@@ -45,9 +43,7 @@ def transcript_stem(path: bytes, recording_id: str) -> bytes:
     *folders, name = path.split(b"/")
     tag = _digest(recording_id.encode()) if "." in recording_id else recording_id.encode()
     named = _tagged(name, tag)
-    plain = (
-        recording_id.encode() == _digest(path) and len(name) <= STEM_MAX and not _LOOKS_TAGGED.search(name)
-    )
+    plain = recording_id.encode() == _digest(path) and len(name) <= STEM_MAX and not _LOOKS_TAGGED.search(name)
     mirrored = b"/".join([*map(_folder, folders), name if plain else named])
     return mirrored if len(mirrored) <= PATH_MAX else b"~long/" + named
 

@@ -79,9 +79,7 @@ def _entities(text: str) -> str:
 def _clock(seconds: float, point: str) -> str:
     milliseconds = round(seconds * 1000)
     minutes, milliseconds = divmod(milliseconds, 60_000)
-    return (
-        f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}{point}{milliseconds % 1000:03d}"
-    )
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}{point}{milliseconds % 1000:03d}"
 
 
 class _Clock:
@@ -106,9 +104,7 @@ class _Clock:
         return float(start + (end - start) * share)
 
 
-def _word_spans(
-    segment: Mapping[str, Any], text: str, at: list[int]
-) -> list[tuple[int, int, float, float]] | None:
+def _word_spans(segment: Mapping[str, Any], text: str, at: list[int]) -> list[tuple[int, int, float, float]] | None:
     """Columns and seconds of every word; None when there are none or the glossary changed the text since."""
     spans, here = [], 0
     for word in segment.get("words") or ():

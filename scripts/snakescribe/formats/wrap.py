@@ -113,9 +113,7 @@ def _breaks(text: str, start: int, end: int) -> Iterator[int]:
 def _stands_alone(character: str) -> bool:
     """Ideographs and kana; Hangul keeps to its eojeol."""
     return columns(character) == 2 and not (
-        "\u1100" <= character <= "\u115f"
-        or "\u3131" <= character <= "\u318e"
-        or "\uac00" <= character <= "\ud7a3"
+        "\u1100" <= character <= "\u115f" or "\u3131" <= character <= "\u318e" or "\uac00" <= character <= "\ud7a3"
     )
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from snakescribe.inventory.database import connect, explained
 from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.layout import Results
 
 _IN_ORDER = "ORDER BY length(batch), batch"
 
@@ -120,9 +121,7 @@ class Ledger:
             " WHERE batch = ? AND NOT forgotten",
             (batch,),
         )
-        return {
-            key: Current(state, twin, text, json.loads(extras)) for key, state, twin, text, extras in rows
-        }
+        return {key: Current(state, twin, text, json.loads(extras)) for key, state, twin, text, extras in rows}
 
     def batch_of(self, recording_id: str) -> str | None:
         """Where the newest attempt lies; None for an unknown or forgotten recording."""
@@ -154,10 +153,27 @@ class Ledger:
             tuple(dict.fromkeys(batch for batch, _ in attempts)),
         )
 
+    def twins(self, found: Found) -> list[str]:
+        """Paths, as in the tables, of other recordings whose content it has or had."""
+        marks = ", ".join("?" * len(found.sha256))
+        rows = self._db.execute(
+            f"SELECT path FROM recordings WHERE sha256 IN ({marks}) AND sha256 != '' AND recording_id != ?"
+            " AND NOT forgotten ORDER BY path",
+            (*found.sha256, found.recording_id),
+        )
+        return [path.decode("utf-8", "backslashreplace") for (path,) in rows]
+
     def forget(self, recording_id: str) -> None:
         """Have a recording leave the tables; it comes back only with other content."""
         self._db.execute("PRAGMA secure_delete = ON")  # a reference text is overwritten, not only unlinked
         with self._db:
+            # The next copy of its content takes its place as the first one.
+            self._db.execute(
+                "UPDATE recordings SET duplicate_of = nullif(heir.id, recording_id) FROM"
+                " (SELECT recording_id AS id FROM recordings WHERE duplicate_of = ?1 ORDER BY path LIMIT 1) AS heir"
+                " WHERE duplicate_of = ?1",
+                (recording_id,),
+            )
             self._db.execute(
                 "UPDATE recordings SET forgotten = 1, reference = NULL, extras = '{}', duplicate_of = NULL"
                 " WHERE recording_id = ?",
@@ -172,10 +188,7 @@ class Ledger:
 
     def looks(self) -> dict[bytes, tuple[int, int]]:
         """Size and time of the files that claimed to be from the future when last looked at."""
-        return {
-            path: (size, mtime)
-            for path, size, mtime in self._db.execute("SELECT path, size, mtime_ns FROM looks")
-        }
+        return {path: (size, mtime) for path, size, mtime in self._db.execute("SELECT path, size, mtime_ns FROM looks")}
 
     def contents(self) -> dict[bytes, Content]:
         """Everything ever examined, by path."""
@@ -245,9 +258,7 @@ class Ledger:
     def manifest(self, batch: str) -> Manifest:
         """What stands, or belongs, in the manifest of ``batch``."""
         rows = self._db.execute("SELECT recording FROM attempts WHERE batch = ? ORDER BY position", (batch,))
-        return Manifest(
-            batch=batch, recordings=tuple(Recording.model_validate_json(text) for (text,) in rows)
-        )
+        return Manifest(batch=batch, recordings=tuple(Recording.model_validate_json(text) for (text,) in rows))
 
     def planned(self) -> list[PlannedBatch]:
         """The batches with at least one current recording: how many, and their seconds of audio."""
@@ -263,3 +274,15 @@ class Ledger:
         target = sqlite3.connect(path)
         self._db.backup(target)
         target.close()
+
+
+def still_wanted(results: Results, batch: str) -> Manifest:
+    """The manifest of ``batch`` without what was forgotten since, or has a newer attempt elsewhere.
+
+    What a superseded attempt was of may lie under the same path no longer: nothing may be read for it.
+    """
+    manifest = Manifest.read(results.manifest(batch))
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        current = ledger.current(batch)
+    wanted = tuple(recording for recording in manifest.recordings if recording.recording_id in current)
+    return manifest.model_copy(update={"recordings": wanted})

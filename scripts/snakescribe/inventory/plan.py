@@ -35,6 +35,8 @@ class Plan:
     skipped: dict[str, int]
     columns: tuple[str, ...]
     """The sheet's own, in order."""
+    ledger: str
+    """Digest of what the tables take from the ledger: Snakemake looks at this file to see whether to write them."""
 
     def json(self) -> bytes:
         """Small, and the same whenever the same things are known."""

@@ -101,9 +101,7 @@ def spellings(path: str) -> Iterator[bytes]:
 def _lines(content: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(2**31 - 1)  # a reference transcript of hours is longer than the default 128 KiB
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.reader(
-        io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=delimiter, strict=True
-    )
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=delimiter, strict=True)
     for cells in reader:
         yield reader.line_num, cells
 

@@ -6,6 +6,7 @@ seconds, batches are made in one transaction, manifests follow from the ledger, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -105,7 +106,11 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
     ]
     ledger.commit(found.recordings, found.attempts, looks, retries)
     batches = ledger.planned()
-    now = [entry for entry in (known | found.recordings).values() if not entry.forgotten]
+    everything = known | found.recordings
+    now = [entry for entry in everything.values() if not entry.forgotten]
+    shown = hashlib.sha256()
+    for key in sorted(everything):
+        shown.update(repr((key, *everything[key][3:])).encode("utf-8", "surrogatepass"))
     skipped = walked.skipped | {UNSETTLED: len(kept)}
     plan = Plan(
         batches=tuple(batches),
@@ -115,6 +120,7 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
         duplicates=sum(entry.duplicate_of is not None for entry in now),
         skipped={reason: skipped[reason] for reason in REASONS if skipped.get(reason)},
         columns=walked.columns,
+        ledger=shown.hexdigest(),
     )
     return Taken(plan, found.new, found.changed, found.retried)
 
@@ -145,9 +151,7 @@ def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, Conten
         say()
         if content:
             contents[path] = content
-            if _describes(
-                content, todo[path]
-            ):  # else it changed under our hands, and the sum is of no content
+            if _describes(content, todo[path]):  # else it changed under our hands, and the sum is of no content
                 fresh.append((path, content))
         if time.monotonic() - kept > KEEP_EVERY:
             ledger.add_contents(fresh)
@@ -171,9 +175,7 @@ def _listed(entry: Entry, content: Content) -> Listed:
     if row is None:
         return Listed(entry_id(entry), entry.path, content)
     extras = json.dumps(row.extras, ensure_ascii=False)
-    return Listed(
-        entry_id(entry), entry.path, content, row.language, row.prompt, row.channels, row.reference, extras
-    )
+    return Listed(entry_id(entry), entry.path, content, row.language, row.prompt, row.channels, row.reference, extras)
 
 
 def _failed(results: Results, known: Mapping[str, Known]) -> frozenset[str]:

@@ -67,9 +67,7 @@ def walk(config: Config) -> Walk:
     skipped[UNSETTLED] = sum(not entry.settled for entry in entries)
     if not entries and not _knows_recordings(config):
         raise InputError(_nothing(config.recordings, skipped))
-    return Walk(
-        recordings_root(config), tuple(entries), {r: skipped[r] for r in REASONS if skipped[r]}, sheet, now
-    )
+    return Walk(recordings_root(config), tuple(entries), {r: skipped[r] for r in REASONS if skipped[r]}, sheet, now)
 
 
 def digest(config: Config, walked: Walk) -> str:
@@ -172,9 +170,7 @@ def _listed(config: Config, sheet: Sheet) -> list[Entry]:
             lines = f"{first[entry_id(entry)].line} and {row.line}"
             raise InputError(f"{where}: lines {lines} are the same recording; give them different ids")
         if only_english and row.language not in (None, "auto", "en"):
-            raise InputError(
-                f"{where}, line {row.line}: {config.model} knows only English, not {row.language!r}"
-            )
+            raise InputError(f"{where}, line {row.line}: {config.model} knows only English, not {row.language!r}")
     return found
 
 

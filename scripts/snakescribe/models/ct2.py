@@ -116,9 +116,7 @@ def save_ctranslate2(checkpoint: Checkpoint, heads: tuple[tuple[int, int], ...],
         parts = [halves.pop(name) if name else torch.zeros_like(like) for name in names]
         scope, _, attribute = variable.rpartition("/")
         whole = torch.cat(parts) if len(parts) > 1 else parts[0]
-        setattr(
-            index_spec(spec, scope), attribute, whole.numpy()
-        )  # CTranslate2 compares arrays faster than tensors
+        setattr(index_spec(spec, scope), attribute, whole.numpy())  # CTranslate2 compares arrays faster than tensors
     spec.decoder.projection.weight = spec.decoder.embeddings.weight
     tokens, config = vocabulary(dims["n_vocab"])
     spec.register_vocabulary(tokens)
@@ -145,8 +143,7 @@ def vocabulary(size: int) -> tuple[list[str], dict[str, list[int]]]:
     tokenizer = get_tokenizer(multilingual, num_languages=languages)
     spelling = _byte_spelling()
     tokens = [
-        "".join(spelling[byte] for byte in tokenizer.encoding.decode_single_token_bytes(token))
-        for token in range(size)
+        "".join(spelling[byte] for byte in tokenizer.encoding.decode_single_token_bytes(token)) for token in range(size)
     ]
     never = {
         tokenizer.sot,
@@ -171,9 +168,7 @@ def _byte_spelling() -> dict[int, str]:
 
 
 def _layers(variables: dict[str, Variable], side: str) -> int:
-    return sum(
-        name.startswith(f"{side}/layer_") and name.endswith("ffn/linear_0/weight") for name in variables
-    )
+    return sum(name.startswith(f"{side}/layer_") and name.endswith("ffn/linear_0/weight") for name in variables)
 
 
 def _index(path: Path) -> dict[str, Variable]:

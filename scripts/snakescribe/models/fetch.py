@@ -159,6 +159,4 @@ def _copy(source: IO[bytes], target: IO[bytes], count: Callable[[int], None] = l
 
 
 def _refused(what: str, expected: str, found: str) -> ModelError:
-    return ModelError(
-        f"{what}: refused: expected sha256 {expected}, found {found}; try again or tell its publisher"
-    )
+    return ModelError(f"{what}: refused: expected sha256 {expected}, found {found}; try again or tell its publisher")

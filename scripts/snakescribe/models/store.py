@@ -198,9 +198,7 @@ class Store:
     def workplace(self) -> Iterator[Path]:
         """A temporary folder in the store (so on its file system), removed at the end, whatever happens."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=self.root, prefix=".part-", ignore_cleanup_errors=True
-        ) as folder:
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=".part-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
     def _imported(self, model: str) -> Entry:

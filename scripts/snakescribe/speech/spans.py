@@ -40,9 +40,7 @@ class Window:
     speech: tuple[Span, ...]
 
 
-def find_speech(
-    probabilities: npt.NDArray[np.float32], options: SpeechOptions, total_samples: int
-) -> list[Span]:
+def find_speech(probabilities: npt.NDArray[np.float32], options: SpeechOptions, total_samples: int) -> list[Span]:
     """Spans of speech in order, apart from one another, within the recording.
 
     Speech begins at a chunk of at least ``threshold`` and ends before one below ``threshold - 0.15``. Pauses

@@ -72,6 +72,7 @@ the Parquet file:
 ```python
 import re
 
+
 def unescaped(cell: str) -> str:
     plain = {{"\\\\": "\\\\", "t": "\\t", "n": "\\n", "r": "\\r"}}
     return re.sub(r"\\\\([\\\\tnr])", lambda found: plain[found[1]], cell)

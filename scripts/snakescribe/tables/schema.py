@@ -38,7 +38,11 @@ SEGMENT = [
     _column("channel", TEXT, "name of the channel with `audio.channels: split`, else null"),
     _column("mean_logprob", REAL, "mean natural-log probability of the window's tokens"),
     _column("no_speech_probability", REAL, "Whisper's probability that the window holds no speech, 0 to 1"),
-    _column("compression_ratio", REAL, "UTF-8 length of the window's text over its zlib length; high means repetition"),
+    _column(
+        "compression_ratio",
+        REAL,
+        "UTF-8 length of the window's text over its zlib length; high means repetition",
+    ),
     _column("temperature", REAL, "sampling temperature of the attempt kept; 0 is beam search or greedy"),
     _column("flags", pa.list_(TEXT), "guards that still failed: `repetition`, `low_confidence`"),
 ]
@@ -70,8 +74,16 @@ RECORDING = [
     _column("compute_type", TEXT, "precision really used"),
     _column("wall_seconds", REAL, "wall time spent on this recording (its share of the windows decoded together)"),
     _column("real_time_factor", REAL, "wall_seconds over duration; smaller is faster"),
-    _column("options_hash", TEXT, "SHA-256 of every option that changes the text, the recording's overrides included"),
-    _column("cached", pa.bool_(), "true when the text came from the cache; device and times are those of the making"),
+    _column(
+        "options_hash",
+        TEXT,
+        "SHA-256 of every option that changes the text, the recording's overrides included",
+    ),
+    _column(
+        "cached",
+        pa.bool_(),
+        "true when the text came from the cache; device and times are those of the making",
+    ),
     _column("finished_at", pa.timestamp("ms", "UTC"), "when the text was made"),
     _column("batch", TEXT, "job that made it"),
     _column("attempt", COUNT, "1 the first time, counted up for new content and retries"),

@@ -80,10 +80,7 @@ class _Table:
         found["schema_version"] = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int32()), count)
         arrays = [found[f.name] if f.name in found else pa.nulls(count, f.type) for f in self._schema]
         self._waiting.append(pa.table(arrays, schema=self._schema))
-        if (
-            sum(map(len, self._waiting)) >= ROWS[self.name]
-            or sum(table.nbytes for table in self._waiting) >= BYTES
-        ):
+        if sum(map(len, self._waiting)) >= ROWS[self.name] or sum(table.nbytes for table in self._waiting) >= BYTES:
             self.flush()
 
     def flush(self) -> None:

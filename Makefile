@@ -1,0 +1,90 @@
+# make demo   set up what a run needs and transcribe three sample recordings
+# make test   the same set-up and what the tests need, then every test
+# make setup  only set up: .venv (packages) and .models (weights, voice activity, samples)
+# make lock   resolve pyproject.toml anew into requirements/ (10 minutes)
+# make clean  remove everything that these made in this folder
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: demo setup test lock clean
+
+# Any Python from 3.11 on, e.g. `make demo PYTHON=python3.12`.
+PYTHON ?= python3
+# Address of a package index with the CPU build of torch; empty takes what pip finds as it is set up.
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation
+LOCKED := $(INSTALL) --require-hashes
+
+# Of what pip says, the lines about what takes time; everything when it fails.
+BRIEFLY := 2>&1 | tee .venv/pip.log \
+	| { grep --line-buffered -E '(Downloading|Using cached|Processing) .*\([0-9.]+ [MG]B\)|^(Building|Installing)' \
+		| cut -c 1-100 || true; } || { cat .venv/pip.log; exit 1; }
+
+demo: setup
+	$(BIN)/snakemake --cores all --config recordings=.models/samples results=.demo/results
+	@for text in .demo/results/transcripts/*.txt; do printf '\n%s\n' "$$text"; head -n 3 "$$text"; done
+	@echo
+	@echo 'tables:       .demo/results/tables/{recordings,segments,words}.{parquet,tsv}'
+	@echo 'transcripts:  .demo/results/transcripts/*.{json,txt,srt,vtt}'
+	@echo 'your folder:  $(BIN)/snakescribe run --recordings /my/folder --results /my/results'
+
+setup: .venv/.runtime .models/.runtime
+
+test: .venv/.everything .models/.tests
+	$(BIN)/pytest
+
+.venv/.bootstrap: requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Python 3.11 or newer is needed; say where: make demo PYTHON=/path/to/python3.11' >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	@$(LOCKED) -r $< $(BRIEFLY)
+	@touch $@
+
+# The CPU build of torch is taken where pip finds it. It comes first and by its own file, because pip prefers any
+# index's build over a file in a --find-links folder as soon as hashes are required.
+.venv/.torch: .venv/.bootstrap requirements/torch-cpu.txt
+	@if [ -n '$(TORCH_INDEX)' ] || $(INSTALL) --quiet --no-deps --dry-run \
+		"$$(grep -o '^torch==[^ ]*' requirements/torch-cpu.txt)" > .venv/pip.log 2>&1; then \
+		echo 'torch: the CPU build (192 MB)'; \
+		$(LOCKED) --no-deps -r requirements/torch-cpu.txt $(TORCH_INDEX:%=--extra-index-url %) $(BRIEFLY); \
+	else \
+		echo 'torch: the build with CUDA (2.7 GB); TORCH_INDEX=… takes the CPU build (README.md)'; \
+	fi
+	@touch $@
+
+.venv/.runtime: .venv/.torch requirements/runtime.txt requirements/no-deps.txt requirements/cuda.txt pyproject.toml
+	@echo 'packages into .venv: 370 MB beside torch'
+	@$(LOCKED) -c requirements/cuda.txt -r requirements/runtime.txt $(BRIEFLY)
+	@$(LOCKED) --no-deps -r requirements/no-deps.txt $(BRIEFLY)
+	@$(INSTALL) --quiet --no-deps -e .
+	@touch $@
+
+.venv/.everything: .venv/.runtime requirements/everything.txt
+	@echo 'packages of the tests and checks into .venv: 80 MB'
+	@$(LOCKED) -c requirements/cuda.txt -r requirements/everything.txt $(BRIEFLY)
+	@touch $@
+
+.models/%: export SNAKESCRIBE_MODELS = .models
+
+.models/.runtime: .venv/.runtime scripts/snakescribe/models/catalog.json
+	@echo 'models and samples into .models: 172 MB'
+	$(BIN)/snakescribe models fetch base
+	$(BIN)/snakescribe models samples .models/samples
+	@touch $@
+
+.models/.tests: .models/.runtime
+	@echo 'the model tiny.en into .models: 71 MB'
+	$(BIN)/snakescribe models fetch tiny.en
+	@touch $@
+
+# Without local wheels: what is locked must be on the index (scripts/lock.py knows the one exception).
+lock:
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/python -m pip install --quiet pip==26.3 pip-tools==7.6.2
+	env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null .venv/lock/bin/python scripts/lock.py
+
+clean:
+	rm -rf .venv .models .demo

@@ -1,0 +1,78 @@
+"""Write requirements/*.txt anew from pyproject.toml: every version and every hash. `make lock` runs this (10 min).
+
+runtime.txt     what a run needs
+everything.txt  the same versions, and what tests, checks and cluster executors need
+torch-cpu.txt   torch's CPU build, where it can be had: installed first, it is what runtime.txt asks for
+cuda.txt        what only torch's CUDA build needs; given to pip as constraints, so that the CPU build takes none of it
+no-deps.txt     what is installed without its dependencies, all of them being in runtime.txt or cuda.txt
+bootstrap.txt   pip and setuptools themselves; kept by hand
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = ROOT / "requirements"
+
+TORCH = "2.13.0"
+TORCH_CPU = {
+    "cp311": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
+    "cp312": "4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2",
+    "cp313": "3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6",
+}
+"""SHA-256 of PyTorch's CPU builds for x86-64 Linux, which pip-compile does not see. cp311 was computed from the wheel;
+the others are what several projects' locks agree on."""
+
+ONLY_CUDA = re.compile(r"(nvidia-|cuda-|triton==)")
+NO_DEPS = re.compile(r"openai-whisper==")
+"""Asks for triton on every Linux; it is used on CUDA only, and there torch brings it."""
+
+COMPILE = [sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--no-emit-index-url"]
+COMPILE += ["--no-emit-trusted-host", "--no-emit-find-links", "--strip-extras", "--allow-unsafe", "--no-header"]
+COMPILE += ["--annotation-style", "line"]
+
+Package = str
+"""The lines of one package: `name==version \\`, its hashes, a comment saying who asked for it."""
+
+
+def main() -> None:
+    """Resolve twice, the second time bound to the versions of the first; then sort the packages into files."""
+    with tempfile.TemporaryDirectory() as scratch:
+        pinned, first, second = (Path(scratch) / name for name in ("torch.txt", "runtime.txt", "everything.txt"))
+        pinned.write_text(f"torch=={TORCH}\n")
+        compiled(first, "--constraint", str(pinned))
+        extras = [f"--extra={name}" for name in ("dev", "slurm", "kubernetes")]
+        compiled(second, "--constraint", str(first), *extras)
+        write(packages(first.read_text()), packages(second.read_text()))
+
+
+def compiled(target: Path, *options: str) -> None:
+    """Resolve pyproject.toml into ``target``."""
+    subprocess.run([*COMPILE, "pyproject.toml", *options, "--output-file", str(target)], cwd=ROOT, check=True)
+
+
+def packages(text: str) -> list[Package]:
+    """The packages of a lock, in order; comments that stand alone are dropped."""
+    found = re.findall(r"^[a-z0-9][^\n]*==[^\n]*\n(?:[ ]+[^\n]*\n)*", text, re.MULTILINE)
+    return [re.sub(r"-c \S*/(?:runtime|torch).txt, ", "", package) for package in found]
+
+
+def write(runtime: list[Package], everything: list[Package]) -> None:
+    """Sort the packages of both locks into their files."""
+    apart = re.compile(f"{ONLY_CUDA.pattern}|{NO_DEPS.pattern}")
+    cpu = [f"torch=={TORCH}+cpu", *(f"    --hash=sha256:{digest}" for digest in TORCH_CPU.values())]
+    for name, lock in {
+        "torch-cpu.txt": [" \\\n".join(cpu) + "\n"],
+        "cuda.txt": [package for package in runtime if ONLY_CUDA.match(package)],
+        "no-deps.txt": [package for package in runtime if NO_DEPS.match(package)],
+        "runtime.txt": [package for package in runtime if not apart.match(package)],
+        "everything.txt": [package for package in everything if not apart.match(package)],
+    }.items():
+        (LOCKS / name).write_text("# Written by `make lock`.\n" + "".join(lock))
+
+
+if __name__ == "__main__":
+    main()

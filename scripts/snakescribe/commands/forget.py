@@ -1,0 +1,58 @@
+"""Remove what a recording said from results, journals and cache; the recording itself is not touched.
+
+RECORDING is a `recording_id` or a `path` of the tables. It comes back only when its file gets other content.
+Killed in the middle, the same command goes on. Nothing is transcribed again afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from snakescribe.config import load_file
+from snakescribe.errors import InputError, ResultsError
+from snakescribe.files import hold_lock
+from snakescribe.layout import Results
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Which recording, and where."""
+    parser.add_argument("recording", metavar="RECORDING", help="its id or path, as the tables show it")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--results", type=Path, metavar="DIR", help="the results folder (default: results)")
+    where.add_argument("--configfile", type=Path, metavar="FILE", help="your options; only `results` is taken from it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Forget it and say what was removed."""
+    from snakescribe.forgetting import forget
+    from snakescribe.inventory.ledger import Ledger
+
+    results = Results((args.results or Path("results")).absolute())
+    if args.configfile:
+        results = Results(Path(load_file(args.configfile).results))
+    if not results.config.exists() or not results.ledger.exists():
+        raise ResultsError(f"no run in {results.root}; give its folder with --results")
+    lock = hold_lock(results.lock, f"a run works on {results.root}; wait for it to end and try again")
+    try:
+        with Ledger.open(results.ledger, readonly=True) as ledger:
+            found = ledger.find(args.recording)
+        if not found:
+            table = results.table("recordings", "tsv")
+            raise InputError(f"no recording {args.recording!r}; give a recording_id or a path from {table}")
+        if len(found) > 1:
+            ids = ", ".join(one.recording_id for one in found)
+            raise InputError(f"{args.recording!r} is the path of {len(found)} recordings; give an id of theirs: {ids}")
+        removed, twins = forget(results, load_file(results.config), found[0])
+        print(f"forgotten: {found[0].recording_id} {found[0].path!r}")
+        for what, count in removed.items():
+            if count:
+                print(f"  {count} {what} removed")
+        if not removed.total():
+            print("  there was nothing left to remove")
+        for path in twins:
+            print(f"  {path!r} has the same content and stays; only its copy in the cache is gone")
+    finally:
+        os.close(lock)
+    return 0

@@ -1,0 +1,193 @@
+"""Taking what one recording said out of everything that a results folder and the cache hold.
+
+The ledger comes first, so that no later step brings anything back; whatever is left over is found again by
+looking at the files themselves. Killed anywhere, the same command goes on. Modification times are kept:
+Snakemake finds nothing to do afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from snakescribe.cache import Cache, content_key, transcript_key
+from snakescribe.config import Config
+from snakescribe.errors import ModelError, ResultsError
+from snakescribe.files import HALF_WRITTEN, atomic_file, write_atomically
+from snakescribe.formats.names import FORMATS, transcript_stem
+from snakescribe.inventory.ledger import Found, Ledger
+from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.layout import Results
+from snakescribe.models.store import Store
+from snakescribe.tables.batch import row_groups
+from snakescribe.tables.write import write_tables
+
+TABLES = [(name, kind) for name in ("recordings", "segments", "words") for kind in ("parquet", "tsv")]
+
+
+def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str], list[str]]:
+    """Remove all text of a recording; it comes back only when its file has other content.
+
+    Args:
+        results: its folder, locked by the caller.
+        config: of the last run there.
+        found: the recording, from :meth:`Ledger.find`.
+
+    Returns:
+        How many of what was removed, and the paths of other recordings with the same content (they stay).
+
+    Raises:
+        ResultsError: a batch file is damaged.
+        OSError: something cannot be written or removed.
+    """
+    removed: Counter[str] = Counter()
+    with Ledger.open(results.ledger) as ledger:
+        manifests = [ledger.manifest(batch) for batch in found.batches]
+        twins = ledger.twins(found)
+        ledger.forget(found.recording_id)
+    cache = Cache(config)
+    for sha256 in found.sha256:
+        removed["contents in the cache"] += cache.forget(sha256)
+    for manifest in manifests:
+        batch = manifest.batch
+        removed["windows in journals"] += _journal_lines(results.journal(batch), _other_keys(config, manifest, found))
+        removed["work files"] += _deleted(_work_files(results, batch))
+        removed["rows of batch files"] += _batch_rows(results.batch(batch), found.recording_id)
+    for manifest in manifests:
+        own = [entry for entry in manifest.recordings if entry.recording_id == found.recording_id]
+        removed["transcript files"] += _transcripts(results, manifest.batch, own)
+    removed["work files"] += _deleted(_half_written(results))
+    shutil.rmtree(results.backups, ignore_errors=True)
+    removed["rows of tables"] += _table_rows(results)
+    return removed, twins
+
+
+def _other_keys(config: Config, manifest: Manifest, found: Found) -> set[str]:
+    """What the journal calls the other recordings of a batch; of options before the last run's we know nothing."""
+    try:
+        prepared = Store(Path(config.models or "")).resolve(config.model)
+    except ModelError:
+        return set()
+    return {
+        content_key(recording, transcript_key(config, prepared, recording))
+        for recording in manifest.recordings
+        if recording.recording_id != found.recording_id and recording.sha256 not in found.sha256
+    }
+
+
+def _journal_lines(path: Path, kept: set[str]) -> int:
+    """Drop all lines but those with a ``kept`` key; how many."""
+    if not path.exists():
+        return 0
+    lines = path.read_bytes().splitlines(keepends=True)
+    stay = [line for line in lines if line.endswith(b"\n") and _may_stay(json.loads(line), kept)]
+    if len(stay) != len(lines):
+        write_atomically(path, b"".join(stay))
+    return len(lines) - len(stay)
+
+
+def _may_stay(record: dict[str, Any], kept: set[str]) -> bool:
+    if record.keys() & {"begun", "died"}:
+        return True  # only which windows the model was at, no text
+    (found,) = record.values()
+    return found["key"] in kept
+
+
+def _work_files(results: Results, batch: str) -> Iterator[Path]:
+    """Normalised audio of a killed run; a later one makes it again."""
+    work = results.samples(batch).parent
+    yield from work.glob(f"{batch}.*")
+    yield from work.glob(f".{batch}.*")
+
+
+def _half_written(results: Results) -> Iterator[Path]:
+    files = (results.batch("b"), results.exported("b"), results.table("t", "tsv"), results.journal("b"))
+    for top in (results.transcripts, *(path.parent for path in files)):
+        for folder, _, names in os.walk(top):
+            yield from (Path(folder) / name for name in names if HALF_WRITTEN.fullmatch(name))
+
+
+def _deleted(paths: Iterable[Path]) -> int:
+    count = 0
+    for path in list(paths):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        count += 1
+    return count
+
+
+def _batch_rows(path: Path, recording_id: str) -> int:
+    """Write a batch file again without the recording; how many rows it had."""
+    if not path.exists():
+        return 0
+    keys = (key for group in row_groups(path, ["recording_id"]) for key in group["recording_id"].to_pylist())
+    count = sum(bool(key == recording_id) for key in keys)
+    if count:
+        before = path.stat()
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+        with atomic_file(path) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
+            for group in row_groups(path):
+                writer.write_table(group.filter(pc.field("recording_id") != recording_id))
+        _keep_time(path, before)
+    return count
+
+
+def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
+    """Remove the transcript files of the recording's attempts, and their names in the batch's list."""
+    names = [
+        transcript_stem(recording.path_bytes, recording.recording_id) + b"." + kind.encode()
+        for recording in own
+        for kind in FORMATS
+    ]
+    paths = [results.transcripts / os.fsdecode(name) for name in names]
+    removed = _deleted(path for path in paths if path.is_file())
+    listing = results.exported(batch)
+    if listing.exists():
+        document = json.loads(listing.read_bytes())
+        stay = [
+            f
+            for f in document["files"]
+            if (bytes.fromhex(f["hex"]) if isinstance(f, dict) else f.encode()) not in names
+        ]
+        if len(stay) != len(document["files"]):
+            before = listing.stat()
+            text = json.dumps(document | {"files": stay}, ensure_ascii=False, indent=1)
+            write_atomically(listing, f"{text}\n".encode())
+            _keep_time(listing, before)
+    return removed
+
+
+def _table_rows(results: Results) -> int:
+    """Write the tables again; while batches are missing they are deleted instead, the next run makes them."""
+    paths = [results.table(name, kind) for name, kind in TABLES]
+    there = {path: path.stat() for path in paths if path.exists()}
+    if not there:
+        return 0
+    rows = _parquet_rows(there)
+    try:
+        write_tables(results)
+    except (ResultsError, FileNotFoundError):
+        _deleted(there)
+        return rows
+    for path, before in there.items():
+        _keep_time(path, before)
+    return rows - _parquet_rows(there)
+
+
+def _parquet_rows(paths: Iterable[Path]) -> int:
+    return sum(int(pq.read_metadata(path).num_rows) for path in paths if path.suffix == ".parquet")
+
+
+def _keep_time(path: Path, before: os.stat_result) -> None:
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

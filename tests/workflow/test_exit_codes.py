@@ -1,0 +1,130 @@
+"""What can go wrong before anything runs: one clear line, its own exit code, the same from bare ``snakemake``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from runs import Site, cut, finished
+
+BARE = pytest.mark.parametrize("bare", [False, True], ids=["snakescribe run", "snakemake"])
+BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+"""Root without the right to read and write everything."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, models_root: Path, speech: dict[str, Path]) -> Site:
+    """One recording, nothing run yet."""
+    site = Site(tmp_path_factory.mktemp("codes"), models_root, {"model": "tiny.en"})
+    cut(speech["beckett"], site.recordings / "one.wav", 0, 3)
+    return site
+
+
+def refused(site: Site, code: int, *said: str, bare: bool = False, bound: bool = False, **options: object) -> None:
+    """A run ends with ``code`` and one line that says all of ``said``; no DAG is built."""
+    command = site.command(bare, **options)
+    if bound and os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root is not bound by permissions, and there is no setpriv to give that up")
+        command = BOUND + command
+    done = subprocess.run(command, cwd=site.folder, env=site.env, capture_output=True, text=True, check=False)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("snakescribe: ")]
+    assert done.returncode == code, done.stdout + done.stderr
+    assert len(lines) == 1, done.stdout + done.stderr
+    for part in said:
+        assert part in lines[0]
+    assert "Traceback" not in done.stderr
+    assert "Building DAG" not in done.stdout + done.stderr
+
+
+@BARE
+def test_an_unknown_option(site: Site, bare: bool) -> None:
+    refused(site, 2, "ConfigError: unknown option 'modle'; did you mean 'model'?", bare=bare, modle="base")
+
+
+@BARE
+def test_an_empty_folder(site: Site, bare: bool) -> None:
+    empty = site.folder / "empty"
+    empty.mkdir(exist_ok=True)
+    refused(site, 3, "InputError: recordings: ", "it is empty", bare=bare, recordings=str(empty))
+
+
+def test_a_folder_without_recordings(site: Site) -> None:
+    folder = site.folder / "notes"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("nothing to hear")
+    refused(site, 3, "InputError", "holds no recordings (1 names seen: ", recordings=str(folder))
+
+
+def test_a_missing_folder(site: Site) -> None:
+    refused(site, 3, "InputError", "does not exist; give a folder or a sample sheet", recordings="nowhere")
+
+
+@BARE
+def test_an_unreadable_folder(site: Site, bare: bool) -> None:
+    with closed(site.recordings, 0o000):
+        refused(site, 3, "InputError", "cannot be read (Permission denied)", bare=bare, bound=True)
+
+
+def test_a_sheet_with_a_missing_file(site: Site) -> None:
+    sheet = site.folder / "list.csv"
+    sheet.write_text(f"path\n{site.recordings.name}/one.wav\nnot there.wav\n")
+    refused(site, 3, "1 of 2 files are missing: 'not there.wav' (line 3)", recordings=str(sheet))
+
+
+@BARE
+def test_results_that_cannot_be_written(site: Site, bare: bool) -> None:
+    folder = site.folder / "closed"
+    folder.mkdir(exist_ok=True)
+    with closed(folder, 0o555):
+        refused(site, 4, "ResultsError: no permission to write", bare=bare, bound=True, results=str(folder / "x"))
+
+
+def test_a_file_where_the_results_should_be(site: Site) -> None:
+    (site.folder / "file").write_text("mine")
+    refused(site, 4, "ResultsError", "is not a folder", results=str(site.folder / "file"))
+    assert (site.folder / "file").read_text() == "mine"
+
+
+def test_results_on_a_read_only_file_system(site: Site, mounted: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+    refused(site, 4, "ResultsError: the file system is read-only", "--results", results=str(mounted / "x"))
+
+
+@BARE
+def test_a_missing_model(site: Site, bare: bool) -> None:
+    refused(site, 5, "ModelError", "small.en", "snakescribe models fetch small.en", bare=bare, model="small.en")
+
+
+@BARE
+def test_a_gpu_that_is_not_there(site: Site, bare: bool) -> None:
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there is a GPU here; what happens without one cannot be seen")
+    refused(site, 6, "DeviceError: device cuda was asked for, but ", "use device: cpu", bare=bare, device="cuda")
+
+
+def test_only_snakemake_is_killed_by_a_missing_option_value(site: Site) -> None:
+    ended = finished(site.start("--config", "model"), 2)
+    assert "--config model: expected OPTION=VALUE" in ended.said
+
+
+def test_forget_wants_a_recording_that_is_known(site: Site) -> None:
+    nowhere = replace(site, folder=site.folder / "other")
+    assert "ResultsError: no run in" in nowhere.tell("forget", "x", code=4).said
+
+
+@contextmanager
+def closed(folder: Path, mode: int) -> Iterator[None]:
+    """Change the permissions of a folder for a while."""
+    before = folder.stat().st_mode
+    folder.chmod(mode)
+    try:
+        yield
+    finally:
+        folder.chmod(before)

@@ -1,0 +1,142 @@
+"""`kill -9` at every stage of one run's life: what was finished stays, and the end is as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from runs import TIMES, Site, all_gone, cut, family, finished, journal, until
+
+OPTIONS = {"model": "base", "cache": {"mode": "off"}}
+LENGTHS = (3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 27)
+"""Seconds: of different encoder lengths, so that there are many buckets."""
+
+
+def record(site: Site, speech: dict[str, Path]) -> Site:
+    """The same recordings for every site; a FLAC would be decoded no slower."""
+    for number, seconds in enumerate(LENGTHS):
+        source = speech["endgame" if number % 2 else "two_cities"]
+        cut(source, site.recordings / f"{seconds} s.wav", 0 if seconds > 20 else number % 4, seconds)
+    return site
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, models_root: Path, speech: dict[str, Path]) -> Site:
+    """A run that nobody killed."""
+    site = record(Site(tmp_path_factory.mktemp("undisturbed"), models_root, OPTIONS), speech)
+    site.run()
+    return site
+
+
+def killed(site: Site, moment: Callable[[], object], only_snakemake: bool = False) -> None:
+    """Start a run, kill its process group (or Snakemake alone) at ``moment``; nothing of it stays alive."""
+    process = site.start()
+    until(moment, process)
+    everyone = family(process)
+    if only_snakemake:
+        (snakemake,) = [one for one in psutil.Process(process.pid).children() if "snakemake" in one.cmdline()]
+        snakemake.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+    assert process.returncode != 0
+    all_gone(everyone)
+
+
+def test_killed_at_every_stage(
+    tmp_path_factory: pytest.TempPathFactory, models_root: Path, speech: dict[str, Path], undisturbed: Site
+) -> None:
+    site = record(Site(tmp_path_factory.mktemp("killed"), models_root, OPTIONS), speech)
+    results, batch = site.results, "b000001"
+    path, samples, rows = results.journal(batch), results.samples(batch), results.batch(batch)
+
+    killed(site, results.ledger.exists)
+    assert not results.plan.exists(), "in the inventory: begun, and not at its end"
+
+    parts = samples.with_name(f".{samples.name}.parts")
+    killed(site, parts.exists)
+    assert results.plan.exists()
+    assert not samples.exists(), "in normalise: begun, and not at its end"
+
+    killed(site, lambda: journal(path)[0])
+    languages, windows = journal(path)
+    assert languages == len(LENGTHS), "after the languages are known …"
+    assert not windows, "… and before the first bucket is done"
+
+    killed(site, lambda: journal(path)[1], only_snakemake=True)
+    first = journal(path)[1]
+    assert first
+    assert "windows are in the journal already" not in site.log()
+
+    killed(site, lambda: len(journal(path)[1]) > len(first))
+    second = journal(path)[1]
+    assert f"{batch}: {len(first)} windows are in the journal already" in site.log()
+    assert second[: len(first)] == first
+    assert len(set(second)) == len(second), "no window was decoded twice"
+    assert len({key for key, *_ in second}) < len(LENGTHS), "between recordings: some are done"
+    assert not rows.exists()
+
+    kill_in_tables(site)
+    assert f"{batch}: {len(second)} windows are in the journal already" in site.log()
+    assert not path.exists(), "all of it has reached the batch file"
+    transcribed = site.state("batches/*")
+
+    finished(site.start(), 0)
+    assert site.state("batches/*") == transcribed
+    assert site.jobs()["tables"] == 1
+    assert not site.jobs()["transcribe"]
+    for table in ("recordings", "segments", "words"):
+        assert site.lasting(table) == undisturbed.lasting(table)
+    assert len(site.rows()) == len(LENGTHS)
+    assert exported(site) == exported(undisturbed)
+    assert len(exported(site)) == 4 * len(LENGTHS)
+
+
+def exported(site: Site) -> dict[str, str]:
+    """The transcript files by name, without the lines that tell how the text was made."""
+    lines = re.compile(rf' *"({"|".join(TIMES)})":.*\n')
+    return {path.name: lines.sub("", path.read_text(encoding="utf-8")) for path in site.results.transcripts.iterdir()}
+
+
+def kill_in_tables(site: Site) -> None:
+    """The step writes for some milliseconds only: when the moment is missed, it is looked for once more."""
+    folder = site.results.table("recordings", "parquet").parent
+
+    def half_written() -> bool:
+        return folder.exists() and any(name.endswith(".part") for name in os.listdir(folder))
+
+    for _ in range(5):
+        killed(site, half_written)
+        if half_written():
+            return
+        for path in folder.iterdir():
+            path.unlink()
+    pytest.fail("the tables were complete before the kill, five times")
+
+
+def test_a_hung_ffmpeg_dies_with_its_job(tmp_path: Path) -> None:
+    source = tmp_path / "zeros.mp3"
+    with source.open("wb") as file:
+        file.write(b"ID3\3\0\0\0\0\0\0")
+        file.truncate(100 << 30)  # sparse: ffmpeg looks for a frame in it for minutes and writes nothing
+    work = "import sys, io; from snakescribe.audio.decoder import decode; "
+    work += "decode(sys.argv[1], 'anull', io.BytesIO(), 10**9, 600.0, lambda samples: None)"
+    job = subprocess.Popen([sys.executable, "-c", work, str(source)], start_new_session=True)
+    found: list[psutil.Process] = []
+    while not any(one.name() == "ffmpeg" or "ffmpeg" in one.exe() for one in found):
+        assert job.poll() is None
+        found = psutil.Process(job.pid).children()
+        time.sleep(0.01)
+    time.sleep(0.5)
+    assert all(one.is_running() for one in found)
+    job.kill()
+    job.wait()
+    all_gone(found)
