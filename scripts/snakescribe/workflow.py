@@ -45,7 +45,7 @@ class Run:
     """What a transcribe job needs."""
 
 
-def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run: bool, local: bool) -> Run:
+def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run: bool, gpus: bool, local: bool) -> Run:
     """Check the configuration and prepare the results folder; exits with the failure's own code.
 
     Args:
@@ -53,6 +53,7 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         executes: false for ``--lint`` and the like, which must work without any recordings.
         main_process: false inside a job that Snakemake runs by calling itself (clusters).
         dry_run: look, but neither lock nor write.
+        gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA, never a silent CPU run.
         local: jobs run on this machine, so that a missing GPU is seen now.
     """
     os.umask(0o077)
@@ -63,7 +64,8 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
             config = load_file(Results(Path.cwd()).config)
             _show_to_container(config)
             return _run(config, "")
-        config = load_config(values, Path.cwd())
+        wanted = {"device": "cuda"} if gpus and values.get("device", "auto") == "auto" else {}
+        config = load_config({**values, **wanted}, Path.cwd())
         if not executes:
             return Run(_with_an_image(config), "", "", 0)
         results = Results(Path(config.results))

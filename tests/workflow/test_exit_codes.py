@@ -109,6 +109,14 @@ def test_a_gpu_that_is_not_there(site: Site, bare: bool) -> None:
     refused(site, 6, "DeviceError: device cuda was asked for, but ", "use device: cpu", bare=bare, device="cuda")
 
 
+def test_the_gpu_profile_means_cuda_or_an_error(site: Site) -> None:
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there is a GPU here; what happens without one cannot be seen")
+    profile = Path(__file__).parents[2] / "profiles/gpu"
+    ended = finished(site.start("--workflow-profile", str(profile), bare=True, device="auto"), 6)
+    assert "DeviceError: device cuda was asked for, but " in ended.said
+
+
 def test_only_snakemake_is_killed_by_a_missing_option_value(site: Site) -> None:
     ended = finished(site.start("--config", "model"), 2)
     assert "--config model: expected OPTION=VALUE" in ended.said

@@ -13,6 +13,7 @@ RUN = begin(
     executes=workflow.check_envvars,  # false for --lint
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
+    gpus="gpu" in workflow.global_resources,
     local=workflow.local_exec,
 )
 GPU = {"gpu": 1} if RUN.config.device == "cuda" else {}
