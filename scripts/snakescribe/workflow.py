@@ -53,7 +53,7 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         executes: false for ``--lint`` and the like, which must work without any recordings.
         main_process: false inside a job that Snakemake runs by calling itself (clusters).
         dry_run: look, but neither lock nor write.
-        gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA, never a silent CPU run.
+        gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA.
         local: jobs run on this machine, so that a missing GPU is seen now.
     """
     os.umask(0o077)
