@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from whisper.decoding import DecodingOptions, DecodingTask
-from whisper.model import ModelDimensions, Whisper, disable_sdpa
+from whisper.model import ModelDimensions, MultiHeadAttention, Whisper, disable_sdpa
 from whisper.timing import dtw, median_filter
 from whisper.tokenizer import Tokenizer
 
@@ -35,6 +35,8 @@ class TorchWhisper:
         checkpoint = torch.load(prepared.pt, map_location="cpu", weights_only=True)
         self._model = Whisper(ModelDimensions(**checkpoint["dims"]))
         self._model.load_state_dict(checkpoint["model_state_dict"])
+        for block in self._model.decoder.blocks:
+            block.cross_attn.__class__ = _SharedCrossAttention
         self._model.to(self._device, self._dtype).eval()
         if self._dtype != torch.float32:
             # OpenAI's LayerNorm computes in float32 and keeps its weights so.
@@ -131,6 +133,17 @@ class TorchWhisper:
         )
 
 
+class _SharedCrossAttention(MultiHeadAttention):  # type: ignore[misc]
+    """Cross-attention in which the beams of a window share its keys and values, as more queries to the same ones."""
+
+    def qkv_attention(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        rows, positions, width = q.shape
+        out, weights = super().qkv_attention(q.reshape(len(k), -1, width), k, v, mask)
+        return out.reshape(rows, positions, width), weights
+
+
 class _Task(DecodingTask):  # type: ignore[misc]
     """OpenAI's decoding, fed with encoded windows of any length and with one prompt per row."""
 
@@ -142,8 +155,11 @@ class _Task(DecodingTask):  # type: ignore[misc]
         return self._bucket.prompts[0]
 
     def _get_audio_features(self, mel: torch.Tensor) -> torch.Tensor:
-        # Upstream relies on broadcasting a single recording over its beams; several need their own copies.
+        # Upstream takes every n_group-th row back after decoding, but does not repeat them before.
         return mel.repeat_interleave(self.n_group, dim=0)
+
+    def _main_loop(self, audio_features: torch.Tensor, tokens: torch.Tensor) -> Any:
+        return super()._main_loop(audio_features[:: self.n_group], tokens)
 
     def _detect_language(self, audio_features: torch.Tensor, tokens: torch.Tensor) -> tuple[list[str], None]:
         tokens[:] = torch.tensor(self._bucket.prompts)
