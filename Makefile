@@ -24,7 +24,7 @@ BRIEFLY := 2>&1 | tee .venv/pip.log \
 		| cut -c 1-100 || true; } || { cat .venv/pip.log; exit 1; }
 
 demo: setup
-	$(BIN)/snakemake --cores all --config recordings=.models/samples results=.demo/results
+	$(BIN)/snakemake --cores all --quiet rules --config recordings=.models/samples results=.demo/results
 	@for text in .demo/results/transcripts/*.txt; do printf '\n%s\n' "$$text"; head -n 3 "$$text"; done
 	@echo
 	@echo 'tables:       .demo/results/tables/{recordings,segments,words}.{parquet,tsv}'

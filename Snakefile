@@ -21,4 +21,4 @@ rule all:
     default_target: True
     input:
         rules.tables.output,
-        "check.txt",
+        ".snakescribe/checked",

@@ -63,7 +63,7 @@ def report(error: SnakescribeError, args: argparse.Namespace | None = None) -> i
 
 
 def _parser(commands: list[str]) -> argparse.ArgumentParser:
-    codes = "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+    codes = "\n".join(f"  {code}  {meaning.replace('``', '')}" for code, meaning in EXIT_CODES.items())
     parser = argparse.ArgumentParser(
         prog="snakescribe",
         description="Folders of recordings in, transcripts and tables out.",

@@ -27,6 +27,7 @@ from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
+from snakescribe.summary import summarise
 from snakescribe.tables.batch import row_groups
 from snakescribe.tables.write import write_tables
 
@@ -67,6 +68,8 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
     removed["work files"] += _deleted(_half_written(results))
     shutil.rmtree(results.backups, ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
+    if results.summary.exists() and results.table("recordings", "parquet").exists():
+        summarise(results)
     return removed, twins
 
 

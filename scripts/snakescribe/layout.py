@@ -85,6 +85,11 @@ class Results:
         """Transcript files, mirroring the input tree."""
         return self.root / "transcripts"
 
+    @property
+    def summary(self) -> Path:
+        """How the last run went, for people."""
+        return self.root / "summary.txt"
+
     def table(self, name: str, kind: str) -> Path:
         """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""
         return self.root / f"tables/{name}.{kind}"

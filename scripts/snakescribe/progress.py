@@ -14,6 +14,7 @@ from snakescribe.config.options import digest
 from snakescribe.files import write_atomically
 from snakescribe.layout import Results
 from snakescribe.models.store import Prepared
+from snakescribe.units import hours
 
 
 def options_digest(config: Config, prepared: Prepared) -> str:
@@ -80,13 +81,11 @@ def describe(progress: Progress) -> str:
     """One line for people.
 
     >>> describe(Progress(done=1800, total=7200, speed=20))
-    '0.50 of 2.00 h of audio, 20.0 × real time, 5 min left'
+    '30.0 min of 2.00 h of audio, 20.0 × real time, 5 min left'
     """
     left = (progress.total - progress.done) / progress.speed if progress.speed else None
     when = "" if left is None else f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
-    return (
-        f"{progress.done / 3600:.2f} of {progress.total / 3600:.2f} h of audio, {progress.speed:.1f} × real time{when}"
-    )
+    return f"{hours(progress.done)} of {hours(progress.total)} of audio, {progress.speed:.1f} × real time{when}"
 
 
 def audio_done(results: Results, options: str) -> tuple[float, float]:

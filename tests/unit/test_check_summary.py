@@ -26,8 +26,9 @@ def finished(root: Path, rows: list[dict[str, Any]], **more: Any) -> Any:
 def test_everything_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = finished(tmp_path, [row("a.wav", segment(0, 1, "네")), row("silent.wav")])
     code, output = check(results)
-    expected = "2 recordings: 1 ok, 1 empty, 0 failed; 0.03 h of audio, 10.0 × real time\n"
-    assert (code, output.read_text(), capsys.readouterr().err) == (0, expected, expected)
+    expected = "2 recordings: 1 ok, 1 empty, 0 failed; 2.0 min of audio, made at 10.0 × real time\n"
+    assert (code, results.summary.read_text(), capsys.readouterr().err) == (0, expected, expected)
+    assert output.exists()
 
 
 def test_fail_exits_1_says_which_and_leaves_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +36,7 @@ def test_fail_exits_1_says_which_and_leaves_no_output(tmp_path: Path, capsys: py
     code, output = check(results)
     assert code == 1
     assert not output.exists()
+    assert "  통화 1.wav: UnreadableRecording" in results.summary.read_text(encoding="utf-8")
     lines = capsys.readouterr().err.splitlines()
     assert lines[1] == "  통화 1.wav: UnreadableRecording: not a media file"
     assert lines[2] == (
@@ -46,8 +48,11 @@ def test_report_exits_0_and_writes_the_same(tmp_path: Path, capsys: pytest.Captu
     results = finished(tmp_path, [row("bad.wav", status="failed")], on_error="report")
     code, output = check(results)
     assert code == 0
-    assert output.read_text() == capsys.readouterr().err
-    assert output.read_text().startswith("1 recordings: 0 ok, 0 empty, 1 failed; 0.00 h of audio\n  bad.wav: ")
+    assert output.exists()
+    assert results.summary.read_text() == capsys.readouterr().err
+    assert results.summary.read_text().startswith(
+        "1 recordings: 0 ok, 0 empty, 1 failed; 0.0 min of audio\n  bad.wav: "
+    )
 
 
 def test_a_removed_recording_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,8 @@ def test_what_is_missing_is_said_with_the_command(store: Store) -> None:
     command = f"snakescribe models fetch large-v3-turbo --models {shlex.quote(str(store.root))}"
     with pytest.raises(ModelError) as caught:
         store.resolve("turbo")
-    assert str(caught.value) == f"model turbo is not prepared; run: {command}"
+    said = str(caught.value)
+    assert said.startswith("model turbo is not prepared; run: ") and said.endswith(command)
     with pytest.raises(ModelError, match=r"did you mean 'tiny\.en'"):
         store.resolve("tiny-en")
     with pytest.raises(ModelError, match=r"snakescribe models import /no/such\.pt"):
@@ -81,7 +82,7 @@ def test_a_lost_or_cut_file_is_noticed_at_once(store: Store) -> None:
     vocabulary = model.ctranslate2 / "vocabulary.json"
     content = vocabulary.read_bytes()
     vocabulary.unlink()
-    with pytest.raises(ModelError, match=r"vocabulary\.json is missing; run: snakescribe models fetch tiny\.en"):
+    with pytest.raises(ModelError, match=r"vocabulary\.json is missing; run: \S*snakescribe models fetch tiny\.en"):
         store.resolve("tiny.en")
     vocabulary.write_bytes(content[:-1])
     with pytest.raises(ModelError, match=f"has {len(content) - 1} bytes instead of {len(content)}"):
@@ -113,7 +114,7 @@ def test_import_of_a_pt_is_found_by_path_and_name(store: Store, tmp_path: Path) 
     assert prepare.open_weights(model.ctranslate2 or tmp_path).identity() == model.identity
 
     os.utime(path, ns=(1, 1))
-    with pytest.raises(ModelError, match="has changed since it was imported; run: snakescribe models import"):
+    with pytest.raises(ModelError, match=r"has changed since it was imported; run: \S*snakescribe models import"):
         store.resolve(str(path))
     import_path(store, path, "ours")
     assert store.resolve(str(path)) == model

@@ -2,7 +2,8 @@
 
 NEEDS:  inventory/plan.json, batches/*.parquet, exported/*.json
 MAKES:  tables/{recordings,segments,words}.{parquet,tsv}
-        check.txt, only when `on_error` allows it
+        summary.txt, how it went (not declared: Snakemake would remove it with a failed check)
+        .snakescribe/checked, only when `on_error` allows it
 """
 
 
@@ -27,7 +28,7 @@ rule check:
         recordings="tables/recordings.parquet",
         exported=planned_batches("exported/{batch}.json"),
     output:
-        "check.txt",
+        ".snakescribe/checked",
     log:
         "logs/check.log",
     params:

@@ -29,7 +29,7 @@ MOST_CHANNELS = 64
 
 _BLOCK = 1 << 20  # bytes read at once
 _LINE = 4096  # bytes of one line of stderr that are looked at
-_COMPLAINTS = 2  # lines of stderr kept for the row: the first ones name the cause
+_COMPLAINTS = 1  # lines of stderr kept for the row: the first one names the cause
 _OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 _TAGGED = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(info|warning|error|fatal|panic)\] (.*)", re.DOTALL)

@@ -18,6 +18,7 @@ from snakescribe.config import Config
 from snakescribe.files import write_atomically
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.inventory.walk import recordings_root
+from snakescribe.units import hours
 
 HEARTBEAT = 30.0
 """Seconds between two lines of progress."""
@@ -46,7 +47,7 @@ class _Progress:
     def tell(self) -> None:
         if time.monotonic() - self._logged >= HEARTBEAT:
             done = self._samples / SAMPLE_RATE
-            self._log(f"decoded {done / 3600:.2f} of about {self._total / 3600:.2f} h of audio")
+            self._log(f"decoded {hours(done)} of about {hours(self._total)} of audio")
             self._logged = time.monotonic()
 
 

@@ -1,13 +1,61 @@
-"""What the step commands share: the resolved configuration written by the Snakefile."""
+"""What the commands share: options given by people, and the resolved ones that the steps read."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from snakescribe.config import Config, load_file
+from snakescribe.config.load import merged, read_options
+from snakescribe.errors import ConfigError
 from snakescribe.files import die_with_parent
 from snakescribe.layout import Results
+
+ROOT = Path(__file__).resolve().parents[3]
+"""The checkout: Snakefile, workflow/, config/, profiles/."""
+
+
+def register_options(parser: argparse.ArgumentParser) -> None:
+    """Add what people choose: the two paths, the device, a file of options, single options."""
+    parser.add_argument("--recordings", metavar="PATH", help="folder or CSV/TSV sheet (option `recordings`)")
+    parser.add_argument("--results", metavar="DIR", help="where everything is written (option `results`)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="option `device`")
+    parser.add_argument("--configfile", type=Path, metavar="FILE", help="options over those of config/config.yaml")
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="single options, e.g. model=small language=ko audio.channels=split",
+    )
+
+
+def asked_options(args: argparse.Namespace) -> dict[str, Any]:
+    """config/config.yaml, then ``--configfile``, then single options, groups merged key by key."""
+    values = read_options(ROOT / "config/config.yaml")
+    if args.configfile:
+        values = merged(values, read_options(args.configfile))
+    for item in args.config:
+        name, equals, text = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--config {item}: expected OPTION=VALUE, e.g. model=small")
+        try:
+            values = merged(values, _nested(name, yaml.safe_load(text)))
+        except yaml.YAMLError:
+            raise ConfigError(f"--config {item}: {text!r} is no valid YAML value; quote it") from None
+    single = {name: getattr(args, name) for name in ("recordings", "results", "device")}
+    return merged(values, {name: value for name, value in single.items() if value is not None})
+
+
+def _nested(name: str, value: object) -> Mapping[str, object]:
+    """``audio.channels=split`` as ``{audio: {channels: split}}``."""
+    group, dot, rest = name.partition(".")
+    return {group: _nested(rest, value)} if dot else {name: value}
 
 
 def register_config(parser: argparse.ArgumentParser) -> None:

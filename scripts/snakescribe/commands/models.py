@@ -81,9 +81,10 @@ def _list(store: Store, args: argparse.Namespace) -> None:
         else:
             official = catalog().models[name]
             packages = " ".join(wheel.requirement for wheel in official.wheels)
-            state, size, identity, source = "no", "", (official.identity or "")[:12], packages or official.url
+            state, size, identity, source = "no", "", (official.identity or "")[:12], packages or "OpenAI"
         also = f" ({aliases[name]})" if name in aliases else ""
         print(f"{name:<16} {state:<9} {size:>8}  {identity:<12}  {source}{also}")
+    print(f"\nget one: {store.command('fetch', 'NAME')}")
 
 
 def _fetch(store: Store, args: argparse.Namespace) -> None:

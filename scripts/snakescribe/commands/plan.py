@@ -13,6 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snakescribe.commands.common import asked_options, register_options
+from snakescribe.config import load_config
+from snakescribe.units import hours
+
 if TYPE_CHECKING:
     from snakescribe.config import Config
     from snakescribe.layout import Results
@@ -27,28 +31,13 @@ PCM_GB_PER_HOUR = 16_000 * 2 * 3600 / 1e9
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """The options file, and the two paths people change most."""
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        default=Path("config/config.yaml"),
-        metavar="FILE",
-        help="options (default: %(default)s)",
-    )
-    parser.add_argument("--recordings", metavar="PATH", help="folder or sample sheet, instead of the option's")
-    parser.add_argument("--results", metavar="FOLDER", help="instead of the option's")
+    """The same options as ``snakescribe run``."""
+    register_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Walk, probe what is new, and print the plan."""
-    from snakescribe.config import load_file
-
-    config = load_file(args.configfile)
-    paths = {"recordings": args.recordings, "results": args.results}
-    config = config.model_copy(
-        update={name: os.path.abspath(path) for name, path in paths.items() if path}  # noqa: PTH100
-    )
-    _print(_lines(config))
+    _print(_lines(load_config(asked_options(args), Path.cwd())))
     return 0
 
 
@@ -76,12 +65,12 @@ def _lines(config: Config) -> list[tuple[str, str]]:
     disk = seconds / 3600 * PCM_GB_PER_HOUR
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in plan.skipped.items())
     return [
-        ("recordings", f"{plan.recordings:,}, {_hours(plan.seconds)} of audio by their headers"),
+        ("recordings", f"{plan.recordings:,}, {hours(plan.seconds)} of audio by their headers"),
         ("new", f"{taken.new:,} new, {taken.changed:,} changed, {taken.retried:,} to be retried"),
         ("removed", f"{plan.removed:,}"),
-        ("done", f"{plan.recordings - recordings:,} recordings, {_hours(plan.seconds - seconds)}"),
-        ("to do", f"{recordings:,} recordings, {_hours(seconds)}, in {len(waiting):,} batches"),
-        ("time", f"about {_hours(seconds * speed)}, {_hours(seconds * speed * cores)} of processor time"),
+        ("done", f"{plan.recordings - recordings:,} recordings, {hours(plan.seconds - seconds)}"),
+        ("to do", f"{recordings:,} recordings, {hours(seconds)}, in {len(waiting):,} batches"),
+        ("time", f"about {hours(seconds * speed)}, {hours(seconds * speed * cores)} of processor time"),
         ("basis", f"{basis}; one batch after the other on {cores} cores; less what is in the cache"),
         ("disk", f"up to {min(disk, config.batch.ahead_gb):,.2f} GB at a time (0.115 GB per hour of audio)"),
         ("skipped", skipped or "nothing"),
@@ -104,12 +93,6 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
     cores = len(os.sched_getaffinity(0))
     speed = BASE_SPEED * PARAMETERS[size] / PARAMETERS["base"] / cores
     return speed, f"no measurement yet, assuming {speed:.3f} s per second of audio ({size}, on the CPU)"
-
-
-def _hours(seconds: float) -> str:
-    if seconds < 3600:
-        return f"{seconds / 60:,.1f} min"
-    return f"{seconds / 3600:,.1f} h"
 
 
 def _print(lines: list[tuple[str, str]]) -> None:

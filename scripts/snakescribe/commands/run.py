@@ -17,21 +17,18 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-import yaml
-
+from snakescribe.commands.common import ROOT, asked_options, register_options
 from snakescribe.config import load_config
-from snakescribe.config.load import merged, read_options
-from snakescribe.errors import ConfigError, FailedRecordings
+from snakescribe.errors import FailedRecordings
 from snakescribe.files import die_with_parent, disk_full, write_atomically
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.progress import Progress, audio_done, describe, options_digest
 from snakescribe.workflow import LOCK_FD, prepare_results
 
-ROOT = Path(__file__).resolve().parents[3]
-"""The checkout: Snakefile, workflow/, config/, profiles/."""
 REFRESH = 1.0
 LOG_EVERY = 60.0
 """Seconds between looks at the progress, and between lines in a log."""
@@ -39,19 +36,8 @@ LOG_EVERY = 60.0
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--recordings", metavar="PATH", help="folder or CSV/TSV sheet (option `recordings`)")
-    parser.add_argument("--results", metavar="DIR", help="where everything is written (option `results`)")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="option `device`")
+    register_options(parser)
     parser.add_argument("--cores", default="all", metavar="N", help="CPU cores to use (default: all)")
-    parser.add_argument("--configfile", type=Path, metavar="FILE", help="options over those of config/config.yaml")
-    parser.add_argument(
-        "--config",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="OPTION=VALUE",
-        help="single options, e.g. model=small language=ko",
-    )
     parser.add_argument("--profile", metavar="DIR", help="workflow profile, e.g. profiles/slurm")
     parser.add_argument("--retry-failed", action="store_true", help="try the failed recordings once more")
     parser.add_argument("--snakemake", nargs=argparse.REMAINDER, default=[], help="all that follows goes to Snakemake")
@@ -59,8 +45,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the workflow and wait for it."""
-    values = _asked(args)
-    config = load_config(values, Path.cwd())
+    config = load_config(asked_options(args), Path.cwd())
     results = Results(Path(config.results))
     options = options_digest(config, Store(Path(config.models or "")).resolve(config.model))
     os.environ.pop(LOCK_FD, None)
@@ -89,25 +74,38 @@ def run(args: argparse.Namespace) -> int:
             stderr=subprocess.STDOUT,
             pass_fds=[lock] if lock is not None else [],
             env=os.environ | {LOCK_FD: str(lock)},
-            preexec_fn=die_with_parent,
+            preexec_fn=_as_our_child,
         )
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        stopped = _stops(process)
+        print(f"log: {log}", file=sys.stderr, flush=True)
         code = _watch(process, results, options)
+    if stopped and code:
+        print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 128 + stopped[0]
     return _tell(code, log, results)
 
 
-def _asked(args: argparse.Namespace) -> dict[str, Any]:
-    """config/config.yaml, then ``--configfile``, then single options, groups merged key by key."""
-    values = read_options(ROOT / "config/config.yaml")
-    if args.configfile:
-        values = merged(values, read_options(args.configfile))
-    for item in args.config:
-        name, equals, text = item.partition("=")
-        if not equals:
-            raise ConfigError(f"--config {item}: expected OPTION=VALUE, e.g. model=small")
-        values = merged(values, {name: yaml.safe_load(text)})
-    single = {name: getattr(args, name) for name in ("recordings", "results", "device")}
-    return merged(values, {name: value for name, value in single.items() if value is not None})
+def _as_our_child() -> None:
+    """Die with us, and hear an interrupt even when we were started in the background, where it is ignored."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _stops(process: subprocess.Popen[bytes]) -> list[int]:
+    """Pass a stop on as an interrupt: Snakemake ends its jobs at once, and their journals keep what they did.
+
+    Returns:
+        A list that holds the signals that came.
+    """
+    came: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        process.send_signal(signal.SIGINT)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    return came
 
 
 def _count_retry(results: Results) -> None:
@@ -131,8 +129,6 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
                 return process.wait(REFRESH)
             except subprocess.TimeoutExpired:
                 pass
-            except KeyboardInterrupt:
-                return process.wait()  # the terminal has told Snakemake too
             done, total = audio_done(results, options)
             if not total:
                 continue
@@ -149,7 +145,7 @@ def _tell(code: int, log: Path, results: Results) -> int:
     """Say how it ended; the exit code is that of the worst failure a step has left."""
     failures = _left_behind(results)
     if code == 0:
-        print((results.root / "check.txt").read_text(encoding="utf-8").rstrip(), file=sys.stderr)
+        print(results.summary.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
         print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
         return 0
     if any(failure["class"] == FailedRecordings.__name__ for failure in failures):
@@ -164,7 +160,6 @@ def _tell(code: int, log: Path, results: Results) -> int:
             raise disk_full(results.root)  # so full that neither a step nor Snakemake could say so
         own = [line for line in lines if line.startswith("snakescribe: ")]
         print("\n".join(own or lines[-15:]), file=sys.stderr)
-    print(f"log: {log}", file=sys.stderr)
     return max((int(failure["exit_code"]) for failure in failures), default=code)
 
 

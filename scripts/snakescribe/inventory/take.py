@@ -24,6 +24,7 @@ from snakescribe.inventory.plan import Listed, Plan, changes
 from snakescribe.inventory.probe import examine_all
 from snakescribe.inventory.walk import Walk, entry_id, retries_wanted, walk
 from snakescribe.layout import Results
+from snakescribe.units import hours
 
 KEEP_EVERY = 3.0
 """Seconds between commits of what was examined."""
@@ -51,7 +52,7 @@ class Taken:
             "duplicates": plan.duplicates,
         }
         return (
-            f"{plan.seconds / 3600:,.2f} h of audio in {plan.recordings:,} recordings "
+            f"{hours(plan.seconds)} of audio in {plan.recordings:,} recordings "
             f"and {len(plan.batches):,} batches ({_counts(changes) or 'nothing new'}); "
             f"skipped: {_counts(plan.skipped) or 'nothing'}"
         )

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -176,7 +177,11 @@ class Store:
 
     def command(self, action: str, argument: str) -> str:
         """The command line that does ``action`` in this store."""
-        return f"snakescribe models {action} {shlex.quote(argument)} --models {shlex.quote(str(self.root))}"
+        own = Path(sys.executable).with_name("snakescribe")  # the one that works without activating anything
+        shown = own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own
+        return (
+            f"{shlex.quote(str(shown))} models {action} {shlex.quote(argument)} --models {shlex.quote(str(self.root))}"
+        )
 
     @contextmanager
     def writing(self) -> Iterator[None]:

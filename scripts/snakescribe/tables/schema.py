@@ -91,7 +91,7 @@ RECORDING = [
 
 LEDGER = [
     _column("source_state", TEXT, "`present`, or `removed` when the file is gone from the recordings folder"),
-    _column("duplicate_of", TEXT, "recording_id of the first recording with the same content, else null"),
+    _column("duplicate_of", TEXT, "recording_id of the first recording, by path, with the same content, else null"),
     _column("reference", TEXT, "reference text from the sheet, else null"),
 ]
 

@@ -1,0 +1,67 @@
+"""How a run went, for people: counts, hours of audio, what was flagged, and every failed file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from snakescribe.files import write_atomically
+from snakescribe.layout import Results
+from snakescribe.units import hours
+
+SHOWN = 50
+"""Failed files that are named; the table has them all."""
+COLUMNS = ["path", "status", "error_class", "error_message", "flags", "duration", "wall_seconds", "source_state"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary as text, and how many recordings failed that are still in the folder."""
+
+    text: str
+    failed: int
+
+
+def summarise(results: Results) -> Summary:
+    """Summarise the recordings table, and leave the text as ``summary.txt`` beside it."""
+    from snakescribe.tables.batch import row_groups
+
+    count: Counter[str] = Counter()
+    flags: Counter[str] = Counter()
+    audio = wall = 0.0
+    failures: list[str] = []
+    for group in row_groups(results.table("recordings", "parquet"), COLUMNS):
+        for row in group.to_pylist():
+            if row["source_state"] == "removed":
+                count["removed"] += 1
+                continue
+            count[row["status"]] += 1
+            flags.update(row["flags"] or ())
+            audio += row["duration"] or 0
+            wall += row["wall_seconds"] or 0
+            if row["status"] == "failed" and len(failures) < SHOWN:
+                failures.append(_failure(row))
+    statuses = ", ".join(f"{count[status]} {status}" for status in ("ok", "empty", "failed"))
+    removed = f", {count['removed']} removed since" if count["removed"] else ""
+    present = count.total() - count["removed"]
+    speed = f", made at {audio / wall:.1f} × real time" if wall else ""
+    lines = [f"{present} recordings: {statuses}{removed}; {hours(audio)} of audio{speed}"]
+    if flags:
+        lines.append("flagged in the tables: " + ", ".join(f"{n} {flag}" for flag, n in sorted(flags.items())))
+    lines += failures
+    if count["failed"] > SHOWN:
+        table = results.table("recordings", "tsv")
+        lines.append(f"… and {count['failed'] - SHOWN} more; all are in {table} (status = failed)")
+    summary = Summary("\n".join(lines), count["failed"])
+    write_atomically(results.summary, f"{summary.text}\n".encode())
+    return summary
+
+
+def _failure(row: dict[str, Any]) -> str:
+    return f"  {_printable(row['path'])}: {row['error_class']}: {_printable(row['error_message'] or '')}"
+
+
+def _printable(text: str) -> str:
+    """Control characters of hostile names written as escapes, so that they do not reach the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

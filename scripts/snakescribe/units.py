@@ -1,0 +1,12 @@
+"""How amounts are written for people."""
+
+from __future__ import annotations
+
+
+def hours(seconds: float) -> str:
+    """A length of audio or time.
+
+    >>> hours(75), hours(3 * 3600), hours(2_500 * 3600)
+    ('1.2 min', '3.00 h', '2,500.00 h')
+    """
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:,.2f} h"
