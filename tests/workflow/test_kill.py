@@ -100,6 +100,25 @@ def test_killed_at_every_stage(
     assert len(exported(site)) == 4 * len(LENGTHS)
 
 
+def test_a_stop_ends_the_run_at_once_and_is_no_failure(
+    tmp_path_factory: pytest.TempPathFactory, models_root: Path, speech: dict[str, Path], undisturbed: Site
+) -> None:
+    site = record(Site(tmp_path_factory.mktemp("stopped"), models_root, OPTIONS), speech)
+    process = site.start()
+    path = site.results.journal("b000001")
+    until(lambda: journal(path)[1], process)
+    everyone = family(process)
+    process.terminate()
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped; what is finished is kept" in said
+    all_gone(everyone)
+    assert not site.results.batch("b000001").exists(), "it did not wait for the batch"
+    site.run()
+    assert "windows are in the journal already" in site.log()
+    assert site.lasting("segments") == undisturbed.lasting("segments")
+
+
 def exported(site: Site) -> dict[str, str]:
     """The transcript files by name, without the lines that tell how the text was made."""
     lines = re.compile(rf' *"({"|".join(TIMES)})":.*\n')

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Timer
 from types import FrameType
 from typing import Any
 
@@ -31,7 +32,8 @@ from snakescribe.workflow import LOCK_FD, prepare_results
 
 REFRESH = 1.0
 LOG_EVERY = 60.0
-"""Seconds between looks at the progress, and between lines in a log."""
+GRACE = 2.0
+"""Seconds between looks at the progress, between lines in a log, and between a stop and a kill."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +94,9 @@ def _as_our_child() -> None:
 
 
 def _stops(process: subprocess.Popen[bytes]) -> list[int]:
-    """Pass a stop on as an interrupt: Snakemake ends its jobs at once, and their journals keep what they did.
+    """Pass a stop on: Snakemake may tidy up for a moment, then it is killed, and its jobs die with it.
+
+    It would wait for them, up to an hour; but whatever is killed whenever goes on from its journal.
 
     Returns:
         A list that holds the signals that came.
@@ -102,6 +106,7 @@ def _stops(process: subprocess.Popen[bytes]) -> list[int]:
     def stop(number: int, frame: FrameType | None) -> None:
         came.append(number)
         process.send_signal(signal.SIGINT)
+        Timer(GRACE, process.kill).start()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
