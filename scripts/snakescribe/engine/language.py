@@ -13,7 +13,7 @@ from snakescribe.engine.work import Work
 
 VOTERS = 3
 """Windows per recording, the longest of its first look-ahead."""
-SURE = 0.6
+SURE = 0.8
 """Below this the longest window is asked again in the 30 s the model was trained on: short ones mislead it."""
 
 Ballot = list[tuple[Work, dict[str, float]]]
