@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe import glossary
+from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
 from snakescribe.cache import Cache, Entry, Provenance, content_key, recording_options, transcript_key
@@ -133,7 +134,7 @@ class Batch:
             model=self.config.model,
             model_sha256=self.prepared.identity,
             engine=backend.name,
-            versions=backend.hardware.versions,
+            versions=f"{backend.hardware.versions}, ffmpeg {ffmpeg_version()}",
             device=backend.hardware.device,
             device_name=backend.hardware.device_name,
             driver=backend.hardware.driver,

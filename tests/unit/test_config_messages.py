@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from snakemake.cli import parse_config
 from whisper.tokenizer import LANGUAGES as WHISPER_LANGUAGES
 
+from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import Config, load_config, load_file
 from snakescribe.config.languages import LANGUAGES
 from snakescribe.errors import ConfigError
@@ -181,3 +183,13 @@ def test_a_resolved_file_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(config.model_dump_json(), encoding="utf-8")
     assert load_file(path) == config
+
+
+def test_single_options_reach_into_groups() -> None:
+    parser = argparse.ArgumentParser()
+    register_options(parser)
+    asked = asked_options(parser.parse_args(["--config", "audio.channels=split", "words=true", "--device", "cpu"]))
+    assert (asked["audio"]["channels"], asked["audio"]["truncated"]) == ("split", "keep")
+    assert asked["words"] is True and asked["device"] == "cpu"
+    with pytest.raises(ConfigError, match="--config words: expected OPTION=VALUE"):
+        asked_options(parser.parse_args(["--config", "words"]))

@@ -72,6 +72,15 @@ def test_both_backends_hear_the_books_and_time_every_word(
     assert all(s.start < s.end <= t.start + 0.02 for s, t in pairwise(heard.segments))
 
 
+def test_hotwords_put_a_misheard_word_right(models_root: Path, beckett: Samples) -> None:
+    heard = [
+        _texts(Engine(models_root, model="base", engine="ctranslate2", hotwords=words).run([job("b", beckett)]))["b"]
+        for words in ([], ["Ever tried"])
+    ]
+    assert heard[0].startswith("Never tried.")
+    assert heard[1].startswith("Ever tried. Ever failed.")
+
+
 def test_a_result_does_not_depend_on_its_neighbours(tiny: Engine, beckett: Samples, cities: Samples) -> None:
     together = tiny.run([job("c", cities), job("b", beckett), job("half", cities[16_000 * 20 :])])
     for key, samples in (("b", beckett), ("c", cities)):

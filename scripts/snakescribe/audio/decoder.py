@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import resource
@@ -57,6 +58,7 @@ def ffmpeg_path() -> str:
         ) from None
 
 
+@functools.cache
 def ffmpeg_version() -> str:
     """The version as the binary states it, e.g. ``5.1.9-0+deb12u1``."""
     run = subprocess.run([ffmpeg_path(), "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
