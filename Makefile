@@ -1,18 +1,25 @@
 # make demo   set up what a run needs and transcribe three sample recordings
 # make test   the same set-up and what the tests need, then every test
 # make setup  only set up: .venv (packages) and .models (weights, voice activity, samples)
+# make bench DATA=/folder/with/manifest   ours and its peers by turns: speed, errors, scale (benchmarks/README.md; hours)
 # make lock   resolve pyproject.toml anew into requirements/ (10 minutes)
 # make clean  remove everything that these made in this folder
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo setup test lock clean
+.PHONY: demo setup test bench lock clean
 
 # Any Python from 3.11 on, e.g. `make demo PYTHON=python3.12`.
 PYTHON ?= python3
 # Address of a package index with the CPU build of torch; empty takes what pip finds as it is set up.
 TORCH_INDEX ?=
+
+# Of `make bench`: recordings with a manifest, the model, runs of every system, hours of audio of each scale point.
+DATA ?= .models/samples
+MODEL ?= base
+ROUNDS ?= 3
+HOURS ?= 1
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation
@@ -56,7 +63,7 @@ test: .venv/.everything .models/.tests
 	@touch $@
 
 .venv/.runtime: .venv/.torch requirements/runtime.txt requirements/no-deps.txt requirements/cuda.txt pyproject.toml
-	@echo 'packages into .venv: 370 MB beside torch'
+	@echo 'packages into .venv: 430 MB beside torch'
 	@$(LOCKED) -c requirements/cuda.txt -r requirements/runtime.txt $(BRIEFLY)
 	@$(LOCKED) --no-deps -r requirements/no-deps.txt $(BRIEFLY)
 	@$(INSTALL) --quiet --no-deps -e .
@@ -66,6 +73,16 @@ test: .venv/.everything .models/.tests
 	@echo 'packages of the tests and checks into .venv: 80 MB'
 	@$(LOCKED) -c requirements/cuda.txt -r requirements/everything.txt $(BRIEFLY)
 	@touch $@
+
+# A folder that only peers and plots look into, over .venv's packages: ours never sees it, torch and CTranslate2 are shared.
+.venv/.bench: .venv/.runtime requirements/bench.txt
+	@echo 'packages of the peers and the plots into .venv/bench: 41 MB'
+	@rm -rf .venv/bench
+	@$(LOCKED) --no-deps --target .venv/bench -r requirements/bench.txt $(BRIEFLY)
+	@touch $@
+
+bench: .venv/.bench .models/.runtime
+	$(BIN)/python -m benchmarks all --data '$(DATA)' --model '$(MODEL)' --rounds $(ROUNDS) --hours $(HOURS)
 
 .models/%: export SNAKESCRIBE_MODELS = .models
 
@@ -87,4 +104,4 @@ lock:
 	env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null .venv/lock/bin/python scripts/lock.py
 
 clean:
-	rm -rf .venv .models .demo
+	rm -rf .venv .models .demo .bench

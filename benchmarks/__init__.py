@@ -1,0 +1,1 @@
+"""Speed and accuracy beside the peers, as whole processes; see README.md."""
