@@ -2,9 +2,10 @@
 
 runtime.txt     what a run needs
 everything.txt  the same versions, and what tests, checks and cluster executors need
+bench.txt       the same versions, and of what `make bench` needs only what runtime.txt and no-deps.txt have not
 torch-cpu.txt   torch's CPU build, where it can be had: installed first, it is what runtime.txt asks for
 cuda.txt        what only torch's CUDA build needs; given to pip as constraints, so that the CPU build takes none of it
-no-deps.txt     what is installed without its dependencies, all of them being in runtime.txt or cuda.txt
+no-deps.txt     what is installed without its dependencies; all of them but UNWANTED are in runtime.txt or cuda.txt
 bootstrap.txt   pip and setuptools themselves; kept by hand
 """
 
@@ -27,8 +28,11 @@ TORCH_CPU = {
 the others are what several projects' locks agree on."""
 
 ONLY_CUDA = re.compile(r"(nvidia-|cuda-|triton==)")
-NO_DEPS = re.compile(r"openai-whisper==")
-"""Asks for triton on every Linux; it is used on CUDA only, and there torch brings it."""
+NO_DEPS = re.compile(r"(openai-whisper|openvino)==")
+"""The first asks for triton on every Linux; it is used on CUDA only, and there torch brings it. The second asks for
+UNWANTED."""
+UNWANTED = re.compile(r"openvino-telemetry==")
+"""Reports every `import openvino` to its maker; where it is missing, OpenVINO takes its own stub that does nothing."""
 
 COMPILE = [sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--no-emit-index-url"]
 COMPILE += ["--no-emit-trusted-host", "--no-emit-find-links", "--strip-extras", "--allow-unsafe", "--no-header"]
@@ -41,12 +45,14 @@ Package = str
 def main() -> None:
     """Resolve twice, the second time bound to the versions of the first; then sort the packages into files."""
     with tempfile.TemporaryDirectory() as scratch:
-        pinned, first, second = (Path(scratch) / name for name in ("torch.txt", "runtime.txt", "everything.txt"))
+        names = ("torch.txt", "runtime.txt", "everything.txt", "bench.txt")
+        pinned, first, second, third = (Path(scratch) / name for name in names)
         pinned.write_text(f"torch=={TORCH}\n")
         compiled(first, "--constraint", str(pinned))
         extras = [f"--extra={name}" for name in ("dev", "slurm", "kubernetes")]
         compiled(second, "--constraint", str(first), *extras)
-        write(packages(first.read_text()), packages(second.read_text()))
+        compiled(third, "--constraint", str(second), "--extra=bench")
+        write(*(packages(lock.read_text()) for lock in (first, second, third)))
 
 
 def compiled(target: Path, *options: str) -> None:
@@ -57,12 +63,12 @@ def compiled(target: Path, *options: str) -> None:
 def packages(text: str) -> list[Package]:
     """The packages of a lock, in order; comments that stand alone are dropped."""
     found = re.findall(r"^[a-z0-9][^\n]*==[^\n]*\n(?:[ ]+[^\n]*\n)*", text, re.MULTILINE)
-    return [re.sub(r"-c \S*/(?:runtime|torch).txt, ", "", package) for package in found]
+    return [re.sub(r"-c \S*/(?:everything|runtime|torch).txt, ", "", package) for package in found]
 
 
-def write(runtime: list[Package], everything: list[Package]) -> None:
-    """Sort the packages of both locks into their files."""
-    apart = re.compile(f"{ONLY_CUDA.pattern}|{NO_DEPS.pattern}")
+def write(runtime: list[Package], everything: list[Package], bench: list[Package]) -> None:
+    """Sort the packages of the three locks into their files."""
+    apart = re.compile(f"{ONLY_CUDA.pattern}|{NO_DEPS.pattern}|{UNWANTED.pattern}")
     cpu = [f"torch=={TORCH}+cpu", *(f"    --hash=sha256:{digest}" for digest in TORCH_CPU.values())]
     for name, lock in {
         "torch-cpu.txt": [" \\\n".join(cpu) + "\n"],
@@ -70,8 +76,15 @@ def write(runtime: list[Package], everything: list[Package]) -> None:
         "no-deps.txt": [package for package in runtime if NO_DEPS.match(package)],
         "runtime.txt": [package for package in runtime if not apart.match(package)],
         "everything.txt": [package for package in everything if not apart.match(package)],
+        "bench.txt": beyond(bench, runtime),
     }.items():
         (LOCKS / name).write_text("# Written by `make lock`.\n" + "".join(lock))
+
+
+def beyond(lock: list[Package], other: list[Package]) -> list[Package]:
+    """The packages of ``lock`` that ``other`` has not."""
+    names = {package.partition("==")[0] for package in other}
+    return [package for package in lock if package.partition("==")[0] not in names]
 
 
 if __name__ == "__main__":

@@ -4,4 +4,9 @@ The rooms follow the way of the data: ``config`` → ``inventory`` → ``audio``
 ``transcript`` → ``tables``/``formats``. Nothing here imports torch until an engine is asked for.
 """
 
+import sys
+
 __version__ = "0.1.0"
+
+# OpenVINO would tell its maker of every import, wherever that package happens to be installed.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]

@@ -105,9 +105,10 @@ class Batch:
                 outcomes[content] = normalised
                 continue
             options = recording_options(self.config, recording)
-            language = None if options["language"] == "auto" else options["language"]
+            language = None if options["language"] in ("auto", "mixed") else options["language"]
             recordings[content] = recording
-            jobs.append(Job(content, audio.tracks(recording.recording_id), language, options["prompt"]))
+            tracks = audio.tracks(recording.recording_id)
+            jobs.append(Job(content, tracks, language, options["prompt"], options["language"] == "mixed"))
         if not jobs:
             return
         backend = load_backend(self.config, self.prepared, self.threads)
@@ -205,6 +206,7 @@ def _transcript_columns(entry: Entry, config: Config) -> dict[str, Any]:
         "text": transcript.text,
         "duration": duration,
         "speech_seconds": transcript.speech_seconds,
+        "gaps": [gap.model_dump() for gap in transcript.gaps],
         "language": transcript.language,
         "language_probability": transcript.language_probability,
         "replacements": list(transcript.replacements),

@@ -96,6 +96,15 @@ def cpu() -> Device:
     return Device("cpu", found[1].strip() if found else platform.machine())
 
 
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 by itself (AVX512-BF16, AMX or Arm's BF16)."""
+    try:
+        found = re.search(r"(?:flags|Features)\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        return False
+    return bool(found and {"avx512_bf16", "amx_bf16", "bf16"} & set(found[1].split()))
+
+
 def lease_gpu(count: int) -> tuple[int, TextIO]:
     """Wait for a GPU of our own: ``--cores 8`` must not put eight models on one card.
 

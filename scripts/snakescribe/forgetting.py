@@ -98,7 +98,7 @@ def _journal_lines(path: Path, kept: set[str]) -> int:
 
 
 def _may_stay(record: dict[str, Any], kept: set[str]) -> bool:
-    if record.keys() & {"begun", "died"}:
+    if record.keys() & {"begun", "ended", "died"}:
         return True  # only which windows the model was at, no text
     (found,) = record.values()
     return found["key"] in kept

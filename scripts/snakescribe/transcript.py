@@ -19,11 +19,13 @@ class Word(_Frozen):
 
 
 class Segment(_Frozen):
-    """A stretch of speech that Whisper gave times to, with the figures its guards look at."""
+    """A sentence, or what was said between two pauses, with the figures its guards look at."""
 
     start: float
     end: float
     text: str
+    language: str | None = None
+    """Whisper's code; with ``language: mixed`` it may differ from segment to segment."""
     channel: str | None = None
     """Name of the channel for ``audio.channels: split``, otherwise None."""
     mean_logprob: float
@@ -34,8 +36,17 @@ class Segment(_Frozen):
     temperature: float
     """Sampling temperature of the attempt that was kept; 0 is greedy or beam search."""
     flags: tuple[str, ...] = ()
-    """Guards that still failed after the last attempt: ``repetition``, ``low_confidence``, ``unfinished``."""
+    """Guards that still failed after the last attempt: ``repetition``, ``low_confidence``, ``unfinished``,
+    ``invented``."""
     words: tuple[Word, ...] = ()
+
+
+class Gap(_Frozen):
+    """Speech without text (seconds); what was said there is missing."""
+
+    start: float
+    end: float
+    channel: str | None = None
 
 
 class Transcript(_Frozen):
@@ -50,6 +61,8 @@ class Transcript(_Frozen):
     language_probability: float | None
     """1.0 when the language was given, None when there was no speech."""
     segments: tuple[Segment, ...]
+    gaps: tuple[Gap, ...] = ()
+    """Where more than two seconds of speech have no text."""
     flags: tuple[str, ...] = ()
     """Guards that some window still failed after its last attempt."""
     replacements: tuple[str, ...] = ()

@@ -15,10 +15,12 @@ from snakescribe.inventory.ledger import Known, Ledger
 from snakescribe.inventory.manifest import Recording
 from snakescribe.layout import Results
 from snakescribe.tables.batch import write_batch
-from snakescribe.transcript import Segment, Word
+from snakescribe.transcript import Gap, Segment, Word
 
 
-def segment(start: float, end: float, text: str, channel: str | None = None, words: str = "") -> dict[str, Any]:
+def segment(
+    start: float, end: float, text: str, channel: str | None = None, words: str = "", language: str | None = "ko"
+) -> dict[str, Any]:
     """A segment as the transcribing step writes it; ``words`` are spread evenly over it."""
     said = words.split()
     step = (end - start) / max(1, len(said))
@@ -26,6 +28,7 @@ def segment(start: float, end: float, text: str, channel: str | None = None, wor
         start=start,
         end=end,
         text=text,
+        language=language,
         channel=channel,
         mean_logprob=-0.25,
         no_speech_probability=0.01,
@@ -36,6 +39,11 @@ def segment(start: float, end: float, text: str, channel: str | None = None, wor
             for i, word in enumerate(said)
         ),
     ).model_dump()
+
+
+def gap(start: float, end: float, channel: str | None = None) -> dict[str, Any]:
+    """Speech without text, as the transcribing step writes it."""
+    return Gap(start=start, end=end, channel=channel).model_dump()
 
 
 def row(path: str | bytes, *segments: Mapping[str, Any], **columns: Any) -> dict[str, Any]:
@@ -52,6 +60,7 @@ def row(path: str | bytes, *segments: Mapping[str, Any], **columns: Any) -> dict
         "text": text,
         "duration": 60.0,
         "speech_seconds": 40.0,
+        "gaps": [],
         "language": "ko" if text else None,
         "language_probability": 0.98 if text else None,
         "replacements": [],
@@ -65,7 +74,7 @@ def row(path: str | bytes, *segments: Mapping[str, Any], **columns: Any) -> dict
     }
     if columns.get("status") == "failed":
         error = {"error_class": "UnreadableRecording", "error_message": "not a media file"}
-        made |= error | dict.fromkeys(("text", "duration", "speech_seconds", "language", "wall_seconds"))
+        made |= error | dict.fromkeys(("text", "duration", "speech_seconds", "gaps", "language", "wall_seconds"))
     return made | columns
 
 

@@ -90,7 +90,9 @@ def test_wrong_values(values: Any, message: str) -> None:
 
 def test_a_wrong_language_is_said_once() -> None:
     message = refused({"language": "kor"})
-    assert message == ("option language: 'kor' is no language code of Whisper; use auto or a code like ko, en, ja, zh")
+    assert message == (
+        "option language: 'kor' is no language code of Whisper; use auto, mixed or a code like ko, en, ja, zh"
+    )
 
 
 def test_a_long_wrong_value_is_cut() -> None:

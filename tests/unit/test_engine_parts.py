@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import threading
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +18,18 @@ from hypothesis import strategies as st
 
 from snakescribe import glossary
 from snakescribe.config.options import DecodingOptions
-from snakescribe.engine.backend import Alignment, Hypothesis
-from snakescribe.engine.guards import judge, most_tokens
+from snakescribe.engine.backend import Hypothesis
+from snakescribe.engine.guards import judge, most_tokens, repeats_itself
 from snakescribe.engine.journal import Journal, Language, WindowText
 from snakescribe.engine.log_mel import FULL_CONTEXT, PADDING, RUNG, encoder_frames, log_mel
-from snakescribe.engine.tokens import compression_ratio, pieces, previous_text, prompt_tokens, tokenizer_for, words
+from snakescribe.engine.tokens import (
+    _groups,
+    compression_ratio,
+    previous_text,
+    prompt_tokens,
+    tokenizer_for,
+    words,
+)
 from snakescribe.models.store import Store
 from snakescribe.transcript import Segment, Transcript, Word
 
@@ -29,13 +40,14 @@ def _tokenizer(models_root: Path, language: str) -> whisper.tokenizer.Tokenizer:
     return tokenizer_for(Store(models_root).resolve("base"), language, "transcribe")
 
 
-def test_log_mel_is_openais_and_rows_are_independent() -> None:
-    long, short = (NOISE.integers(-3000, 3000, n).astype(np.int16) for n in (80_000, 50_000))
-    ours = log_mel([long, short], 80, FULL_CONTEXT)
-    for row, samples in zip(ours, (long, short), strict=True):
-        audio = whisper.pad_or_trim(torch.from_numpy(samples.astype(np.float32) / 32768))
-        assert torch.allclose(row, whisper.log_mel_spectrogram(audio, 80), atol=1e-4)
-    assert torch.equal(log_mel([short], 80, 1000)[0], log_mel([long, short], 80, 1000)[1])
+@pytest.mark.parametrize("n_mels", [80, 128])
+def test_log_mel_is_openais_at_any_length(n_mels: int) -> None:
+    samples = NOISE.integers(-3000, 3000, 50_000).astype(np.int16)
+    for frames in (400, 1000, FULL_CONTEXT):  # cut, padded a little, padded to 30 s
+        audio = whisper.pad_or_trim(torch.from_numpy(samples.astype(np.float32) / 32768), frames * 160)
+        ours = log_mel(samples, n_mels, frames)
+        assert ours.shape == (n_mels, frames) and ours.dtype == torch.float32
+        assert torch.allclose(ours, whisper.log_mel_spectrogram(audio, n_mels), atol=1e-4)
 
 
 @given(st.integers(1, 16_000 * 28))
@@ -43,20 +55,6 @@ def test_encoder_length_holds_speech_and_padding_on_the_ladder(samples: int) -> 
     frames = encoder_frames(samples)
     assert frames % RUNG == 0 and frames <= FULL_CONTEXT
     assert frames * 160 >= samples + PADDING * 160 or frames == FULL_CONTEXT
-
-
-def test_pieces_between_timestamps(models_root: Path) -> None:
-    tokenizer = _tokenizer(models_root, "en")
-    stamp = tokenizer.timestamp_begin
-    hello, bye = tokenizer.encode(" Hello there."), tokenizer.encode(" Good bye.")
-    found = pieces((stamp, *hello, stamp + 100, stamp + 150, *bye, stamp + 200), tokenizer, seconds=3.5)
-    assert [(p.start, p.end, tokenizer.decode(list(p.tokens)), p.closed) for p in found] == [
-        (0.0, 2.0, " Hello there.", True),
-        (3.0, 3.5, " Good bye.", True),  # kept within the window
-    ]
-    (open_end,) = pieces((stamp + 50, *hello), tokenizer, seconds=4.0)
-    assert (open_end.start, open_end.end, open_end.closed) == (1.0, 4.0, False)
-    assert pieces((), tokenizer, 4.0) == []
 
 
 @pytest.mark.parametrize(
@@ -71,32 +69,64 @@ def test_words_are_never_cut_inside_a_character(
     models_root: Path, language: str, text: str, expected: list[str]
 ) -> None:
     tokenizer = _tokenizer(models_root, language)
-    tokens = tokenizer.encode(text)
-    steps = np.arange(len(tokens) + 1)
-    aligned = Alignment(steps, steps * 10, tuple(0.5 for _ in tokens))
-    timed = words(tokens, aligned, tokenizer)
-    assert "".join(word.text for word, _ in timed).replace(" ", "") == text.replace(" ", "")
-    joined = [word.text.strip() for word, _ in timed]
+    tokens = tuple(tokenizer.encode(text))
+    timed = words(_spoken(tokens), tokenizer)
+    assert "".join(word.text for word in timed) == text
+    joined = [word.text.strip() for word in timed]
     if language == "ja":
-        assert all(part in "".join(expected) for part in joined) and "�" not in "".join(joined)
+        assert all(part in "".join(expected) for part in joined) and "\ufffd" not in "".join(joined)
     else:
         assert joined == expected
-    assert sum(length for _, length in timed) == len(tokens)
-    assert all(word.start <= word.end for word, _ in timed)
+    assert timed[0].start == 0 and all(a.start < a.end <= b.start for a, b in pairwise(timed))
+    assert (len(tokens) - 1) * 0.2 - 1e-9 <= timed[-1].end <= len(tokens) * 0.2 + 1e-9  # a full stop takes no time
+
+
+def _spoken(tokens: tuple[int, ...], logprobs: tuple[float, ...] = ()) -> Hypothesis:
+    """Every token takes 0.2 s."""
+    starts = tuple(range(0, 10 * len(tokens) + 1, 10))
+    return Hypothesis(tokens, logprobs or (-0.7,) * len(tokens), starts, -0.7, 0.1, 0.0)
+
+
+@given(st.lists(st.integers(0, 50_000), max_size=12))
+def test_any_tokens_make_words_that_join_to_their_text(models_root: Path, tokens: list[int]) -> None:
+    """Also tokens that are half a character: the model may write them when it guesses."""
+    for language in ("ko", "ja"):
+        tokenizer = _tokenizer(models_root, language)
+        timed = words(_spoken(tuple(tokens)), tokenizer)
+        assert "".join(word.text for word in timed) == tokenizer.decode(tokens)
+        assert all(0 <= word.start <= word.end <= 0.2 * len(tokens) + 1e-9 for word in timed)
+
+
+@pytest.mark.parametrize("text", ["안녕하세요, 뷁궭 선생님.", " It's “new” - 3.5% of \n us…", "東京へ𠮷野家、と。"])
+@pytest.mark.parametrize("language", ["ko", "ja", "en"])
+def test_whole_characters_are_cut_as_openais(models_root: Path, language: str, text: str) -> None:
+    tokenizer = _tokenizer(models_root, language)
+    tokens = tokenizer.encode(text)
+    texts, groups = tokenizer.split_to_word_tokens([*tokens, tokenizer.eot])
+    assert _groups(tokens, tokenizer) == list(zip(texts[:-1], groups[:-1], strict=True))
+
+
+def test_a_word_is_as_probable_as_its_tokens_and_punctuation_takes_no_time_from_it(models_root: Path) -> None:
+    tokenizer = _tokenizer(models_root, "en")
+    tokens = tuple(tokenizer.encode(" Yes, indeed"))
+    assert len(tokens) == 3  # " Yes" "," " indeed"
+    yes, indeed = words(_spoken(tokens, (-1.0, -3.0, -0.5)), tokenizer)
+    assert (yes.text, indeed.text) == (" Yes,", " indeed")
+    assert yes.probability == pytest.approx(np.exp(-1.0)) and indeed.probability == pytest.approx(np.exp(-0.5))
+    assert (yes.start, yes.end) == (0.0, 0.2) and indeed.start == 0.4
 
 
 def test_prompt_keeps_its_end_within_half_the_context(models_root: Path) -> None:
     tokenizer = _tokenizer(models_root, "ko")
-    start = tuple(tokenizer.sot_sequence)
-    assert prompt_tokens(tokenizer, "", timestamps=True) == start
-    assert prompt_tokens(tokenizer, "", timestamps=False) == (*start, tokenizer.no_timestamps)
-    long = prompt_tokens(tokenizer, previous_text("이름 " * 500, ["김철수", "이영희"]), timestamps=True)
-    assert long[0] == tokenizer.sot_prev and long[-3:] == start and len(long) == 1 + 223 + 3
+    start = (*tokenizer.sot_sequence, tokenizer.no_timestamps)
+    assert prompt_tokens(tokenizer, "") == start
+    long = prompt_tokens(tokenizer, previous_text("이름 " * 500, ["김철수", "이영희"]))
+    assert long[0] == tokenizer.sot_prev and long[-4:] == start and len(long) == 1 + 223 + 4
     assert previous_text(" 서울. ", ["김철수", "이영희"]) == "김철수, 이영희 서울."
 
 
 def _hypothesis(logprob: float = -0.3, no_speech: float = 0.1, tokens: int = 20) -> Hypothesis:
-    return Hypothesis(tuple(range(tokens)), logprob, no_speech, 0.0)
+    return Hypothesis(tuple(range(tokens)), (logprob,) * tokens, (0,) * (tokens + 1), logprob, no_speech, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +139,7 @@ def _hypothesis(logprob: float = -0.3, no_speech: float = 0.1, tokens: int = 20)
         (_hypothesis(logprob=-1.1, no_speech=0.7), 1.5, 0.0, (), True),
         (_hypothesis(no_speech=0.9), 1.5, 0.0, (), False),  # sure of its words: not silence
         (_hypothesis(), 1.5, 3.5, ("unfinished",), False),
+        (_hypothesis(logprob=-1.1, no_speech=0.7), 2.5, 0.0, ("repetition",), False),  # a loop is no silence
     ],
 )
 def test_guards(hypothesis: Hypothesis, ratio: float, uncovered: float, flags: tuple[str, ...], silence: bool) -> None:
@@ -119,6 +150,22 @@ def test_guards(hypothesis: Hypothesis, ratio: float, uncovered: float, flags: t
 def test_guards_can_be_switched_off() -> None:
     off = DecodingOptions(compression_ratio=None, mean_logprob=None, no_speech=None)
     assert judge(_hypothesis(-5.0, 0.9), 9.0, off, most=100, uncovered=0).flags == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "times", "loop"),
+    [
+        ("네 ", 4, False),  # people say this
+        ("네 ", 40, True),
+        ("오늘은 날씨가 ", 3, False),
+        ("오늘은 날씨가 ", 6, True),
+        ("I don't know. ", 6, True),
+    ],
+)
+def test_a_loop_is_told_from_how_people_talk(models_root: Path, said: str, times: int, loop: bool) -> None:
+    tokenizer = _tokenizer(models_root, "ko")
+    tokens = tokenizer.encode(" 그래서 우리는 " + said * times + "그렇게 말했다.")
+    assert repeats_itself(tokens) == loop
 
 
 def test_repetition_is_seen_and_korean_has_room() -> None:
@@ -158,6 +205,103 @@ def test_journal_comes_back_and_drops_a_line_cut_by_a_kill(tmp_path: Path) -> No
     assert set(Journal(path).windows) == {_window(0).place, _window(32_000).place}
     again.remove()
     assert not path.exists()
+
+
+A, B, C = (_window(start).place for start in (0, 16_000, 32_000))
+
+
+def test_an_old_journal_is_read(tmp_path: Path) -> None:
+    """Before windows could end without text, ``begun`` alone told what was in flight; gaps were not noted."""
+    window = _window(0).model_dump(mode="json")
+    del window["gaps"]
+    path = tmp_path / "old.jsonl"
+    records = [{"begun": [A, B, C]}, {"window": window}, {"died": [B]}, {"begun": [B]}]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    journal = Journal(path)
+    assert journal.deaths == {B: 2} and journal.windows == {A: _window(0)}
+    assert Journal(path).deaths == {B: 2}  # nobody died since
+
+
+def test_what_ended_was_not_in_flight(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    with journal.in_flight([A, B]):
+        pass
+    with pytest.raises(RuntimeError), journal.in_flight([A]):
+        raise RuntimeError("the engine says no, and lives")
+    assert not Journal(path).deaths
+    with journal.in_flight([B]), journal.in_flight([C]):
+        assert Journal(path).deaths == {B: 1, C: 1}
+
+
+def test_a_window_seen_again_is_in_flight_until_its_last_end(tmp_path: Path) -> None:
+    """Encoding ends before decoding begins: a death in the second counts, the first has ended."""
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    with journal.in_flight([A, B]):
+        pass
+    with journal.in_flight([A]):
+        assert Journal(path).deaths == {A: 1}
+
+
+def test_in_memory_only(tmp_path: Path) -> None:
+    journal = Journal(None)
+    journal.add([_window(0)])
+    with journal.in_flight([B]):
+        assert set(journal.windows) == {A}
+    journal.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def _killed(path: Path) -> None:
+    """Two threads at work when the process is gone at once: A's bucket has ended, B's and C's have not."""
+    journal = Journal(path)
+    reached = threading.Barrier(3)
+
+    def work(*places: tuple[str, int, int, int]) -> None:
+        for place in places:
+            with journal.in_flight([place]):
+                if place == places[-1]:
+                    reached.wait()
+                    threading.Event().wait()
+            journal.add([_window(place[2])])
+
+    for places in ((A, B), (C,)):
+        threading.Thread(target=work, args=places, daemon=True).start()
+    reached.wait()
+    os._exit(9)
+
+
+def test_a_kill_names_the_windows_of_both_threads(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    for times in (1, 2):
+        process = multiprocessing.get_context("fork").Process(target=_killed, args=(path,))
+        process.start()
+        process.join()
+        assert process.exitcode == 9
+        journal = Journal(path)
+        assert set(journal.windows) == {A}
+        assert journal.deaths == {B: times, C: times}
+
+
+def test_two_threads_write_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+
+    def work(first: int) -> None:
+        for i in range(100):
+            window = _window(first + i, text="말" * 2000)
+            with journal.in_flight([window.place]):
+                pass
+            journal.add([window])
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 1000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    again = Journal(path)
+    assert again.windows == journal.windows and len(again.windows) == 200 and not again.deaths
 
 
 def test_glossary_replaces_longest_first_and_says_so() -> None:

@@ -66,8 +66,8 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
             cache.put(recording.sha256, key, entry(text))
             said = (Segment(**segment(0, 2, text)),)
             window = WindowText(key=content_key(recording, key), track=0, start=0, end=9, segments=said, wall_seconds=1)
-            journal.begin([window.place])
-            journal.add([window])
+            with journal.in_flight([window.place]):
+                journal.add([window])
     with results.journal("b000002").open("a") as file:
         file.write(json.dumps({"window": {"key": "of other options", "text": SECRET}}) + "\n" + SECRET[:9])
     leftovers = [

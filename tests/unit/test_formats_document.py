@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from finished import row, segment
+from finished import gap, row, segment
 
 from snakescribe.formats.document import json_document, text_document
 from snakescribe.tables.batch import read_batch, write_batch
@@ -17,7 +17,8 @@ def test_json_has_everything_but_bytes(tmp_path: Path) -> None:
         row(
             b"\xff \xea\xb0\x80.wav",
             segment(0, 1, "네 그래요", "left", words="네 그래요"),
-            segment(1, 2, "끝"),
+            segment(1, 2, "the end", language="en"),
+            gaps=[gap(3, 5.5, "left")],
         )
     ]
     write_batch(tmp_path / "b.parquet", rows)
@@ -31,6 +32,8 @@ def test_json_has_everything_but_bytes(tmp_path: Path) -> None:
     assert list(first) == [*(field.name for field in SEGMENT), "words"]
     assert [word["text"] for word in first["words"]] == ["네", "그래요"]
     assert "words" not in second
+    assert (first["language"], second["language"]) == ("ko", "en")
+    assert (read["gaps"], read["gap_seconds"], read["text_seconds"]) == ([gap(3, 5.5, "left")], 2.5, 2.0)
     assert "네 그래요" in text and text.endswith("}\n") and text.count("\n") > 40
 
 

@@ -86,7 +86,7 @@ def test_paths_as_our_tables_write_them(tmp_path: Path, cell: str, name: bytes) 
         ("file,id\na.wav,1\n", "no column 'path' (the first line holds 'file', 'id')"),
         ("", "no column 'path' (the first line holds nothing)"),
         ("path\n", "names no recordings"),
-        ("path,language\na.wav,korean\n", "line 2: language 'korean' is no code"),
+        ("path,language\na.wav,korean\n", "line 2: language 'korean' is no code of Whisper; use auto, mixed or"),
         ("path,channels\na.wav,both\n", "line 2: channels 'both': use one of mix, split, left, right"),
         ("path,id\na.wav,x\nb.wav,x\n", "id 'x' on lines 2 and 3"),
         ("path,id\na.wav,../x\n", "id '../x': use letters"),
@@ -122,3 +122,11 @@ def test_a_language_that_the_model_does_not_know(tmp_path: Path) -> None:
     walked(tmp_path, "path,language\na.wav,ko\n")
     with pytest.raises(InputError, match=r"line 2: tiny\.en knows only English, not 'ko'"):
         walk(configured(tmp_path, "s.csv", model="tiny.en"))
+
+
+@pytest.mark.parametrize("language", ["auto", "mixed"])
+def test_a_language_to_be_found_out_suits_every_model(tmp_path: Path, language: str) -> None:
+    walked(tmp_path, f"path,language\na.wav,{language}\n")
+    for model in ("base", "tiny.en"):
+        (entry,) = walk(configured(tmp_path, "s.csv", model=model)).entries
+        assert entry.row and entry.row.language == language

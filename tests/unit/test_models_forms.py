@@ -1,4 +1,4 @@
-"""The same float16 numbers in OpenAI's and CTranslate2's form, on real weights, heard on real speech."""
+"""The same weights in OpenAI's, CTranslate2's and OpenVINO's form, heard on real speech."""
 
 import hashlib
 import json
@@ -12,6 +12,8 @@ import torch
 import whisper
 from whisper.tokenizer import get_tokenizer
 
+from snakescribe.engine.backend import Bucket, Hardware, Search
+from snakescribe.engine.openvino import OpenVinoWhisper
 from snakescribe.errors import ModelError
 from snakescribe.models import Store
 from snakescribe.models.catalog import catalog
@@ -81,8 +83,9 @@ def test_vocabulary_and_heads_are_openai_whispers(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["base", "tiny.en"])
-def test_both_forms_hear_the_same(store: Store, name: str) -> None:
+def test_every_form_hears_the_same(store: Store, name: str) -> None:
     model = store.resolve(name)
+    assert model.openvino
     with wave.open(str(store.root / "samples/beckett.wav")) as recording:
         samples = np.frombuffer(recording.readframes(recording.getnframes()), np.int16) / np.float32(32768)
     mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(samples), model.dims["n_mels"])
@@ -99,6 +102,24 @@ def test_both_forms_hear_the_same(store: Store, name: str) -> None:
     assert engine.is_multilingual == model.multilingual
     assert tokenizer.decode(result.sequences_ids[0]).strip() == by_torch.text
     assert by_torch.text.endswith("Fail again. Fail better.")
+
+    hardware = Hardware("cpu", "", None, "float32", "")
+    openvino = OpenVinoWhisper(model, hardware, rows=1, workers=1, threads=2)
+    greedy = Search(beam_size=1)
+    bucket = Bucket(openvino.encode([mel]), (0,), (tuple(prompt),), (100,), (len(samples) // 160,), greedy)
+    (hypothesis,) = openvino.decode(bucket)
+    assert openvino.multilingual == model.multilingual and openvino.n_mels == model.dims["n_mels"]
+    assert tokenizer.decode(list(hypothesis.tokens)).strip() == by_torch.text
+    assert hypothesis.mean_logprob == pytest.approx(by_torch.avg_logprob, abs=0.05)
+    assert hypothesis.no_speech_probability == pytest.approx(by_torch.no_speech_prob, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["base", "tiny.en"])
+def test_every_file_of_every_form_is_sealed(store: Store, name: str) -> None:
+    files = store.entry(name).files
+    assert {"openai.pt", "ctranslate2/model.bin", "openvino/encoder.xml", "openvino/decoder.bin"} <= set(files)
+    found = {str(path.relative_to(store.root / name)) for path in (store.root / name).rglob("*") if path.is_file()}
+    assert found == {*files, "model.json"}
 
 
 def test_integers_are_refused(store: Store, tmp_path: Path) -> None:

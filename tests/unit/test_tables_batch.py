@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -30,6 +31,23 @@ def test_rows_come_out_as_they_went_in(tmp_path: Path) -> None:
     assert read[0]["finished_at"] == rows[0]["finished_at"]
     assert read[1]["segments"] == [] and read[1]["duration"] is None
     assert {one["schema_version"] for one in read} == {SCHEMA_VERSION}
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ([], 0),
+        ([segment(1, 2.5, "a"), segment(4, 5, "b")], 2.5),
+        ([segment(1, 4, "a"), segment(2, 3, "in a"), segment(3.5, 6, "across")], 5),
+        ([segment(3, 5, "later first"), segment(1, 4, "a")], 4),
+        ([segment(1, 4, "a", "left"), segment(2, 6, "b", "right"), segment(3, 5, "c", "left")], 8),
+    ],
+    ids=["none", "apart", "overlapping", "unordered", "two channels"],
+)
+def test_seconds_with_text_count_once_per_channel(tmp_path: Path, said: list[dict[str, Any]], seconds: float) -> None:
+    write_batch(tmp_path / "b.parquet", [row("a.wav", *said)])
+    (read,) = read_batch(tmp_path / "b.parquet")
+    assert read["text_seconds"] == pytest.approx(seconds)
 
 
 def test_only_the_wanted_columns_are_read(tmp_path: Path) -> None:

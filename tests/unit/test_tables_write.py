@@ -13,15 +13,16 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from finished import finish, row, segment
+from finished import finish, gap, row, segment
 
 from snakescribe.cli import main
 from snakescribe.errors import ResultsError
 from snakescribe.tables import write
 from snakescribe.tables.document import tables_document
-from snakescribe.tables.schema import RECORDINGS, SEGMENTS, WORDS
+from snakescribe.tables.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, WORDS
 from snakescribe.tables.write import write_tables
 
 TABLES = ("recordings", "segments", "words")
@@ -120,16 +121,48 @@ def test_the_files_say_what_their_columns_mean(tmp_path: Path) -> None:
     results = finish(tmp_path, {"b000001": [row("a.wav")]})
     write_tables(results)
     schema = pq.read_schema(results.table("segments", "parquet"))
-    assert schema.metadata[b"snakescribe_schema_version"] == b"1"
+    assert schema.metadata[b"snakescribe_schema_version"] == str(SCHEMA_VERSION).encode()
     assert b"seconds from the start" in schema.field("start").metadata[b"description"]
 
 
-def test_a_column_that_an_older_version_did_not_write_is_null(tmp_path: Path) -> None:
-    results = finish(tmp_path, {"b000001": [row("a.wav", segment(0, 1, "네"))]})
-    old = pq.read_table(results.batch("b000001")).drop_columns(["replacements"])
-    pq.write_table(old, results.batch("b000001"))
+def test_columns_that_an_older_version_did_not_write_are_null(tmp_path: Path) -> None:
+    new = row("new.wav", segment(0, 1, "네"), gaps=[gap(2, 5)])
+    results = finish(tmp_path, {"b000001": [row("old.wav", segment(0, 1, "네"))], "b000002": [new]})
+    added = ("text_seconds", "gap_seconds", "gaps")  # of schema version 2, and `language` of a segment
+    path = results.batch("b000001")
+    schema, rows = pq.read_schema(path), pq.read_table(path).drop_columns(list(added)).to_pylist()
+    said = pa.struct([field for field in schema.field("segments").type.value_type if field.name != "language"])
+    fields = [pa.field("segments", pa.list_(said)) if field.name == "segments" else field for field in schema]
+    first = pa.schema([field for field in fields if field.name not in added])
+    pq.write_table(pa.Table.from_pylist(rows, first), path)
     write_tables(results)
-    assert table(results, "recordings")[0]["replacements"] is None
+    old, late = table(results, "recordings")
+    assert [old[name] for name in added] == [None, None, None] and old["text"] == "네"
+    assert [late[name] for name in added] == [1.0, 3.0, [gap(2, 5)]]
+    assert [s["language"] for s in table(results, "segments")] == [None, "ko"]
+    assert {r["schema_version"] for r in (old, late)} == {SCHEMA_VERSION}
+
+
+def test_a_segment_has_its_own_language(tmp_path: Path) -> None:
+    mixed = row("a.wav", segment(0, 3, "안녕하세요"), segment(4, 5, "hello", language="en"))
+    results = finish(tmp_path, {"b000001": [mixed]})
+    write_tables(results)
+    frame = pd.read_csv(results.table("segments", "tsv"), sep="\t")
+    assert frame.language.tolist() == [s["language"] for s in table(results, "segments")] == ["ko", "en"]
+
+
+def test_gaps_in_both_forms(tmp_path: Path) -> None:
+    missed = [gap(12.3, 15.1), gap(20, 23.5, "agent")]
+    rows = [row("a.wav", segment(0, 1, "네"), gaps=missed), row("b.wav"), row("c.wav", status="failed")]
+    results = finish(tmp_path, {"b000001": rows})
+    write_tables(results)
+    found = [(r["gaps"], r["gap_seconds"], r["text_seconds"]) for r in table(results, "recordings")]
+    assert found == [(missed, 6.3, 1.0), ([], 0.0, 0.0), (None, None, None)]
+    with open(results.table("recordings", "tsv"), encoding="utf-8", newline="") as file:
+        cells = [(r["gaps"], r["gap_seconds"], r["text_seconds"]) for r in csv.DictReader(file, delimiter="\t")]
+    assert cells == [("12.300-15.100;20.000-23.500", "6.300", "1.000"), ("", "0.000", "0.000"), ("", "", "")]
+    each = f"SELECT unnest(gaps) AS gap FROM '{results.table('recordings', 'parquet')}'"
+    assert duckdb.sql(f"SELECT gap.start, gap.channel FROM ({each})").fetchall() == [(12.3, None), (20.0, "agent")]
 
 
 def test_small_batches_share_row_groups_and_large_tables_are_cut(
@@ -233,7 +266,7 @@ def test_numbers_times_and_lists_in_the_tsv(tmp_path: Path) -> None:
 def test_the_documented_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = finish(
         tmp_path,
-        {"b000001": [row("a.wav", segment(0, 1, "네, 그래요\t")), row("b.wav", status="failed")]},
+        {"b000001": [row("a.wav", segment(0, 1, "네, 그래요\t"), gaps=[gap(2, 5)]), row("b.wav", status="failed")]},
     )
     write_tables(results)
     monkeypatch.chdir(tmp_path)
@@ -242,6 +275,7 @@ def test_the_documented_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, seen)
     assert seen["failed"].path.tolist() == ["b.wav"]
+    assert seen["unheard"].path.tolist() == ["a.wav"]
     assert seen["hours"]["ko"] == pytest.approx(1 / 60)
     assert [r["path"] for r in seen["rows"]] == ["a.wav", "b.wav"]
     assert seen["unescaped"](seen["rows"][0]["text"]) == "네, 그래요\t"

@@ -68,7 +68,7 @@ def test_killed_at_every_stage(
 
     killed(site, lambda: journal(path)[0])
     languages, windows = journal(path)
-    assert languages == len(LENGTHS), "after the languages are known …"
+    assert languages, "after the first languages are known …"
     assert not windows, "… and before the first bucket is done"
 
     killed(site, lambda: journal(path)[1], only_snakemake=True)

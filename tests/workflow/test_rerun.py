@@ -174,7 +174,7 @@ def test_another_model_and_back(site: Site, speech: dict[str, Path]) -> None:
     assert site.jobs()["transcribe"] == len(current)
     back = site.by_path()
     new = back[b"to be changed.wav"]["batch"]
-    loaded = re.findall(r"(b\d+): ctranslate2 on", site.log())
+    loaded = re.findall(r"(b\d+): \w+ on", site.log())
     assert loaded == [new], "no model was loaded but for what tiny.en had never read"
     assert site.log().count("from the cache") == len(current)
     texts = {name: row["text"] for name, row in back.items() if name != b"to be changed.wav"}

@@ -18,8 +18,9 @@ rule transcribe:
     benchmark:
         "benchmarks/transcribe/{batch}.tsv"
     priority: 1
-    # A job that is killed for memory gets more of it; it goes on from its journal.
-    retries: 2
+    # A job that is killed for memory gets more of it; it goes on from its journal. A window that kills it three times
+    # (FATAL_DEATHS) is left out by the fourth.
+    retries: 3
     threads: 4
     resources:
         **GPU,

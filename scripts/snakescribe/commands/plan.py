@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PARAMETERS = {"tiny": 39, "base": 74, "small": 244, "medium": 769, "large": 1550, "turbo": 809}
 """Millions, by openai/whisper's model card."""
 
-BASE_SPEED = 0.09
-"""CPU-seconds per second of audio with `base`, CTranslate2 int8, beam 5 (docs/decisions.md)."""
+BASE_SPEED = 0.05
+"""CPU-seconds per second of audio with `base`, OpenVINO, beam 5 (docs/decisions.md); CTranslate2 takes twice that."""
 
 PCM_GB_PER_HOUR = 16_000 * 2 * 3600 / 1e9
 

@@ -6,9 +6,14 @@ A batch that was killed goes on from its journal; recordings whose transcripts a
 from __future__ import annotations
 
 import argparse
+import ctypes
+from contextlib import suppress
 
 from snakescribe.commands.common import register_config, resolved
 from snakescribe.files import hold_lock
+
+M_ARENA_MAX = -8
+"""Of glibc's ``malloc.h``."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +31,18 @@ def run(args: argparse.Namespace) -> int:
         journal.with_suffix(".lock"),
         f"batch {args.batch} is being transcribed by another process; wait for it or end it",
     )
+    _use_one_arena()
     from snakescribe.batch import Batch
 
     Batch(config, results, args.batch, args.threads).run()
     return 0
+
+
+def _use_one_arena() -> None:
+    """Let all threads share one heap, where the C library is glibc.
+
+    Arrays of many megabytes come and go in several threads; with a heap for each, freed memory of one is of no use
+    to the others: 1.9 GB instead of 1.7 (base, two workers).
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

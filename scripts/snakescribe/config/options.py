@@ -15,15 +15,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from snakescribe.config.languages import LANGUAGES
 
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 """Raised whenever our own code changes what text comes out of the same audio and options."""
 
 
 def _language_code(value: object) -> object:
     # YAML 1.1 reads the bare word `no` (Norwegian) as false.
     code = "no" if value is False else value
-    if isinstance(code, str) and code != "auto" and code not in LANGUAGES:
-        raise ValueError(f"{code!r} is no language code of Whisper; use auto or a code like ko, en, ja, zh")
+    if isinstance(code, str) and code not in ("auto", "mixed") and code not in LANGUAGES:
+        raise ValueError(f"{code!r} is no language code of Whisper; use auto, mixed or a code like ko, en, ja, zh")
     return code
 
 
@@ -80,8 +80,20 @@ class DecodingOptions(Options):
     """How Whisper reads a window of speech."""
 
     window: float = Field(28.0, ge=5, le=28, description="longest window given to the model (seconds)")
-    beam_size: int = Field(5, ge=1, le=20, description="hypotheses kept while decoding; 1 is greedy")
+    beam_size: int = Field(5, ge=1, le=8, description="hypotheses kept while decoding; 1 is greedy")
     patience: float = Field(1.0, gt=0, le=4, description="beam search goes on until beam_size × patience have ended")
+    margin: float = Field(
+        4.0,
+        gt=0,
+        description="a hypothesis this much less probable than the best one (natural log) is given up; "
+        "`ctranslate2` keeps all",
+    )
+    rows: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="windows of 30 s decoded together; null takes what suits the device. Does not change the text",
+    )
     temperatures: list[float] = Field(
         [0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
         min_length=1,
@@ -143,17 +155,22 @@ class Config(Options):
         "base",
         description="a name of `snakescribe models list`, or the path of a `.pt` or CTranslate2 folder",
     )
-    language: Language = Field("auto", description="language code (ko, en, ja, …); `auto` detects it per recording")
+    language: Language = Field(
+        "auto",
+        description="language code (ko, en, ja, …); `auto` detects it per recording, "
+        "`mixed` anew every half minute or less",
+    )
     task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate` writes English")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="`cuda` means CUDA or an error, never a silent CPU run; `STT_DEVICE` overrides it"
     )
-    engine: Literal["auto", "torch_whisper", "ctranslate2"] = Field(
+    engine: Literal["auto", "torch_whisper", "ctranslate2", "openvino"] = Field(
         "auto", description="recognition backend; `auto` takes the fastest for the device"
     )
     compute_type: Literal["auto", "int8", "float32", "float16", "bfloat16"] = Field(
         "auto",
-        description="precision of the weights and products; `auto` is int8/float32 on CPU, float16 on CUDA",
+        description="precision of the weights and products; `auto` is what the engine is fastest with: "
+        "bfloat16, int8 or float32 on CPU, float16 on CUDA",
     )
     prompt: str = Field("", description="text that Whisper takes as what was said before: names, spelling, style")
     hotwords: list[str] = Field([], description="words to expect; given to the model in front of every window")
@@ -189,10 +206,14 @@ class Config(Options):
             raise ValueError("task: the turbo model was not trained to translate; use model: large-v3 or medium")
         if name.endswith(".en") and self.task == "translate":
             raise ValueError(f"task: {name} knows only English and cannot translate; use model: {name[:-3]}")
-        if name.endswith(".en") and self.language not in ("auto", "en"):
+        if name.endswith(".en") and self.language not in ("auto", "mixed", "en"):
             raise ValueError(f"language: {name} knows only English; use model: {name[:-3]}")
-        if self.engine == "torch_whisper" and self.compute_type == "int8":
-            raise ValueError("compute_type: torch_whisper has no int8; use engine: ctranslate2 or float32")
+        if self.engine in ("torch_whisper", "openvino") and self.compute_type == "int8":
+            raise ValueError(f"compute_type: {self.engine} has no int8; use engine: ctranslate2 or float32")
+        if self.engine == "openvino" and self.device == "cuda":
+            raise ValueError(
+                "engine: openvino runs on the CPU; use engine: auto, torch_whisper or ctranslate2 for cuda"
+            )
         if self.engine == "ctranslate2" and self.compute_type == "bfloat16" and self.device == "cpu":
             raise ValueError("compute_type: ctranslate2 has no bfloat16 on the CPU; use int8 or float32")
         if self.compute_type == "float16" and self.device == "cpu":
@@ -217,7 +238,7 @@ class Config(Options):
             "compute_type": self.compute_type,
             "audio": audio,
             "speech": self.speech.model_dump(),
-            "decoding": self.decoding.model_dump(),
+            "decoding": self.decoding.model_dump(exclude={"rows"}),
         }
 
     def result_options(self) -> dict[str, Any]:

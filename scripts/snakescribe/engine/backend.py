@@ -1,17 +1,15 @@
-"""What a recognition backend does: four methods. Everything else (windows, guards, text) is shared."""
+"""What a recognition backend does: three methods. Everything else (windows, guards, text) is shared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 Encoded = Any
-"""An encoder output (rows, positions, width) that stays on the backend's device; only the backend looks inside."""
+"""Windows as the decoder hears them; they stay on the backend's device, and only the backend looks inside."""
 
 
 @dataclass(frozen=True)
@@ -20,22 +18,26 @@ class Search:
 
     beam_size: int = 5
     patience: float = 1.0
+    margin: float = 4.0
+    """A hypothesis this much less probable (natural log) than the best one is given up."""
     temperature: float = 0.0
-    timestamps: bool = True
     seed: int = 0
     """Seeds sampling; the same window gets the same text whatever it is decoded with."""
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Windows of one encoder length, decoded together."""
+    """Windows decoded together. Each row's result is the same whatever the others are."""
 
-    ids: tuple[int, ...]
     encoded: Encoded
+    rows: tuple[int, ...]
+    """Which of the encoded windows."""
     prompts: tuple[tuple[int, ...], ...]
     """Start tokens per row, all of one length: previous text, start of transcript, language, task."""
-    max_tokens: int
-    """Text and timestamp tokens a row may get."""
+    limits: tuple[int, ...]
+    """Tokens that each row may get."""
+    frames: tuple[int, ...]
+    """Mel frames of audio in each row, without padding; what text is aligned with."""
     search: Search
 
 
@@ -44,22 +46,15 @@ class Hypothesis:
     """What the decoder made of one window."""
 
     tokens: tuple[int, ...]
-    """Text and timestamp tokens, without prompt and end token."""
+    """Text tokens, without prompt and end token."""
+    logprobs: tuple[float, ...]
+    """Natural-log probability of each token."""
+    starts: tuple[int, ...]
+    """Encoder position (20 ms each) at which each token begins, and one more: where the last one ends."""
     mean_logprob: float
-    """Sum of natural-log probabilities over (tokens + 1), as openai/whisper ``decoding.py``."""
+    """Sum of natural-log probabilities, the end token's included, over (tokens + 1), as openai/whisper."""
     no_speech_probability: float
     temperature: float
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """A monotone path through (text token, encoder position) pairs, by cross-attention."""
-
-    token_indices: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.int64]
-    """Encoder positions (20 ms each), as long as ``token_indices``."""
-    probabilities: tuple[float, ...]
-    """One per text token."""
 
 
 @dataclass(frozen=True)
@@ -74,34 +69,25 @@ class Hardware:
 
 
 class Backend(Protocol):
-    """A Whisper model ready on its device."""
+    """A Whisper model ready on its device; its methods may be called from ``workers`` threads at once."""
 
     name: str
     hardware: Hardware
     n_mels: int
     multilingual: bool
-    max_rows: int
-    """Windows that fit into one bucket."""
+    rows: int
+    """Windows of 30 s that fit into one bucket; of shorter ones, as many more."""
+    workers: int
+    """Buckets worked on at once."""
 
-    def encode(self, log_mel: torch.Tensor) -> Encoded:
-        """Run the encoder on (rows, mels, frames) float32; frames may be fewer than 3000."""
+    def encode(self, log_mels: Sequence[torch.Tensor]) -> Encoded:
+        """Run the encoder on each window's log-mel, (mels, frames) float32 with at most 3000 frames."""
         ...
 
     def detect_language(self, encoded: Encoded) -> list[dict[str, float]]:
-        """Probability per language code, for each row."""
+        """Probability per language code, for each encoded window."""
         ...
 
-    def decode(self, buckets: Iterable[Bucket]) -> Iterator[tuple[int, Hypothesis]]:
-        """Yield (id, hypothesis) for every row of every bucket as they finish."""
-        ...
-
-    def align(
-        self,
-        encoded: Encoded,
-        rows: Sequence[int],
-        starts: Sequence[tuple[int, ...]],
-        tokens: Sequence[Sequence[int]],
-        frames: Sequence[int],
-    ) -> list[Alignment]:
-        """Align text tokens with the first ``frames`` mel frames of the given rows; a start ends with the task."""
+    def decode(self, bucket: Bucket) -> list[Hypothesis]:
+        """The best hypothesis of every row, in order."""
         ...

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import ctranslate2
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from snakescribe.engine.backend import Alignment, Bucket, Encoded, Hardware, Hypothesis
-from snakescribe.engine.torch_whisper import SAMPLES_PER_WINDOW
+from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
+from snakescribe.engine.search import SAMPLES_PER_WINDOW
 from snakescribe.models.store import Prepared
+
+SPARE = 32
+"""Token limits are rounded up to a multiple of this, so that windows of about one length go together."""
 
 
 class CTranslate2Whisper:
@@ -20,63 +23,110 @@ class CTranslate2Whisper:
 
     name = "ctranslate2"
 
-    def __init__(self, prepared: Prepared, hardware: Hardware, index: int, max_rows: int, threads: int) -> None:
-        """Load ``prepared.ctranslate2`` onto the device; ``threads`` is for the CPU."""
-        self.hardware = hardware
-        self.max_rows = max_rows
-        self._load: Callable[[], ctranslate2.models.Whisper] = partial(
+    def __init__(
+        self, prepared: Prepared, hardware: Hardware, index: int, rows: int, workers: int, threads: int
+    ) -> None:
+        """Load ``prepared.ctranslate2`` onto the device; on a CPU each of the ``workers`` has ``threads``."""
+        self.hardware, self.rows, self.workers = hardware, rows, workers
+        self._load: Callable[..., ctranslate2.models.Whisper] = partial(
             ctranslate2.models.Whisper,
             str(prepared.ctranslate2),
             device=hardware.device,
             device_index=index,
             compute_type=hardware.compute_type,
             intra_threads=threads,
-            inter_threads=1,
         )
-        self._model = self._load()
-        self._sampler: tuple[int, ctranslate2.models.Whisper] | None = None
+        self._model = self._load(inter_threads=workers)
         self.n_mels = int(self._model.n_mels)
         self.multilingual = bool(self._model.is_multilingual)
 
-    def encode(self, log_mel: torch.Tensor) -> Encoded:
-        """Encode at the input's own length."""
-        return self._model.encode(_view(log_mel.numpy()))
+    def encode(self, log_mels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Encode windows of one length together, each at its own length."""
+        encoded: dict[int, torch.Tensor] = {}
+        for rows in _alike([log_mel.shape[1] for log_mel in log_mels]):
+            found = self._model.encode(_view(torch.stack([log_mels[row] for row in rows])))
+            array = np.array(found.to_device(ctranslate2.Device.cpu))
+            encoded |= zip(rows, torch.from_numpy(array), strict=True)
+        return [encoded[row] for row in range(len(log_mels))]
 
-    def detect_language(self, encoded: Encoded) -> list[dict[str, float]]:
+    def detect_language(self, encoded: list[torch.Tensor]) -> list[dict[str, float]]:
         """Probabilities of all languages."""
-        rows = self._model.detect_language(encoded)
-        return [{token[2:-2]: probability for token, probability in row} for row in rows]
+        found: dict[int, dict[str, float]] = {}
+        for rows in _alike([len(window) for window in encoded]):
+            results = self._model.detect_language(_view(torch.stack([encoded[row] for row in rows])))
+            for row, result in zip(rows, results, strict=True):
+                found[row] = {token[2:-2]: probability for token, probability in result}
+        return [found[row] for row in range(len(encoded))]
 
-    def decode(self, buckets: Iterable[Bucket]) -> Iterator[tuple[int, Hypothesis]]:
-        """Decode each bucket as one batch."""
-        for bucket in buckets:
-            search, prompt = bucket.search, len(bucket.prompts[0])
-            sampling = search.temperature > 0
-            model = self._seeded(search.seed) if sampling else self._model
-            results = model.generate(
-                bucket.encoded,
-                [list(p) for p in bucket.prompts],
-                beam_size=1 if sampling else search.beam_size,
-                patience=search.patience,
-                num_hypotheses=SAMPLES_PER_WINDOW if sampling else 1,
-                sampling_topk=0 if sampling else 1,
-                sampling_temperature=search.temperature or 1.0,
-                max_length=prompt + bucket.max_tokens,
-                return_scores=True,
-                return_no_speech_prob=True,
+    def decode(self, bucket: Bucket) -> list[Hypothesis]:
+        """Decode windows of one length and about one token limit together: CTranslate2 knows no padding."""
+        found: dict[int, Hypothesis] = {}
+        limits = [-(-limit // SPARE) * SPARE for limit in bucket.limits]
+        lengths = [len(bucket.encoded[row]) for row in bucket.rows]
+        for members in _alike(list(zip(lengths, limits, strict=True))):
+            features = _view(torch.stack([bucket.encoded[bucket.rows[i]] for i in members]))
+            most = max(bucket.limits[i] for i in members) if len(members) == 1 else limits[members[0]]
+            found |= zip(members, self._decode(bucket, members, features, most), strict=True)
+        return [found[i] for i in range(len(bucket.rows))]
+
+    def _decode(
+        self, bucket: Bucket, members: list[int], features: ctranslate2.StorageView, most: int
+    ) -> list[Hypothesis]:
+        search, prompts = bucket.search, [list(bucket.prompts[i]) for i in members]
+        sampling = search.temperature > 0
+        model = self._seeded(search.seed) if sampling else self._model
+        results = model.generate(
+            features,
+            prompts,
+            beam_size=1 if sampling else search.beam_size,
+            patience=search.patience,
+            num_hypotheses=SAMPLES_PER_WINDOW if sampling else 1,
+            sampling_topk=0 if sampling else 1,
+            sampling_temperature=search.temperature or 1.0,
+            max_length=min(448, len(prompts[0]) + most),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        texts = [result.sequences_ids[0] for result in results]
+        aligned = self._align(features, prompts, texts, [bucket.frames[i] for i in members])
+        return [
+            Hypothesis(
+                tokens=tuple(text),
+                logprobs=logprobs,
+                starts=starts,
+                # the score is a mean over the tokens without the end token
+                mean_logprob=result.scores[0] * len(text) / (len(text) + 1),
+                no_speech_probability=result.no_speech_prob,
+                temperature=search.temperature,
             )
-            for key, result in zip(bucket.ids, results, strict=True):
-                tokens = tuple(result.sequences_ids[0])
-                yield (
-                    key,
-                    Hypothesis(
-                        tokens=tokens,
-                        # the score is a mean over the tokens without the end token
-                        mean_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
-                        no_speech_probability=result.no_speech_prob,
-                        temperature=search.temperature,
-                    ),
-                )
+            for result, text, (logprobs, starts) in zip(results, texts, aligned, strict=True)
+        ]
+
+    def _align(
+        self, features: ctranslate2.StorageView, prompts: list[list[int]], texts: list[list[int]], frames: list[int]
+    ) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
+        """CTranslate2's own alignment: probabilities of the tokens, and where they start."""
+        found: list[tuple[tuple[float, ...], tuple[int, ...]]] = [((), (0,))] * len(texts)
+        array = torch.from_numpy(np.array(features.to_device(ctranslate2.Device.cpu)))
+        starts = [tuple(prompt[-4:-1] if len(prompt) > 2 else prompt[-2:-1]) for prompt in prompts]
+        for members in _alike(starts):
+            members = [i for i in members if texts[i]]
+            if not members:
+                continue
+            results = self._model.align(
+                _view(array[members]),
+                list(starts[members[0]]),
+                [texts[i] for i in members],
+                [frames[i] for i in members],
+            )
+            for i, result in zip(members, results, strict=True):
+                logprobs = np.log(np.maximum(result.text_token_probs, 1e-10))
+                first = dict(reversed(result.alignments))
+                last = max(first.values(), default=0)
+                # tokens whose column was never entered begin where the next one does
+                starts_of = [first.get(token, last) for token in range(len(texts[i]) + 1)]
+                found[i] = (tuple(logprobs.tolist()), tuple(np.maximum.accumulate(starts_of).tolist()))
+        return found
 
     def _seeded(self, seed: int) -> ctranslate2.models.Whisper:
         """A model whose sampling starts from ``seed``.
@@ -84,39 +134,17 @@ class CTranslate2Whisper:
         CTranslate2 seeds a generator once, in the thread that runs a model; only a new model samples anew. It
         takes a fraction of a second for the few windows that come to this.
         """
-        if self._sampler is None or self._sampler[0] != seed:
-            self._sampler = None  # frees the earlier one first
-            ctranslate2.set_random_seed(max(1, seed))
-            self._sampler = (seed, self._load())
-        return self._sampler[1]
-
-    def align(
-        self,
-        encoded: Encoded,
-        rows: Sequence[int],
-        starts: Sequence[tuple[int, ...]],
-        tokens: Sequence[Sequence[int]],
-        frames: Sequence[int],
-    ) -> list[Alignment]:
-        """CTranslate2's own alignment with the heads named in the model's ``config.json``."""
-        features = np.array(encoded.to_device(ctranslate2.Device.cpu))
-        found: dict[int, Alignment] = {}
-        for start in sorted(set(starts)):
-            members = [i for i, other in enumerate(starts) if other == start]
-            results = self._model.align(
-                _view(features[[rows[i] for i in members]]),
-                list(start),
-                [list(tokens[i]) for i in members],
-                [frames[i] for i in members],
-            )
-            for i, result in zip(members, results, strict=True):
-                found[i] = Alignment(
-                    token_indices=np.array([pair[0] for pair in result.alignments], np.int64),
-                    positions=np.array([pair[1] for pair in result.alignments], np.int64),
-                    probabilities=tuple(result.text_token_probs),
-                )
-        return [found[i] for i in range(len(starts))]
+        ctranslate2.set_random_seed(max(1, seed))
+        return self._load(inter_threads=1)
 
 
-def _view(array: npt.NDArray[np.float32]) -> ctranslate2.StorageView:
-    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array, np.float32))
+def _alike(keys: Sequence[object]) -> list[list[int]]:
+    """Places with equal keys, together."""
+    groups: dict[object, list[int]] = defaultdict(list)
+    for place, key in enumerate(keys):
+        groups[key].append(place)
+    return list(groups.values())
+
+
+def _view(rows: torch.Tensor) -> ctranslate2.StorageView:
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(rows.numpy(), np.float32))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from snakescribe.transcript import Segment
+from snakescribe.transcript import Gap, Segment
 
 Place = tuple[str, int, int, int]
 """A window: the recording's key, the track, first sample and the one after the last."""
-FATAL_DEATHS = 2
-"""A window in flight at this many deaths of the process (crash, killed for memory) fails its recording."""
+FATAL_DEATHS = 3
+"""A window in flight at this many deaths of the process (crash, killed for memory) fails its recording: once in a
+bucket, then twice alone, so that kills from outside hardly ever blame a good one."""
 
 
 class WindowText(BaseModel):
@@ -31,6 +34,7 @@ class WindowText(BaseModel):
     end: int
     """Samples of the track."""
     segments: tuple[Segment, ...]
+    gaps: tuple[Gap, ...] = ()
     flags: tuple[str, ...] = ()
     wall_seconds: float
     """This window's share of the time its bucket took."""
@@ -52,7 +56,7 @@ class Language(BaseModel):
 
 
 class Journal:
-    """An append-only file of JSON lines; a line cut short by a kill is ignored and overwritten."""
+    """An append-only file of JSON lines, from any thread; a line cut short by a kill is ignored and overwritten."""
 
     def __init__(self, path: Path | None) -> None:
         """Read what an earlier attempt finished; None keeps everything in memory only."""
@@ -60,7 +64,8 @@ class Journal:
         self.languages: dict[str, Language] = {}
         self.deaths: Counter[Place] = Counter()
         """How often an earlier attempt died with a window in flight."""
-        self._in_flight: list[Place] = []
+        self._in_flight: set[Place] = set()
+        self._lock = threading.Lock()
         self._path = path
         self._file = None
         if path is None:
@@ -77,21 +82,30 @@ class Journal:
         self._file.seek(good)
         died = [place for place in self._in_flight if place not in self.windows]
         if died:
-            self._append([{"died": died}])
+            self._append([{"died": sorted(died)}])
 
     def add(self, entries: Iterable[WindowText | Language]) -> None:
         """Remember ``entries`` and have them on disk before returning."""
-        self._append(
+        records = [
             {"window" if isinstance(entry, WindowText) else "language": entry.model_dump(mode="json")}
             for entry in entries
-        )
-        if self._file is not None:
+        ]
+        self._append(records)
+        if records and self._file is not None:
             os.fsync(self._file.fileno())
 
-    def begin(self, places: Iterable[Place]) -> None:
-        """Note which windows the model is about to see; a process that dies then leaves this behind."""
-        if self._file is not None:
-            self._append([{"begun": list(places)}])
+    @contextmanager
+    def in_flight(self, places: Iterable[Place]) -> Iterator[None]:
+        """Note which windows the model sees during the block; a process that dies in it leaves this behind."""
+        if self._file is None:
+            yield
+            return
+        noted = list(places)
+        self._append([{"begun": noted}])
+        try:
+            yield
+        finally:
+            self._append([{"ended": noted}])
 
     def remove(self) -> None:
         """Delete the file: everything in it has reached the batch file."""
@@ -100,12 +114,13 @@ class Journal:
             self._path.unlink(missing_ok=True)
 
     def _append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        for record in records:
-            self._remember(record)
+        with self._lock:
+            for record in records:
+                self._remember(record)
+                if self._file is not None:
+                    self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
             if self._file is not None:
-                self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
-        if self._file is not None:
-            self._file.flush()
+                self._file.flush()
 
     def _remember(self, record: Mapping[str, Any]) -> None:
         match record:
@@ -116,7 +131,9 @@ class Journal:
                 language = Language.model_validate(value)
                 self.languages[language.key] = language
             case {"begun": places}:
-                self._in_flight = [(key, track, start, end) for key, track, start, end in places]
+                self._in_flight.update((key, track, start, end) for key, track, start, end in places)
+            case {"ended": places}:
+                self._in_flight.difference_update((key, track, start, end) for key, track, start, end in places)
             case {"died": places}:
                 self.deaths.update((key, track, start, end) for key, track, start, end in places)
-                self._in_flight = []
+                self._in_flight.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 from typing import TextIO
 
 from snakescribe import __version__, devices
@@ -11,10 +12,15 @@ from snakescribe.engine.backend import Backend, Hardware
 from snakescribe.errors import DeviceError, ModelError
 from snakescribe.models.store import Prepared
 
-ROWS = {"cpu": 8, "cuda": 16}
-"""Windows per bucket: more gain little on a CPU; a GPU's memory bounds them with large models."""
-TORCH_TYPES = {"cpu": ("float32", "bfloat16"), "cuda": ("float16", "bfloat16", "float32")}
-"""The first is ``auto``."""
+BUCKET_BYTES = {"cpu": 112e6, "cuda": 4.5e9}
+"""Keys and values of a bucket, per worker: with base 6 windows of 30 s on a CPU, where more gain little."""
+MOST_ROWS = 32
+TYPES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("torch_whisper", "cpu"): ("float32", "bfloat16"),
+    ("torch_whisper", "cuda"): ("float16", "bfloat16", "float32"),
+    ("openvino", "cpu"): ("bfloat16", "float32"),
+}
+"""Per engine and device; the first is ``auto``."""
 
 _lease: TextIO | None = None
 """The lock file of the GPU this process holds; open until the process ends."""
@@ -28,41 +34,60 @@ def load_backend(config: Config, prepared: Prepared, threads: int) -> Backend:
         ModelError: the weights are not there in the form the engine needs.
     """
     device = devices.resolve(config.device)
-    engine = _engine(config.engine, prepared, device)
+    engine = _engine(config, prepared, device)
     compute_type = _compute_type(engine, config.compute_type, device)
     index = _gpu_index(device)
     hardware = Hardware(device.kind, device.name, device.driver, compute_type, versions(engine))
+    rows = config.decoding.rows or _rows(prepared, device)
+    workers = threads if device.kind == "cpu" else 1
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1 if device.kind == "cpu" else threads)
     if engine == "ctranslate2":
         from snakescribe.engine.ctranslate2 import CTranslate2Whisper
 
-        return CTranslate2Whisper(prepared, hardware, index, ROWS[device.kind], threads)
+        return CTranslate2Whisper(prepared, hardware, index, rows, workers, 1)
+    if engine == "openvino":
+        from snakescribe.engine.openvino import OpenVinoWhisper
+
+        return OpenVinoWhisper(prepared, hardware, rows, workers, 1)
     from snakescribe.engine.torch_whisper import TorchWhisper
 
-    return TorchWhisper(prepared, hardware, index, ROWS[device.kind])
+    return TorchWhisper(prepared, hardware, index, rows, workers)
+
+
+def _rows(prepared: Prepared, device: devices.Device) -> int:
+    """Windows of 30 s that fit into a bucket, in 16 bits per number."""
+    window = 2 * prepared.dims["n_text_layer"] * prepared.dims["n_audio_ctx"] * prepared.dims["n_text_state"] * 2
+    return int(min(MOST_ROWS, max(1, BUCKET_BYTES[device.kind] // window)))
 
 
 def versions(engine: str) -> str:
     """Our version and those of the libraries that make the text."""
-    packages = ["torch", "openai-whisper"] + (["ctranslate2"] if engine == "ctranslate2" else [])
+    packages = ["torch", "openai-whisper"] + ([engine] if engine in ("ctranslate2", "openvino") else [])
     return ", ".join(
         [f"snakescribe {__version__}"] + [f"{name} {importlib.metadata.version(name)}" for name in packages]
     )
 
 
-def _engine(asked: str, prepared: Prepared, device: devices.Device) -> str:
-    usable = prepared.ctranslate2 is not None and _ctranslate2_runs_on(device)
+def _engine(config: Config, prepared: Prepared, device: devices.Device) -> str:
+    asked = config.engine
+    forms = {"ctranslate2": prepared.ctranslate2, "openvino": prepared.openvino}
+    runs = {
+        "ctranslate2": lambda: _ctranslate2_runs_on(device),
+        "openvino": lambda: device.kind == "cpu" and importlib.util.find_spec("openvino") is not None,
+    }
+    usable = [engine for engine in ("openvino", "ctranslate2") if forms[engine] and runs[engine]()]
     if asked == "auto":
-        return "ctranslate2" if usable else "torch_whisper"
-    if asked == "ctranslate2" and not usable:
-        if prepared.ctranslate2 is None:
-            raise ModelError(
-                f"{prepared.name} has no CTranslate2 form; run `snakescribe models prepare {prepared.name}`"
-            )
-        raise DeviceError(f"this CTranslate2 does not run on {device.kind}; use engine: torch_whisper")
-    return asked
+        fast = "openvino" in usable and devices.has_bfloat16() and config.compute_type in ("auto", "bfloat16")
+        if fast:
+            return "openvino"
+        return "ctranslate2" if "ctranslate2" in usable and config.compute_type != "bfloat16" else "torch_whisper"
+    if asked == "torch_whisper" or asked in usable:
+        return asked
+    if not forms[asked]:
+        raise ModelError(f"{prepared.name} has no {asked} form; run `snakescribe models prepare {prepared.name}`")
+    raise DeviceError(f"this {asked} does not run on {device.kind}; use engine: torch_whisper")
 
 
 def _ctranslate2_runs_on(device: devices.Device) -> bool:
@@ -75,14 +100,16 @@ def _ctranslate2_runs_on(device: devices.Device) -> bool:
 
 def _compute_type(engine: str, asked: str, device: devices.Device) -> str:
     """The type really used. CTranslate2 would convert an unsupported one silently; here that is an error."""
-    if engine == "torch_whisper":
-        types: tuple[str, ...] = TORCH_TYPES[device.kind]
-    else:
+    if engine == "ctranslate2":
         import ctranslate2
 
         supported = ctranslate2.get_supported_compute_types(device.kind)
         preferred = ("int8_float32", "float32") if device.kind == "cpu" else ("float16", "int8_float32", "float32")
-        types = tuple(t for t in (*preferred, "bfloat16") if t in supported)
+        types: tuple[str, ...] = tuple(t for t in (*preferred, "bfloat16") if t in supported)
+    else:
+        types = TYPES[engine, device.kind]
+        if engine == "openvino" and not devices.has_bfloat16():
+            types = ("float32",)
     if asked == "auto":
         return types[0]
     wanted = {"int8": "int8_float32"}.get(asked, asked) if engine == "ctranslate2" else asked

@@ -1,4 +1,4 @@
-"""The log-mel spectrogram Whisper was trained on, for a batch of windows at a time."""
+"""The log-mel spectrogram Whisper was trained on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ FRAME: int = HOP_LENGTH
 """Samples per mel frame (10 ms); the encoder halves this rate."""
 FULL_CONTEXT = 3000
 """Mel frames of the 30 s window the model was trained on."""
-PADDING = 200
-"""Mel frames of silence kept after the speech: with none the decoder repeats itself (design decision 7)."""
-RUNG = 200
-"""Encoder lengths are multiples of this many frames, so that a result never depends on its neighbours."""
+PADDING = 300
+"""Mel frames of silence kept after the speech: with none the decoder repeats itself (docs/decisions.md)."""
+RUNG = 100
+"""Encoder lengths are multiples of this many frames, so that windows of about one length can go together on a GPU."""
 SHORTEST = 400
+LADDER = (200, 300, 400, 550, 750, 1000, 1250, 1500)
+"""Lengths of what a bucket's decoder hears, in encoder positions. Sums over 800 positions and over 800 with zeros
+behind them differ in their last bits, so a window always gets the zeros up to its own rung: its text never depends on
+its neighbours."""
 
 
 def encoder_frames(samples: int) -> int:
@@ -32,27 +36,28 @@ def encoder_frames(samples: int) -> int:
     return min(FULL_CONTEXT, max(SHORTEST, -(-frames // RUNG) * RUNG))
 
 
+def rung(positions: int) -> int:
+    """The length on the ladder that holds so many encoder positions."""
+    return next(length for length in LADDER if length >= positions)
+
+
 @functools.cache
 def _constants(n_mels: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.hann_window(N_FFT), mel_filters("cpu", n_mels)
 
 
-def log_mel(windows: list[npt.NDArray[np.int16]], n_mels: int, frames: int) -> torch.Tensor:
-    """Log-mel spectrograms of 16 kHz samples, each padded with silence to ``frames``.
-
-    Computed as openai/whisper ``audio.log_mel_spectrogram``, but each window is scaled by its own maximum, so
-    that a row does not depend on the others.
+def log_mel(samples: npt.NDArray[np.int16], n_mels: int, frames: int) -> torch.Tensor:
+    """Log-mel spectrogram of 16 kHz samples, padded with silence to ``frames`` (openai/whisper ``audio.py``).
 
     Returns:
-        float32 tensor (windows, n_mels, frames).
+        float32 tensor (n_mels, frames), scaled by the window's own maximum.
     """
-    padded = torch.zeros(len(windows), frames * FRAME)
-    for row, samples in zip(padded, windows, strict=True):
-        kept = samples[: frames * FRAME]
-        row[: len(kept)] = torch.from_numpy(kept.astype(np.float32)) / 32768.0
+    padded = torch.zeros(frames * FRAME)
+    kept = samples[: frames * FRAME]
+    padded[: len(kept)] = torch.from_numpy(kept.astype(np.float32)) / 32768.0
     hann, filters = _constants(n_mels)
     spectrum = torch.stft(padded, N_FFT, HOP_LENGTH, window=hann, return_complex=True)
     power = spectrum[..., :-1].abs() ** 2
     logs = torch.clamp(filters @ power, min=1e-10).log10()
-    logs = torch.maximum(logs, logs.amax(dim=(1, 2), keepdim=True) - 8.0)
+    logs = torch.maximum(logs, logs.max() - 8.0)
     return (logs + 4.0) / 4.0

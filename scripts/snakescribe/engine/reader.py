@@ -1,24 +1,23 @@
-"""Reading one bucket of windows: encode, decode, judge, try again, and make timed text of it."""
+"""Reading windows: encode, decode, judge, try again, and make timed text of them."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from whisper.tokenizer import Tokenizer
 
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Search
-from snakescribe.engine.guards import Verdict, judge, most_tokens
-from snakescribe.engine.journal import WindowText
+from snakescribe.engine.guards import Verdict, judge, most_tokens, unlikely_speech
+from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.engine.log_mel import FRAME, FULL_CONTEXT, encoder_frames, log_mel
+from snakescribe.engine.phrases import invented
+from snakescribe.engine.segments import LONGEST_WORD, gaps, moved, placed, segments
 from snakescribe.engine.tokens import (
     TEXT_CONTEXT,
-    Piece,
     compression_ratio,
-    pieces,
     previous_text,
     prompt_tokens,
     tokenizer_for,
@@ -27,12 +26,12 @@ from snakescribe.engine.tokens import (
 from snakescribe.engine.work import Work
 from snakescribe.errors import EngineFailure
 from snakescribe.models.store import Prepared
-from snakescribe.transcript import Segment, Word
+from snakescribe.transcript import Gap, Segment, Word
 
 SHORTEST_SEGMENT = 0.02
-"""Seconds; one step of a timestamp token."""
+"""Seconds; one encoder position."""
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
-"""What torch and CTranslate2 raise, out of memory included."""
+"""What torch, CTranslate2 and OpenVINO raise, out of memory included."""
 
 
 @dataclass(frozen=True)
@@ -42,186 +41,184 @@ class Attempt:
     hypothesis: Hypothesis
     verdict: Verdict
     ratio: float
-    pieces: tuple[Piece, ...]
-    words: tuple[tuple[Word, int], ...] = ()
+    words: tuple[Word, ...]
+    """Seconds from the window's start."""
 
     @property
-    def rank(self) -> tuple[bool, bool, float]:
-        """Which of several doubtful attempts to keep: no repetition, finished, most probable."""
+    def rank(self) -> tuple[bool, int, float]:
+        """Which of several doubtful attempts to keep: no loop, fewest flags, most probable; of loops the least one."""
         flags = self.verdict.flags
-        return ("repetition" not in flags, "unfinished" not in flags, self.hypothesis.mean_logprob)
+        loop = "repetition" in flags
+        return (not loop, -len(flags), -self.ratio if loop else self.hypothesis.mean_logprob)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Windows the encoder has seen."""
+
+    works: list[Work]
+    encoded: Encoded
 
 
 class Reader:
-    """Reads windows with one backend; knows nothing of order, journal or look-ahead."""
+    """Reads windows with one backend, from any thread; knows nothing of order or look-ahead."""
 
-    def __init__(
-        self, backend: Backend, prepared: Prepared, config: Config, begin: Callable[[list[Work]], None]
-    ) -> None:
-        """``begin`` is told which windows the model is about to see, each time."""
+    def __init__(self, backend: Backend, prepared: Prepared, config: Config, journal: Journal) -> None:
+        """``journal`` is told which windows the model is about to see."""
         self.backend = backend
-        self._begin = begin
         self._prepared = prepared
         self._config = config
+        self._journal = journal
         self._tokenizers: dict[str, Tokenizer] = {}
+        decoding = config.decoding
+        self._search = Search(decoding.beam_size, decoding.patience, decoding.margin)
 
-    @property
-    def first_search(self) -> Search:
-        """How every window is decoded first."""
-        return Search(self._config.decoding.beam_size, self._config.decoding.patience)
-
-    def encoded(self, bucket: list[Work], frames: int | None = None) -> Iterator[tuple[list[Work], Encoded]]:
-        """Encode a bucket; one that is too much for the device comes back row by row.
+    def heard(self, works: list[Work], full: bool = False) -> Iterator[Heard]:
+        """Encode windows; what is too much for the device at once comes back one by one.
 
         A window that fails even alone fails its recording.
         """
-        frames = frames or encoder_frames(bucket[0].length)
-        self._begin(bucket)
         try:
-            handle = self.backend.encode(log_mel([w.samples for w in bucket], self.backend.n_mels, frames))
+            with self._journal.in_flight(work.place for work in works):
+                frames = [FULL_CONTEXT if full else encoder_frames(work.length) for work in works]
+                mels = [log_mel(work.samples, self.backend.n_mels, n) for work, n in zip(works, frames, strict=True)]
+                encoded = self.backend.encode(mels)
         except ENGINE_ERRORS as error:
-            if not self._fails_alone(bucket, error):
-                for work in bucket:
-                    yield from self.encoded([work], frames)
+            if not self._fails_alone(works, error):
+                for work in works:
+                    yield from self.heard([work], full)
         else:
-            yield bucket, handle
+            yield Heard(works, encoded)
 
-    def decoded(self, bucket: list[Work], handle: Encoded) -> Iterator[tuple[Work, Attempt]]:
-        """First attempts at a bucket, again row by row when it is too much for the device."""
+    def languages(self, heard: Heard) -> list[dict[str, float]]:
+        """Probability per language code, for each window."""
+        return self.backend.detect_language(heard.encoded)
+
+    def read(self, heard: Heard, works: list[Work]) -> Iterator[tuple[Work, Attempt]]:
+        """First attempts at some of the windows heard, again one by one when it is too much for the device."""
         try:
-            attempts = self._attempt(bucket, handle, self.first_search)
+            attempts = self._attempts(heard, works, self._search)
         except ENGINE_ERRORS as error:
-            if not self._fails_alone(bucket, error):
-                for row, own in [pair for work in bucket for pair in self.encoded([work])]:
-                    yield from self.decoded(row, own)
+            if not self._fails_alone(works, error):
+                for work in works:
+                    for alone in self.heard([work]):
+                        yield from self.read(alone, alone.works)
         else:
-            yield from zip(bucket, attempts, strict=True)
+            yield from zip(works, attempts, strict=True)
 
     def again(self, work: Work, first: Attempt) -> Attempt | None:
-        """A doubtful window in full context: beam search, without timestamps if it stopped early, then sampling.
+        """A doubtful window in full context: beam search, then sampling.
 
         Returns:
             The first attempt that the guards trust, else the best one; None when the engine failed.
         """
-        searches = [self.first_search]
-        if "unfinished" in first.verdict.flags:
-            searches.append(replace(self.first_search, timestamps=False))
-        searches += [Search(temperature=t, seed=work.seed) for t in self._config.decoding.temperatures[1:]]
+        sampling = (Search(temperature=t, seed=work.seed) for t in self._config.decoding.temperatures[1:])
         tried = [first]
-        for bucket, handle in self.encoded([work], FULL_CONTEXT):
-            for search in searches:
+        for heard in self.heard([work], full=True):
+            for search in (self._search, *sampling):
                 try:
-                    tried += self._attempt(bucket, handle, search)
+                    tried += self._attempts(heard, [work], search)
                 except ENGINE_ERRORS as error:
-                    self._fails_alone(bucket, error)
+                    self._fails_alone([work], error)
                     return None
                 if not tried[-1].verdict.flags:
                     return tried[-1]
         return None if work.state.failure else max(tried, key=lambda attempt: attempt.rank)
 
+    def gaps(self, work: Work, attempt: Attempt) -> list[Gap]:
+        """Speech of the window that its text leaves out, in seconds from the start of the recording."""
+        found = gaps(() if attempt.verdict.silence else attempt.words, work.speech)
+        origin, channel = work.window.start / SAMPLE_RATE, work.state.job.tracks[work.track].channel
+        return [Gap(start=round(origin + a, 3), end=round(origin + b, 3), channel=channel) for a, b in found]
+
     def text(self, work: Work, attempt: Attempt, took: float) -> WindowText:
         """The segments of a window, with times from the start of the recording."""
-        segments: list[Segment] = []
         origin = work.window.start / SAMPLE_RATE
-        timed = deque(attempt.words)
-        tokenizer = self._tokenizer(work)
-        count = placed = 0
-        for piece in () if attempt.verdict.silence else attempt.pieces:
-            count += len(piece.tokens)
-            own: list[Word] = []
-            while timed and placed < count:
-                word, length = timed.popleft()
-                placed += length
-                if word.text.strip():
-                    own.append(_moved(word, origin, work.seconds))
-            text = tokenizer.decode(list(piece.tokens)).strip()
-            if not text:
-                continue
-            # Aligned words know better than timestamp tokens where a segment begins and ends.
-            start, end = (own[0].start, own[-1].end) if own else (origin + piece.start, origin + piece.end)
-            segments.append(
-                Segment(
-                    start=round(start, 3),
-                    end=round(max(end, start + SHORTEST_SEGMENT), 3),
-                    text=text,
-                    channel=work.state.job.tracks[work.track].channel,
-                    mean_logprob=round(attempt.hypothesis.mean_logprob, 4),
-                    no_speech_probability=round(attempt.hypothesis.no_speech_probability, 4),
-                    compression_ratio=round(attempt.ratio, 3),
-                    temperature=attempt.hypothesis.temperature,
-                    flags=attempt.verdict.flags,
-                    words=tuple(own),
-                )
-            )
+        groups = () if attempt.verdict.silence else segments(attempt.words)
+        made = tuple(segment for group in groups if (segment := self._segment(work, attempt, group, origin)).text)
         return WindowText(
             key=work.state.job.key,
             track=work.track,
             start=work.window.start,
             end=work.window.end,
-            segments=tuple(segments),
-            flags=attempt.verdict.flags,
+            segments=made,
+            gaps=tuple(self.gaps(work, attempt)),
+            flags=tuple(sorted({*attempt.verdict.flags, *(flag for segment in made for flag in segment.flags)})),
             wall_seconds=round(took, 3),
         )
 
-    def _fails_alone(self, bucket: list[Work], error: Exception) -> bool:
-        """Whether a failing bucket holds one window only, whose recording then fails, and no other with it."""
-        if len(bucket) > 1:
+    def _segment(self, work: Work, attempt: Attempt, group: Sequence[Word], origin: float) -> Segment:
+        text = "".join(word.text for word in group).strip()
+        start, end = origin + group[0].start, origin + group[-1].end
+        flags = attempt.verdict.flags
+        voice = work.window.voice_between(group[0].start, group[-1].end)
+        if unlikely_speech(attempt.hypothesis, voice) and invented(text, work.language or "en"):
+            flags = (*flags, "invented")
+        return Segment(
+            start=round(start, 3),
+            end=round(max(end, start + SHORTEST_SEGMENT), 3),
+            text=text,
+            language=work.language,
+            channel=work.state.job.tracks[work.track].channel,
+            mean_logprob=round(attempt.hypothesis.mean_logprob, 4),
+            no_speech_probability=round(attempt.hypothesis.no_speech_probability, 4),
+            compression_ratio=round(attempt.ratio, 3),
+            temperature=attempt.hypothesis.temperature,
+            flags=flags,
+            words=tuple(_shown(moved(word, origin)) for word in group if word.text.strip())
+            if self._config.words
+            else (),
+        )
+
+    def _fails_alone(self, works: list[Work], error: Exception) -> bool:
+        """Whether what failed holds one window only, whose recording then fails, and no other with it."""
+        if len(works) > 1:
             return False
         message = " ".join(str(error).split())[:300]
-        bucket[0].state.failure = EngineFailure(f"{self.backend.name} failed on a window: {message}")
+        works[0].state.failure = EngineFailure(f"{self.backend.name} failed on a window: {message}")
         return True
 
-    def _attempt(self, bucket: list[Work], handle: Encoded, search: Search) -> list[Attempt]:
-        self._begin(bucket)
-        prompts = tuple(self._prompt(work, search.timestamps) for work in bucket)
+    def _attempts(self, heard: Heard, works: list[Work], search: Search) -> list[Attempt]:
+        prompts = tuple(self._prompt(work) for work in works)
         room = TEXT_CONTEXT - len(prompts[0])
-        most = most_tokens(max(work.seconds for work in bucket), room)
-        found = dict(self.backend.decode([Bucket(tuple(range(len(bucket))), handle, prompts, most, search)]))
-        attempts = [self._read(work, found[i], most_tokens(work.seconds, room)) for i, work in enumerate(bucket)]
-        return self._with_words(bucket, handle, attempts) if self._config.words else attempts
-
-    def _read(self, work: Work, hypothesis: Hypothesis, most: int) -> Attempt:
-        tokenizer = self._tokenizer(work)
-        found = pieces(hypothesis.tokens, tokenizer, work.seconds)
-        ratio = compression_ratio("".join(tokenizer.decode(list(p.tokens)) for p in found))
-        covered = work.window.start + (found[-1].end if found else 0.0) * SAMPLE_RATE
-        uncovered = sum(max(0.0, span.end - max(span.start, covered)) for span in work.window.speech)
-        verdict = judge(hypothesis, ratio, self._config.decoding, most, uncovered / SAMPLE_RATE)
-        return Attempt(hypothesis, verdict, ratio, tuple(found))
-
-    def _with_words(self, bucket: list[Work], handle: Encoded, attempts: list[Attempt]) -> list[Attempt]:
-        rows = [i for i, attempt in enumerate(attempts) if attempt.pieces]
-        tokens = {i: [t for piece in attempts[i].pieces for t in piece.tokens] for i in rows}
-        aligned = self.backend.align(
-            handle,
-            rows,
-            [tuple(self._tokenizer(bucket[i]).sot_sequence) for i in rows],
-            [tokens[i] for i in rows],
-            [bucket[i].length // FRAME for i in rows],
+        bucket = Bucket(
+            encoded=heard.encoded,
+            rows=tuple(heard.works.index(work) for work in works),
+            prompts=prompts,
+            limits=tuple(most_tokens(work.seconds, room) for work in works),
+            frames=tuple(work.length // FRAME for work in works),
+            search=search,
         )
-        result = list(attempts)
-        for i, alignment in zip(rows, aligned, strict=True):
-            timed = tuple(words(tokens[i], alignment, self._tokenizer(bucket[i])))
-            result[i] = replace(attempts[i], words=timed)
-        return result
+        with self._journal.in_flight(work.place for work in works):
+            hypotheses = self.backend.decode(bucket)
+        return [self._judged(*row) for row in zip(works, hypotheses, bucket.limits, strict=True)]
+
+    def _judged(self, work: Work, hypothesis: Hypothesis, limit: int) -> Attempt:
+        tokenizer = self._tokenizer(work)
+        said = placed(words(hypothesis, tokenizer), work.speech)
+        ratio = compression_ratio(tokenizer.decode(list(hypothesis.tokens)))
+        covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
+        uncovered = sum(max(0.0, end - max(start, covered)) for start, end in work.speech)
+        return Attempt(
+            hypothesis, judge(hypothesis, ratio, self._config.decoding, limit, uncovered), ratio, tuple(said)
+        )
 
     def _tokenizer(self, work: Work) -> Tokenizer:
-        assert work.state.language is not None
-        code = work.state.language.language
-        if code not in self._tokenizers:
-            self._tokenizers[code] = tokenizer_for(self._prepared, code, self._config.task)
-        return self._tokenizers[code]
+        assert work.language is not None
+        if work.language not in self._tokenizers:
+            self._tokenizers[work.language] = tokenizer_for(self._prepared, work.language, self._config.task)
+        return self._tokenizers[work.language]
 
-    def _prompt(self, work: Work, timestamps: bool) -> tuple[int, ...]:
+    def _prompt(self, work: Work) -> tuple[int, ...]:
         previous = previous_text(work.state.job.prompt, self._config.hotwords)
-        return prompt_tokens(self._tokenizer(work), previous, timestamps)
+        return prompt_tokens(self._tokenizer(work), previous)
 
 
-def _moved(word: Word, origin: float, seconds: float) -> Word:
-    """The word with times from the start of the recording, kept within its window."""
+def _shown(word: Word) -> Word:
+    """As it stands in the tables."""
     return Word(
-        start=round(origin + min(word.start, seconds), 3),
-        end=round(origin + min(word.end, seconds), 3),
+        start=round(word.start, 3),
+        end=round(word.end, 3),
         text=word.text.strip(),
         probability=round(word.probability, 4),
     )

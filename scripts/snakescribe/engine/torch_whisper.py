@@ -1,180 +1,135 @@
-"""OpenAI's model on torch: any CPU or GPU that torch has a build for."""
+"""The engine's own network on torch: any CPU or GPU that torch has a build for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from whisper.decoding import DecodingOptions, DecodingTask
-from whisper.model import ModelDimensions, MultiHeadAttention, Whisper, disable_sdpa
-from whisper.timing import dtw, median_filter
-from whisper.tokenizer import Tokenizer
+from torch import Tensor
+from whisper.model import LayerNorm, ModelDimensions, Whisper
 
-from snakescribe.engine.backend import Alignment, Bucket, Encoded, Hardware, Hypothesis, Search
+from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
+from snakescribe.engine.log_mel import rung
+from snakescribe.engine.network import Decoder, Encoder
+from snakescribe.engine.search import Choice, Ints, Next, Rules, decode, detect_language, slots
 from snakescribe.engine.tokens import tokenizer_for
 from snakescribe.models.store import Prepared
 
-SAMPLES_PER_WINDOW = 5
-"""Hypotheses drawn when sampling, as openai/whisper's ``best_of``."""
+
+class Memory(NamedTuple):
+    """What the decoder hears of some windows."""
+
+    arrays: list[Tensor]
+    """Keys and values of each layer, (windows, heads, rung, width)."""
+    lengths: list[int]
+    """Encoder positions of each window; zeros follow."""
+
+    def of(self, rows: Sequence[int]) -> Memory:
+        """Only these windows."""
+        if list(rows) == list(range(len(self.lengths))):
+            return self
+        lengths = [self.lengths[row] for row in rows]
+        return Memory([array[list(rows)] for array in self.arrays], lengths)
 
 
 class TorchWhisper:
-    """Whisper in float32, bfloat16 or float16 through OpenAI's own modules."""
+    """Whisper in float32, bfloat16 or float16."""
 
     name = "torch_whisper"
 
-    def __init__(self, prepared: Prepared, hardware: Hardware, index: int, max_rows: int) -> None:
+    def __init__(self, prepared: Prepared, hardware: Hardware, index: int, rows: int, workers: int) -> None:
         """Load ``prepared.pt`` onto the device; ``index`` is the GPU's."""
-        self.hardware = hardware
-        self.max_rows = max_rows
-        self._device = torch.device(f"cuda:{index}" if hardware.device == "cuda" else "cpu")
-        self._dtype = getattr(torch, hardware.compute_type)
+        self.hardware, self.rows, self.workers = hardware, rows, workers
+        self.device = torch.device(f"cuda:{index}" if hardware.device == "cuda" else "cpu")
+        self.dtype: torch.dtype = getattr(torch, hardware.compute_type)
         checkpoint = torch.load(prepared.pt, map_location="cpu", weights_only=True)
-        self._model = Whisper(ModelDimensions(**checkpoint["dims"]))
-        self._model.load_state_dict(checkpoint["model_state_dict"])
-        for block in self._model.decoder.blocks:
-            block.cross_attn.__class__ = _SharedCrossAttention
-        self._model.to(self._device, self._dtype).eval()
-        if self._dtype != torch.float32:
-            # OpenAI's LayerNorm computes in float32 and keeps its weights so.
-            for module in self._model.modules():
-                if isinstance(module, torch.nn.LayerNorm):
-                    module.float()
-        self._heads = prepared.alignment_heads
-        self.n_mels = int(prepared.dims["n_mels"])
-        self.multilingual = prepared.multilingual
-        self._tokenizer: Tokenizer = tokenizer_for(prepared, None, "transcribe")
+        model = Whisper(ModelDimensions(**checkpoint["dims"]))
+        model.load_state_dict(checkpoint["model_state_dict"])
+        model.to(self.device, self.dtype).eval()
+        for module in model.modules():
+            if isinstance(module, LayerNorm):
+                module.float()  # OpenAI's computes in float32 and keeps its weights so
+        self._encoder = Encoder(model)
+        self.decoder = Decoder(model, prepared.alignment_heads)
+        self.n_mels, self.multilingual = int(prepared.dims["n_mels"]), prepared.multilingual
+        self._rules = Rules(tokenizer_for(prepared, None, "transcribe"), int(prepared.dims["n_vocab"]))
 
     @torch.inference_mode()
-    def encode(self, log_mel: torch.Tensor) -> torch.Tensor:
-        """OpenAI's encoder with the positional embedding cut to the input's length."""
-        encoder = self._model.encoder
-        x = F.gelu(encoder.conv1(log_mel.to(self._device, self._dtype)))
-        x = F.gelu(encoder.conv2(x)).permute(0, 2, 1)
-        x = (x + encoder.positional_embedding[: x.shape[1]]).to(self._dtype)
-        for block in encoder.blocks:
-            x = block(x)
-        encoded: torch.Tensor = encoder.ln_post(x)
-        return encoded
+    def encode(self, log_mels: Sequence[Tensor]) -> Memory:
+        """Encode windows of one length together, each at its own length."""
+        lengths = [log_mel.shape[1] // 2 for log_mel in log_mels]
+        longest = rung(max(lengths))
+        arrays: list[Tensor] = []
+        for length in sorted(set(lengths)):
+            rows = [row for row, own in enumerate(lengths) if own == length]
+            together = torch.stack([log_mels[row] for row in rows]).to(self.device, self.dtype)
+            found = self._encoder(together)
+            if not arrays:
+                shape = (len(lengths), found[0].shape[1], longest, found[0].shape[3])
+                arrays = [torch.zeros(shape, device=self.device, dtype=self.dtype) for _ in found]
+            for array, part in zip(arrays, found, strict=True):
+                array[rows, :, :length] = part
+        return Memory(arrays, lengths)
 
-    @torch.inference_mode()
-    def detect_language(self, encoded: Encoded) -> list[dict[str, float]]:
+    def detect_language(self, encoded: Memory) -> list[dict[str, float]]:
         """Softmax over the language tokens after the start token."""
-        start = torch.tensor([[self._tokenizer.sot]] * len(encoded), device=self._device)
-        logits = self._model.logits(start, encoded)[:, 0].float()
-        probabilities = logits[:, list(self._tokenizer.all_language_tokens)].softmax(-1).cpu()
-        codes = self._tokenizer.all_language_codes
-        return [dict(zip(codes, row.tolist(), strict=True)) for row in probabilities]
+        return detect_language(_Session(self, encoded), len(encoded.lengths), self._rules)
 
-    def decode(self, buckets: Iterable[Bucket]) -> Iterator[tuple[int, Hypothesis]]:
-        """Decode each bucket as one batch."""
-        for bucket in buckets:
-            torch.manual_seed(bucket.search.seed)
-            task = _Task(self._model, bucket, self._tokenizer, self._dtype == torch.float16)
-            for key, result in zip(bucket.ids, task.run(bucket.encoded), strict=True):
-                yield (
-                    key,
-                    Hypothesis(
-                        tokens=tuple(result.tokens),
-                        mean_logprob=result.avg_logprob,
-                        no_speech_probability=result.no_speech_prob,
-                        temperature=bucket.search.temperature,
-                    ),
-                )
+    def decode(self, bucket: Bucket) -> list[Hypothesis]:
+        """Decode token by token, all rows at once."""
+        return decode(_Session(self, bucket.encoded.of(bucket.rows)), bucket, self._rules)
+
+
+class _Session:
+    """One bucket being decoded."""
+
+    def __init__(self, backend: TorchWhisper, memory: Memory) -> None:
+        self._decoder, self._device, self._dtype = backend.decoder, backend.device, backend.dtype
+        self._memory = memory
+        self._held = list(range(len(memory.lengths)))
+        _, heads, _, width = memory.arrays[0].shape
+        empty = torch.zeros((len(memory.lengths), heads, 0, width), device=self._device, dtype=self._dtype)
+        self._past = [empty] * len(memory.arrays)
+        self._bias: dict[int, Tensor] = {}
+        self._listen()
 
     @torch.inference_mode()
-    def align(
-        self,
-        encoded: Encoded,
-        rows: Sequence[int],
-        starts: Sequence[tuple[int, ...]],
-        tokens: Sequence[Sequence[int]],
-        frames: Sequence[int],
-    ) -> list[Alignment]:
-        """Cross-attention of the alignment heads, normalised and warped as openai/whisper ``timing.py``."""
-        return [
-            self._align_row(encoded[row : row + 1], start, text, count)
-            for row, start, text, count in zip(rows, starts, tokens, frames, strict=True)
-        ]
-
-    def _align_row(self, encoded: torch.Tensor, start: tuple[int, ...], text: Sequence[int], frames: int) -> Alignment:
-        tokenizer = self._tokenizer
-        sequence = torch.tensor([[*start, tokenizer.no_timestamps, *text, tokenizer.eot]], device=self._device)
-        attention: dict[int, torch.Tensor] = {}
-
-        def keep(layer: int) -> Any:
-            return lambda _module, _inputs, outputs: attention.__setitem__(layer, outputs[-1][0])
-
-        hooks = [
-            block.cross_attn.register_forward_hook(keep(layer))
-            for layer, block in enumerate(self._model.decoder.blocks)
-        ]
-        try:
-            with disable_sdpa():
-                logits = self._model.decoder(sequence, encoded)[0].float()
-        finally:
-            for hook in hooks:
-                hook.remove()
-        chosen = logits[len(start) : len(start) + len(text), : tokenizer.eot].softmax(-1)
-        probabilities = chosen[torch.arange(len(text)), torch.tensor(text)].tolist()
-        weights = torch.stack([attention[layer][head] for layer, head in self._heads])
-        weights = weights[:, :, : max(1, frames // 2)].softmax(-1)
-        deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
-        weights = median_filter((weights - mean) / deviation, 7)
-        matrix = weights.mean(axis=0)[len(start) : -1]
-        token_indices, positions = dtw(-matrix.cpu())
-        return Alignment(
-            token_indices=np.asarray(token_indices, np.int64),
-            positions=np.asarray(positions, np.int64),
-            probabilities=tuple(probabilities),
+    def read(self, tokens: Ints, parents: Sequence[int], windows: Sequence[int], choice: Choice) -> Next:
+        needed = sorted(set(windows))
+        if len(needed) <= len(self._held) * 3 // 4:
+            self._memory = self._memory.of([self._held.index(window) for window in needed])
+            self._held = needed
+            self._listen()
+        gather, scatter = slots([self._held.index(window) for window in windows], len(self._held))
+        chosen = torch.tensor(list(parents), device=self._device)
+        found = self._decoder(
+            self._here(tokens),
+            torch.tensor(self._past[0].shape[2], device=self._device),
+            self._here(gather),
+            self._here(scatter),
+            self._padding,
+            self._constant(choice.bias),
+            self._here(choice.noise),
+            torch.tensor(choice.sharpness, device=self._device),
+            *self._memory.arrays,
+            *(array.index_select(0, chosen) for array in self._past),
         )
+        self._past = list(found[4:])
+        return Next(*(array.cpu().numpy() for array in found[:4]))
 
+    def _listen(self) -> None:
+        lengths = torch.tensor(self._memory.lengths, device=self._device)
+        positions = torch.arange(self._memory.arrays[0].shape[2], device=self._device)
+        self._padding = torch.zeros((len(lengths), 1, 1, len(positions)), device=self._device, dtype=self._dtype)
+        self._padding.masked_fill_(positions[None, None, None, :] >= lengths[:, None, None, None], float("-inf"))
 
-class _SharedCrossAttention(MultiHeadAttention):  # type: ignore[misc]
-    """Cross-attention in which the beams of a window share its keys and values, as more queries to the same ones."""
+    def _here(self, array: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
 
-    def qkv_attention(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        rows, positions, width = q.shape
-        out, weights = super().qkv_attention(q.reshape(len(k), -1, width), k, v, mask)
-        return out.reshape(rows, positions, width), weights
-
-
-class _Task(DecodingTask):  # type: ignore[misc]
-    """OpenAI's decoding, fed with encoded windows of any length and with one prompt per row."""
-
-    def __init__(self, model: Whisper, bucket: Bucket, tokenizer: Tokenizer, fp16: bool) -> None:
-        self._bucket = bucket
-        super().__init__(model, _options(bucket.search, bucket.max_tokens, fp16, tokenizer.language or "en"))
-
-    def _get_initial_tokens(self) -> tuple[int, ...]:
-        return self._bucket.prompts[0]
-
-    def _get_audio_features(self, mel: torch.Tensor) -> torch.Tensor:
-        # Upstream takes every n_group-th row back after decoding, but does not repeat them before.
-        return mel.repeat_interleave(self.n_group, dim=0)
-
-    def _main_loop(self, audio_features: torch.Tensor, tokens: torch.Tensor) -> Any:
-        return super()._main_loop(audio_features[:: self.n_group], tokens)
-
-    def _detect_language(self, audio_features: torch.Tensor, tokens: torch.Tensor) -> tuple[list[str], None]:
-        tokens[:] = torch.tensor(self._bucket.prompts)
-        return ["" for _ in tokens], None
-
-
-def _options(search: Search, max_tokens: int, fp16: bool, language: str) -> DecodingOptions:
-    sampling = search.temperature > 0
-    return DecodingOptions(
-        language=language,
-        temperature=search.temperature,
-        sample_len=max_tokens,
-        best_of=SAMPLES_PER_WINDOW if sampling else None,
-        beam_size=None if sampling or search.beam_size == 1 else search.beam_size,
-        patience=None if sampling or search.beam_size == 1 else search.patience,
-        without_timestamps=not search.timestamps,
-        fp16=fp16,
-    )
+    def _constant(self, array: npt.NDArray[Any]) -> Tensor:
+        """On the device, kept there: the same bias comes with every step."""
+        if id(array) not in self._bias:
+            self._bias[id(array)] = self._here(array)
+        return self._bias[id(array)]

@@ -32,6 +32,8 @@ class Job:
     language: str | None
     """None to detect it."""
     prompt: str
+    mixed: bool = False
+    """Every window has a language of its own."""
 
 
 @dataclass
@@ -50,13 +52,15 @@ class State:
     failure: EngineFailure | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Work:
     """One window of one recording, on its way through the model."""
 
     state: State
     track: int
     window: Window
+    language: str | None = None
+    """Whisper's code; None until it is settled."""
 
     @property
     def samples(self) -> npt.NDArray[np.int16]:
@@ -72,6 +76,14 @@ class Work:
     def seconds(self) -> float:
         """Length in seconds."""
         return self.length / SAMPLE_RATE
+
+    @property
+    def speech(self) -> list[tuple[float, float]]:
+        """Speech in it, seconds from its start."""
+        return [
+            ((span.start - self.window.start) / SAMPLE_RATE, (span.end - self.window.start) / SAMPLE_RATE)
+            for span in self.window.speech
+        ]
 
     @property
     def place(self) -> Place:

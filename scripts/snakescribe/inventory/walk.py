@@ -169,7 +169,7 @@ def _listed(config: Config, sheet: Sheet) -> list[Entry]:
         if first.setdefault(entry_id(entry), row) is not row:
             lines = f"{first[entry_id(entry)].line} and {row.line}"
             raise InputError(f"{where}: lines {lines} are the same recording; give them different ids")
-        if only_english and row.language not in (None, "auto", "en"):
+        if only_english and row.language not in (None, "auto", "mixed", "en"):
             raise InputError(f"{where}, line {row.line}: {config.model} knows only English, not {row.language!r}")
     return found
 

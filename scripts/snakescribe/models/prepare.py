@@ -14,12 +14,12 @@ from snakescribe.files import write_atomically
 from snakescribe.models.alignment import alignment_heads
 from snakescribe.models.catalog import catalog
 from snakescribe.models.progress import telling
-from snakescribe.models.store import CTRANSLATE2, ENTRY, PT, Entry, Imported, Store, Sum, sha256, stamp
+from snakescribe.models.store import CTRANSLATE2, ENTRY, OPENVINO, PT, Entry, Imported, Store, Sum, sha256, stamp
 
 if TYPE_CHECKING:
     from snakescribe.models.checkpoint import Checkpoint
 
-CONVERSION = "1"
+CONVERSION = "2"
 """Of the code that writes the forms; counted up when it must make them anew."""
 
 
@@ -55,6 +55,10 @@ def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Impo
         if "ctranslate2" in libraries():
             save_ctranslate2(checkpoint, heads, folder / CTRANSLATE2)
             forms.append(folder / CTRANSLATE2)
+        if "openvino" in libraries():
+            from snakescribe.models.openvino import save_openvino
+
+            save_openvino(checkpoint, heads, folder / OPENVINO)
         for form in forms:
             if form.is_dir() and open_weights(form).identity() != identity:
                 raise ModelError(f"{form}: the weights changed on the way; please report this")
@@ -130,7 +134,7 @@ def prepare(store: Store, name: str) -> bool:
     store.verify(name)
     entry = store.entry(name)
     now, then = libraries(), entry.made_with
-    if "ctranslate2" not in now or all(then.get(key) == now[key] for key in ("conversion", "ctranslate2")):
+    if all(then.get(key) == now.get(key) for key in ("conversion", "ctranslate2", "openvino")):
         return False
     add(store, entry.name, store.root / entry.name / PT, entry.source, entry.imported)
     return True
@@ -148,7 +152,7 @@ def checked_name(name: str) -> str:
 def libraries() -> dict[str, str]:
     """Versions of everything that converts, as far as it is installed."""
     versions = {"conversion": CONVERSION}
-    for name in ("torch", "openai-whisper", "ctranslate2"):
+    for name in ("torch", "openai-whisper", "ctranslate2", "openvino"):
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
     return versions

@@ -1,6 +1,7 @@
 """The folder of prepared models: reading it, and checking that it is what it says. Imports no torch.
 
-``<root>/<name>/`` holds ``openai.pt``, ``ctranslate2/`` (where that library is installed) and ``model.json``;
+``<root>/<name>/`` holds ``openai.pt``, ``ctranslate2/`` and ``openvino/`` (where those libraries are installed) and
+``model.json``;
 ``<root>/silero_vad.onnx`` is shared. Only :mod:`snakescribe.models.prepare` writes here.
 """
 
@@ -26,6 +27,7 @@ from snakescribe.models.catalog import catalog
 
 PT = "openai.pt"
 CTRANSLATE2 = "ctranslate2"
+OPENVINO = "openvino"
 ENTRY = "model.json"
 
 
@@ -77,6 +79,8 @@ class Prepared:
     """OpenAI's form."""
     ctranslate2: Path | None
     """Folder of CTranslate2's form; None when it was prepared without that library."""
+    openvino: Path | None
+    """Folder of OpenVINO's form; None when it was prepared without that library."""
     dims: dict[str, int]
     """``whisper.model.ModelDimensions``."""
     multilingual: bool
@@ -101,12 +105,13 @@ class Store:
         entry = self._imported(model) if os.sep in model else self.entry(model)
         self._check_sizes(entry)
         folder = self.root / entry.name
-        has_ctranslate2 = any(file.startswith(f"{CTRANSLATE2}/") for file in entry.files)
+        forms = {file.partition("/")[0] for file in entry.files}
         return Prepared(
             name=entry.name,
             identity=entry.identity,
             pt=folder / PT,
-            ctranslate2=folder / CTRANSLATE2 if has_ctranslate2 else None,
+            ctranslate2=folder / CTRANSLATE2 if CTRANSLATE2 in forms else None,
+            openvino=folder / OPENVINO if OPENVINO in forms else None,
             dims=entry.dims,
             multilingual=entry.dims["n_vocab"] >= 51865,  # openai/whisper model.py is_multilingual
             alignment_heads=entry.alignment_heads,

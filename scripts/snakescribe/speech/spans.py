@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -38,6 +38,13 @@ class Window:
     start: int
     end: int
     speech: tuple[Span, ...]
+    voice: npt.NDArray[np.float32] = field(compare=False)
+    """Probability of speech of each chunk from ``start`` on."""
+
+    def voice_between(self, start: float, end: float) -> float:
+        """Mean probability of speech between two times (seconds from the window's start), 0 to 1."""
+        first, last = (int(seconds * SAMPLE_RATE) // CHUNK for seconds in (start, end))
+        return float(self.voice[min(first, len(self.voice) - 1) : last + 1].mean())
 
 
 def find_speech(probabilities: npt.NDArray[np.float32], options: SpeechOptions, total_samples: int) -> list[Span]:
@@ -83,7 +90,11 @@ def windows(spans: list[Span], probabilities: npt.NDArray[np.float32], max_secon
                 packed[-1].append(piece)
             else:
                 packed.append([piece])
-    return [Window(group[0].start, group[-1].end, tuple(group)) for group in packed]
+    return [
+        Window(start, end, tuple(group), probabilities[start // CHUNK : -(-end // CHUNK)])
+        for group in packed
+        for start, end in [(group[0].start, group[-1].end)]
+    ]
 
 
 def _bursts(probabilities: npt.NDArray[np.float32], threshold: float) -> Iterator[Span]:

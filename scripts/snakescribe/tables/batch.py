@@ -25,7 +25,8 @@ def write_batch(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Args:
         path: where; folders are made.
         rows: one mapping per recording with the columns of ``schema.BATCH`` (``schema_version`` is filled in,
-            a missing one is null); ``segments`` are mappings like ``Segment.model_dump()``.
+            a missing one is null; ``text_seconds`` and ``gap_seconds`` are computed); ``segments`` and ``gaps``
+            are mappings like ``Segment.model_dump()`` and ``Gap.model_dump()``.
 
     Raises:
         KeyError: a row has a column that the schema does not know.
@@ -68,13 +69,36 @@ def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]
         unknown = row.keys() - set(BATCH.names)
         if unknown:
             raise KeyError(f"no such column in a batch file: {', '.join(sorted(unknown))}")
-        group.append({**row, "schema_version": SCHEMA_VERSION})
+        group.append({**row, **_coverage(row), "schema_version": SCHEMA_VERSION})
         weight += sum(1 + len(segment.get("words", ())) for segment in row.get("segments") or ())
         if len(group) >= ROW_GROUP_RECORDINGS or weight >= ROW_GROUP_SEGMENTS:
             yield group
             group, weight = [], 0
     if group:
         yield group
+
+
+def _coverage(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """How much of a recording has text, and how much speech has none; null when it failed or is not known."""
+    if row.get("status") == "failed":
+        return {"text_seconds": None, "gap_seconds": None}
+    gaps = row.get("gaps")
+    return {
+        "text_seconds": round(_covered(row.get("segments") or ()), 3),
+        "gap_seconds": None if gaps is None else round(sum(gap["end"] - gap["start"] for gap in gaps), 3),
+    }
+
+
+def _covered(segments: Iterable[Mapping[str, Any]]) -> float:
+    """Seconds in at least one segment, counted in each channel by itself."""
+    seconds, until = 0.0, dict[str | None, float]()
+    for segment in sorted(segments, key=lambda segment: segment["start"]):
+        channel, end = segment["channel"], segment["end"]
+        start = max(segment["start"], until.get(channel, 0.0))
+        if end > start:
+            seconds += end - start
+            until[channel] = end
+    return seconds
 
 
 def _first_line(error: Exception) -> str:

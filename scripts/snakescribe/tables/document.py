@@ -29,6 +29,7 @@ import pandas as pd
 recordings = pd.read_parquet("tables/recordings.parquet")
 segments = pd.read_parquet("tables/segments.parquet")
 failed = recordings.loc[recordings.status == "failed", ["path", "error_class", "error_message"]]
+unheard = recordings.loc[recordings.gap_seconds > 0, ["path", "gaps"]]
 hours = recordings.groupby("language").duration.sum() / 3600
 unsure = segments[segments.mean_logprob < -1].merge(recordings[["recording_id", "model"]], on="recording_id")
 ```
@@ -80,8 +81,9 @@ def unescaped(cell: str) -> str:
 
 So a byte of a path that is not UTF-8 stands as `\\xff` in Parquet and as `\\\\xff` in TSV; where the exact
 bytes matter, `path_bytes` in Parquet has them. Seconds have 3 decimals, other real numbers 4, times of day
-are ISO 8601 in UTC, lists are joined with `, `, and null is an empty cell. (pandas takes words like `NA` and
-`null` for missing unless told otherwise, as above.)
+are ISO 8601 in UTC, lists are joined with `, `, `gaps` are written `12.300-15.100;20.000-23.500` (without their
+channels), and null is an empty cell. (pandas takes words like `NA` and `null` for missing unless told otherwise,
+as above.)
 """
 
 _SHEET = """
@@ -136,6 +138,8 @@ def _table(name: str, schema: pa.Schema) -> str:
 def _kind(kind: pa.DataType) -> str:
     if pa.types.is_list(kind):
         return f"list of {_kind(kind.value_type)}"
+    if pa.types.is_struct(kind):
+        return "(" + ", ".join(f"`{field.name}` {_kind(field.type)}" for field in kind) + ")"
     names = {"string": "text", "double": "real", "int64": "integer", "int32": "integer", "bool": "true/false"}
     return names.get(str(kind), "time" if pa.types.is_timestamp(kind) else "bytes")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a column changes its meaning or goes away; new columns do not raise it."""
 
 
@@ -31,11 +31,14 @@ WORD = [
     _column("probability", REAL, "mean probability of the word's tokens, 0 to 1"),
 ]
 
+CHANNEL = _column("channel", TEXT, "name of the channel with `audio.channels: split`, else null")
+
 SEGMENT = [
     _column("start", REAL, "seconds from the start of the recording"),
     _column("end", REAL, "seconds from the start of the recording"),
     _column("text", TEXT, "what was said, after the glossary"),
-    _column("channel", TEXT, "name of the channel with `audio.channels: split`, else null"),
+    _column("language", TEXT, "Whisper's code; differs within a recording only with `language: mixed`"),
+    CHANNEL,
     _column("mean_logprob", REAL, "mean natural-log probability of the window's tokens"),
     _column("no_speech_probability", REAL, "Whisper's probability that the window holds no speech, 0 to 1"),
     _column(
@@ -44,7 +47,18 @@ SEGMENT = [
         "UTF-8 length of the window's text over its zlib length; high means repetition",
     ),
     _column("temperature", REAL, "sampling temperature of the attempt kept; 0 is beam search or greedy"),
-    _column("flags", pa.list_(TEXT), "guards that still failed: `repetition`, `low_confidence`"),
+    _column(
+        "flags",
+        pa.list_(TEXT),
+        "why not to trust the window's text: `repetition`, `low_confidence`, `unfinished` (speech follows after the "
+        "text) or `invented` (a phrase that Whisper makes up where nobody speaks)",
+    ),
+]
+
+GAP = [
+    _column("start", REAL, "seconds from the start of the recording"),
+    _column("end", REAL, "seconds from the start of the recording"),
+    CHANNEL,
 ]
 
 RECORDING = [
@@ -57,8 +71,23 @@ RECORDING = [
     _column("text", TEXT, "the whole transcript"),
     _column("duration", REAL, "seconds of audio decoded; null when failed"),
     _column("speech_seconds", REAL, "seconds of speech by voice activity, summed over channels"),
-    _column("language", TEXT, "Whisper's language code; null without speech"),
-    _column("language_probability", REAL, "0 to 1; 1 when the language was given"),
+    _column("text_seconds", REAL, "seconds that segments cover, summed over channels"),
+    _column("gap_seconds", REAL, "seconds of `gaps`, summed over channels"),
+    _column(
+        "gaps",
+        pa.list_(pa.struct(GAP)),
+        "where more than two seconds of speech have no text, in seconds from the start of the recording",
+    ),
+    _column(
+        "language",
+        TEXT,
+        "Whisper's language code, with `language: mixed` that of most of the text; null without speech",
+    ),
+    _column(
+        "language_probability",
+        REAL,
+        "0 to 1; 1 when the language was given, with `language: mixed` its share of the seconds with text",
+    ),
     _column("replacements", pa.list_(TEXT), "glossary replacements made, as `from→to ×count`"),
     _column("codec", TEXT, "audio codec of the source"),
     _column("sample_rate", COUNT, "of the source, in Hz"),
@@ -109,7 +138,7 @@ WORDS: pa.Schema = pa.schema(
         *KEYS,
         INDEX,
         _column("word", COUNT, "number of the word in its segment, from 0"),
-        SEGMENT[3],
+        CHANNEL,
         *WORD,
         *VERSION,
     ]

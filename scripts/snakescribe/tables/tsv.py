@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-SECONDS = frozenset({"start", "end", "duration", "speech_seconds", "wall_seconds"})
+SECONDS = frozenset({"start", "end", "duration", "speech_seconds", "text_seconds", "gap_seconds", "wall_seconds"})
 """Columns written to the millisecond; other real numbers (probabilities, ratios) get 4 decimals."""
 
 
@@ -29,7 +29,7 @@ def escape(text: str) -> str:
 
 
 class TsvWriter:
-    """Writes Arrow tables of one schema to an open file as TSV; binary and nested columns are left out."""
+    """Writes Arrow tables of one schema to an open file as TSV; binary columns are left out."""
 
     def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
         self._cells = {field.name: cell for field in schema if (cell := _cell(field)) is not None}
@@ -64,4 +64,6 @@ def _cell(field: pa.Field) -> Callable[[Any], str] | None:
         return lambda value: value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
     if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
         return lambda values: escape(", ".join(values))
+    if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+        return lambda values: ";".join(f"{value['start']:.3f}-{value['end']:.3f}" for value in values)
     return None

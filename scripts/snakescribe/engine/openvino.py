@@ -1,0 +1,169 @@
+"""OpenVINO: the engine's own network in bfloat16, the fastest way on CPUs that have it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import torch
+from openvino import Type
+from openvino.preprocess import PrePostProcessor
+
+from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
+from snakescribe.engine.log_mel import rung
+from snakescribe.engine.search import Choice, Ints, Next, Rules, decode, detect_language, slots
+from snakescribe.engine.tokens import tokenizer_for
+from snakescribe.models.store import Prepared
+
+PRECISIONS = {"bfloat16": ("bf16", Type.bf16, np.uint16), "float32": ("f32", Type.f32, np.float32)}
+
+QUANTISED_TOGETHER = (256, 128, 64)
+"""Values of an input that share one int8 scale; a size that does not divide the layer falls back to slow products."""
+
+
+class Memory(NamedTuple):
+    """What the decoder hears of some windows; good until the same thread encodes again."""
+
+    arrays: list[npt.NDArray[Any]]
+    """Keys and values of each layer, (windows, heads, rung, width); bfloat16 as its bits."""
+    lengths: list[int]
+    """Encoder positions of each window; zeros follow."""
+
+    def only(self, rows: Sequence[int]) -> Memory:
+        """These windows, in rising order, moved to the front of the same arrays; the others are lost."""
+        if len(rows) == len(self.lengths):
+            return self
+        for array in self.arrays:
+            for place, row in enumerate(rows):
+                array[place] = array[row]
+        return Memory([array[: len(rows)] for array in self.arrays], [self.lengths[row] for row in rows])
+
+
+class OpenVinoWhisper:
+    """Whisper on OpenVINO's CPU kernels."""
+
+    name = "openvino"
+
+    def __init__(self, prepared: Prepared, hardware: Hardware, rows: int, workers: int, threads: int) -> None:
+        """Load ``prepared.openvino``; ``workers`` buckets run at once on ``threads`` each."""
+        assert prepared.openvino is not None
+        self.hardware, self.rows, self.workers = hardware, rows, workers
+        self.n_mels, self.multilingual = int(prepared.dims["n_mels"]), prepared.multilingual
+        self._rules = Rules(tokenizer_for(prepared, None, "transcribe"), int(prepared.dims["n_vocab"]))
+        self._heads = int(prepared.dims["n_text_head"])
+        self._width = int(prepared.dims["n_text_state"]) // self._heads
+        state = int(prepared.dims["n_text_state"])
+        hint, self.kind, self.dtype = PRECISIONS[hardware.compute_type]
+        self._kept = threading.local()
+        core = ov.Core()
+        core.set_property(
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": hint,
+                "INFERENCE_NUM_THREADS": threads * workers,
+                "NUM_STREAMS": workers,
+                "DYNAMIC_QUANTIZATION_GROUP_SIZE": next(n for n in QUANTISED_TOGETHER if state % n == 0),
+                "ENABLE_CPU_PINNING": False,  # several jobs on one machine would all pin the same cores
+            },
+        )
+        self._arrays = 2 * int(prepared.dims["n_text_layer"])
+        self._encoder = core.compile_model(_typed(core, prepared.openvino / "encoder.xml", self.kind), "CPU")
+        self.decoder = core.compile_model(_typed(core, prepared.openvino / "decoder.xml", self.kind), "CPU")
+
+    def encode(self, log_mels: Sequence[torch.Tensor]) -> Memory:
+        """Encode each window at its own length: on a CPU one at a time is as fast as many."""
+        lengths = [log_mel.shape[1] // 2 for log_mel in log_mels]
+        arrays = self._room((len(lengths), self._heads, rung(max(lengths)), self._width))
+        request = self._encoder.create_infer_request()
+        for row, (log_mel, length) in enumerate(zip(log_mels, lengths, strict=True)):
+            request.set_input_tensor(ov.Tensor(np.ascontiguousarray(log_mel.numpy()[None])))
+            request.infer()
+            for i, array in enumerate(arrays):
+                array[row, :, :length] = request.get_output_tensor(i).data.view(self.dtype)[0]
+                array[row, :, length:] = 0
+        return Memory(arrays, lengths)
+
+    def _room(self, shape: tuple[int, ...]) -> list[npt.NDArray[Any]]:
+        """Arrays that this thread uses again and again: as large as a bucket, they would be new pages every time."""
+        size = math.prod(shape)
+        kept: list[npt.NDArray[Any]] = getattr(self._kept, "arrays", [])
+        if not kept or kept[0].size < size:
+            self._kept.arrays = kept = []  # frees the smaller ones first
+            kept += (np.empty(size, self.dtype) for _ in range(self._arrays))
+        return [array[:size].reshape(shape) for array in kept]
+
+    def detect_language(self, encoded: Memory) -> list[dict[str, float]]:
+        """Softmax over the language tokens after the start token."""
+        return detect_language(_Session(self, encoded), len(encoded.lengths), self._rules)
+
+    def decode(self, bucket: Bucket) -> list[Hypothesis]:
+        """Decode token by token, all rows at once."""
+        return decode(_Session(self, bucket.encoded.only(bucket.rows)), bucket, self._rules)
+
+
+class _Session:
+    """One bucket being decoded; what its rows have read is the state of an inference request."""
+
+    def __init__(self, backend: OpenVinoWhisper, memory: Memory) -> None:
+        self._request = backend.decoder.create_infer_request()
+        self._kind, self._dtype = backend.kind, backend.dtype
+        self._memory = memory
+        self._held = list(range(len(memory.lengths)))
+        self._read = 0
+        self._listen()
+
+    def read(self, tokens: Ints, parents: Sequence[int], windows: Sequence[int], choice: Choice) -> Next:
+        self._forget(sorted(set(windows)))
+        gather, scatter = slots([self._held.index(window) for window in windows], len(self._held))
+        self._give("tokens", np.ascontiguousarray(tokens))
+        self._give("offset", np.array(self._read, np.int64))
+        self._give("gather", gather)
+        self._give("scatter", scatter)
+        self._give("parents", np.array(parents, np.int32))
+        self._give("bias", choice.bias)
+        self._give("noise", choice.noise)
+        self._give("sharpness", np.array(choice.sharpness, np.float32))
+        self._request.infer()
+        self._read += tokens.shape[1]
+        logprobs, tokens, special, looked = (
+            self._request.get_tensor(name).data for name in ("logprobs", "next", "special", "looked")
+        )
+        return Next(logprobs.copy(), tokens.copy(), special.copy(), looked.view(self._dtype))
+
+    def _forget(self, needed: list[int]) -> None:
+        """Let go of the audio of finished windows once it is a quarter of what every step reads."""
+        if len(needed) <= len(self._held) * 3 // 4:
+            self._memory = self._memory.only([self._held.index(window) for window in needed])
+            self._held = needed
+            self._listen()
+
+    def _listen(self) -> None:
+        lengths, arrays = self._memory.lengths, self._memory.arrays
+        padding = np.zeros((len(lengths), 1, 1, arrays[0].shape[2]), np.float32)
+        for row, length in zip(padding, lengths, strict=True):
+            row[:, :, length:] = -np.inf
+        self._give("padding", padding)
+        for i, array in enumerate(arrays):
+            self._request.set_tensor(f"memory{i}", ov.Tensor(array, array.shape, self._kind))
+
+    def _give(self, name: str, array: npt.NDArray[Any]) -> None:
+        self._request.set_tensor(name, ov.Tensor(array))
+
+
+def _typed(core: ov.Core, path: Path, kind: Type) -> ov.Model:
+    """The network with everything large (keys and values, attention) handed over as ``kind``, to convert nothing."""
+    model = core.read_model(path)
+    outside = PrePostProcessor(model)
+    for i, port in enumerate(model.outputs):
+        if any(name.startswith(("memory", "looked")) for name in port.get_names()):
+            outside.output(i).tensor().set_element_type(kind)
+    for port in model.inputs:
+        if (name := port.get_any_name()).startswith("memory"):
+            outside.input(name).tensor().set_element_type(kind)
+    return outside.build()

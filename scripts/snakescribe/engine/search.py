@@ -1,0 +1,254 @@
+"""Beam search and sampling over many windows at once, for every backend that steps token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from whisper.tokenizer import Tokenizer
+
+from snakescribe.engine.alignment import token_starts
+from snakescribe.engine.backend import Bucket, Hypothesis, Search
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+SAMPLES_PER_WINDOW = 5
+"""Hypotheses drawn when sampling, as openai/whisper's ``best_of``."""
+
+
+class Next(NamedTuple):
+    """What may follow in each row."""
+
+    logprobs: Floats
+    """Natural log, (rows, candidates), the best candidate first."""
+    tokens: Ints
+    special: Floats
+    """Natural log of the probabilities of the tokens from the start token on, (rows, specials)."""
+    attention: npt.NDArray[Any]
+    """Where the alignment heads looked, (rows, heads, positions); floats, or bfloat16 as its bits (uint16)."""
+
+
+class Session(Protocol):
+    """A bucket being decoded; remembers what its rows have read."""
+
+    def read(self, tokens: Ints, parents: Sequence[int], windows: Sequence[int], choice: Choice) -> Next:
+        """Read ``tokens`` (rows, n); row i goes on from row ``parents[i]`` of the call before, in ``windows[i]``."""
+        ...
+
+
+class Choice(NamedTuple):
+    """How the next token is chosen."""
+
+    bias: Floats
+    """(1, vocabulary), -inf for what is forbidden."""
+    sharpness: float = 1.0
+    """1 / temperature."""
+    noise: Floats = np.zeros((1, 1), np.float32)
+    """(rows, vocabulary) of Gumbel noise to sample, or nothing."""
+
+
+class Rules:
+    """Which tokens text may have (openai/whisper ``decoding.py``: SuppressTokens, SuppressBlank); no timestamps."""
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: int) -> None:
+        self.tokenizer = tokenizer
+        bias = np.zeros((1, vocabulary), np.float32)
+        self.anything = Choice(bias.copy())
+        bias[:, [*tokenizer.non_speech_tokens, *range(tokenizer.sot, vocabulary)]] = -np.inf
+        self.text = Choice(bias.copy())
+        bias[:, [*tokenizer.encode(" "), tokenizer.eot]] = -np.inf
+        self.first = Choice(bias)
+
+
+class _Node(NamedTuple):
+    """The last token of a hypothesis, and what came before it."""
+
+    before: _Node | None
+    token: int
+    logprob: float
+    attention: npt.NDArray[Any]
+
+
+@dataclass
+class _Live:
+    """A hypothesis that goes on."""
+
+    total: float
+    """Sum of log-probabilities."""
+    node: _Node | None
+    row: int
+    """Its row in the last step."""
+
+
+@dataclass
+class _Window:
+    """One window's hypotheses; an ended one has the end token as its last node."""
+
+    index: int
+    limit: int
+    positions: int
+    """Encoder positions of audio."""
+    search: Search
+    noise: np.random.Generator
+    live: list[_Live] = field(default_factory=list)
+    ended: list[_Live] = field(default_factory=list)
+
+    def grow(self, found: Next, end: int, last: bool) -> None:
+        """Take the best continuations; ``last`` says that no more tokens are allowed."""
+        search = self.search
+        sampling = search.temperature > 0
+        candidates = [
+            (hypothesis.total + logprob, token, logprob, hypothesis)
+            for hypothesis in self.live
+            for logprob, token in zip(
+                found.logprobs[hypothesis.row][: 1 if sampling else None].tolist(),
+                found.tokens[hypothesis.row].tolist(),
+                strict=False,
+            )
+        ]
+        width, floor = len(self.live), -np.inf
+        if not sampling:
+            candidates.sort(key=lambda candidate: -candidate[0])
+            width, floor = search.beam_size, candidates[0][0] - search.margin
+        self.live = []
+        for total, token, logprob, parent in candidates:
+            if total < floor or len(self.live) == width:
+                break
+            grown = _Live(
+                total,
+                _Node(parent.node, token, logprob, found.attention[parent.row, :, : self.positions].copy()),
+                parent.row,
+            )
+            (self.ended if token == end else self.live).append(grown)
+        enough = max(1, round(search.beam_size * search.patience))
+        if last:
+            self.ended += self.live
+        if last or (not sampling and len(self.ended) >= enough):
+            self.live = []
+
+    def best(self, end: int, no_speech: float) -> Hypothesis:
+        """The most probable hypothesis per token."""
+
+        def mean(hypothesis: _Live) -> float:
+            return hypothesis.total / self._steps(hypothesis.node)
+
+        best = max(self.ended, key=mean)
+        nodes: list[_Node] = []
+        node = best.node
+        while node:
+            nodes.append(node)
+            node = node.before
+        nodes.reverse()
+        text = nodes[:-1] if nodes[-1].token == end else nodes
+        # A text cut at its limit has no end token: its last token is then where the audio ends.
+        attention = np.stack([node.attention for node in (nodes if len(text) < len(nodes) else [*nodes, nodes[-1]])])
+        return Hypothesis(
+            tokens=tuple(node.token for node in text),
+            logprobs=tuple(node.logprob for node in text),
+            starts=token_starts(_floats(attention)),
+            mean_logprob=best.total / (len(text) + 1),
+            no_speech_probability=no_speech,
+            temperature=self.search.temperature,
+        )
+
+    @staticmethod
+    def _steps(node: _Node | None) -> int:
+        count = 0
+        while node:
+            count, node = count + 1, node.before
+        return count
+
+
+def _floats(attention: npt.NDArray[Any]) -> Floats:
+    if attention.dtype == np.uint16:
+        return (attention.astype(np.uint32) << 16).view(np.float32)
+    return attention.astype(np.float32, copy=False)
+
+
+def detect_language(session: Session, windows: int, rules: Rules) -> list[dict[str, float]]:
+    """Softmax over the language tokens that may follow the start token, per window (openai/whisper)."""
+    tokenizer = rules.tokenizer
+    start = np.full((windows, 1), tokenizer.sot, np.int64)
+    special = session.read(start, range(windows), range(windows), rules.anything).special
+    logprobs = special[:, np.array(tokenizer.all_language_tokens) - tokenizer.sot]
+    probabilities = np.exp(logprobs - np.logaddexp.reduce(logprobs, axis=1, keepdims=True))
+    codes = tokenizer.all_language_codes
+    return [dict(zip(codes, row.tolist(), strict=True)) for row in probabilities]
+
+
+def decode(session: Session, bucket: Bucket, rules: Rules) -> list[Hypothesis]:
+    """Decode every window of a bucket."""
+    search, tokenizer = bucket.search, rules.tokenizer
+    windows = [
+        _Window(i, limit, max(1, frames // 2), search, np.random.default_rng(search.seed))
+        for i, (limit, frames) in enumerate(zip(bucket.limits, bucket.frames, strict=True))
+    ]
+    every = range(len(windows))
+    prompts = np.array(bucket.prompts, np.int64)
+    start = bucket.prompts[0].index(tokenizer.sot) + 1
+    heard = session.read(prompts[:, :start], every, every, rules.anything)
+    silence = np.exp(heard.special[:, tokenizer.no_speech - tokenizer.sot]).tolist()
+    rows = SAMPLES_PER_WINDOW if search.temperature else 1
+    for window in windows:
+        window.live = [_Live(0.0, None, window.index * rows + i) for i in range(rows)]
+    parents = owners = [i for i in every for _ in range(rows)]
+    active, read, choice = windows, prompts[parents, start:], rules.first
+    for length in range(1, max(bucket.limits) + 1):
+        found = session.read(read, parents, owners, _sampled(choice, active, search))
+        for window in active:
+            window.grow(found, tokenizer.eot, length >= window.limit)
+        active = [window for window in active if window.live]
+        if not active:
+            break
+        parents, owners, last = [], [], []
+        for window in active:
+            for hypothesis in window.live:
+                assert hypothesis.node is not None
+                owners.append(window.index)
+                last.append(hypothesis.node.token)
+                parents.append(hypothesis.row)
+                hypothesis.row = len(parents) - 1
+        read, choice = np.array(last, np.int64)[:, None], rules.text
+    return [window.best(tokenizer.eot, quiet) for window, quiet in zip(windows, silence, strict=True)]
+
+
+def _sampled(choice: Choice, active: Sequence[_Window], search: Search) -> Choice:
+    """With Gumbel noise the best candidate is a sample at the search's temperature."""
+    if not search.temperature:
+        return choice
+    size = choice.bias.shape[1]
+    noise = np.concatenate([window.noise.gumbel(size=(len(window.live), size)) for window in active])
+    return choice._replace(sharpness=1 / search.temperature, noise=noise.astype(np.float32))
+
+
+def slots(windows: Sequence[int], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each row stands among its window's slots.
+
+    There are at least two slots: a product with one row goes another way through the libraries and differs in its
+    last bits, and a result must not depend on how many hypotheses the neighbours have.
+
+    Args:
+        windows: the window of each row.
+        count: of windows.
+
+    Returns:
+        the row in each slot, (count · slots,), row 0 in an empty one; and the slot of each row, (rows,).
+
+    >>> gather, scatter = slots([0, 0, 2], 3)
+    >>> gather.tolist(), scatter.tolist()
+    ([0, 1, 0, 0, 2, 0], [0, 1, 4])
+    """
+    owner = np.asarray(windows, np.int64)
+    order = np.argsort(owner, kind="stable")
+    sizes = np.bincount(owner, minlength=count)
+    first = np.cumsum(sizes) - sizes
+    within = np.empty(len(owner), np.int64)
+    within[order] = np.arange(len(owner)) - first[owner[order]]
+    most = max(2, int(sizes.max()))
+    scatter = owner * most + within
+    gather = np.zeros(count * most, np.int64)
+    gather[scatter] = np.arange(len(owner))
+    return gather, scatter

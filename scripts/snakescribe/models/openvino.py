@@ -1,0 +1,120 @@
+"""The OpenVINO form of Whisper weights: the engine's own network, exported once with lengths left open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import torch
+from openvino import Type, opset13
+from openvino._offline_transformations import apply_make_stateful_transformation
+from whisper.model import ModelDimensions, Whisper
+
+from snakescribe.engine.network import Decoder, Encoder
+from snakescribe.models.checkpoint import Checkpoint
+
+Heads = tuple[tuple[int, int], ...]
+FULL = 127
+"""Largest value of a weight stored in eight bits."""
+
+
+def save_openvino(checkpoint: Checkpoint, alignment_heads: Heads, folder: Path) -> None:
+    """Write ``encoder.xml`` and ``decoder.xml`` with float16 weights beside them."""
+    dims = ModelDimensions(**checkpoint.dims)
+    model = Whisper(dims)
+    model.load_state_dict({name: tensor.float() for name, tensor in checkpoint.tensors.items()})
+    model.eval()
+    folder.mkdir(exist_ok=True)
+    with torch.no_grad():
+        for name, network in (("encoder", _encoder(model, dims)), ("decoder", _decoder(model, dims, alignment_heads))):
+            _compress(network)
+            ov.save_model(network, folder / f"{name}.xml", compress_to_fp16=True)
+
+
+def _encoder(model: Whisper, dims: ModelDimensions) -> ov.Model:
+    example = torch.randn(2, dims.n_mels, 1000)
+    exported = ov.convert_model(Encoder(model), example_input=example, input=[ov.PartialShape([-1, dims.n_mels, -1])])
+    for i, port in enumerate(exported.outputs):
+        port.get_tensor().set_names({f"memory{i}"})
+    return exported
+
+
+def _decoder(model: Whisper, dims: ModelDimensions, alignment_heads: Heads) -> ov.Model:
+    heads, width, arrays = dims.n_text_head, dims.n_text_state // dims.n_text_head, 2 * dims.n_text_layer
+    rows, windows, read = 6, 2, 7
+    example = {
+        "tokens": torch.zeros(rows, 2, dtype=torch.int64),
+        "offset": torch.tensor(read),
+        "gather": torch.arange(rows),
+        "scatter": torch.arange(rows),
+        "padding": torch.zeros(windows, 1, 1, 500),
+        "bias": torch.zeros(1, dims.n_vocab),
+        "noise": torch.zeros(1, 1),
+        "sharpness": torch.tensor(1.0),
+    }
+    memory = [torch.randn(windows, heads, 500, width) for _ in range(arrays)]
+    past = [torch.randn(rows, heads, read, width) for _ in range(arrays)]
+    exported = ov.convert_model(Decoder(model, alignment_heads), example_input=(*example.values(), *memory, *past))
+    shapes = [[-1, -1], [], [-1], [-1], [-1, 1, 1, -1], [-1, dims.n_vocab], [-1, -1], []] + [[-1, heads, -1, width]] * (
+        2 * arrays
+    )
+    names = [*example, *(f"memory{i}" for i in range(arrays)), *(f"past{i}" for i in range(arrays))]
+    for port, name in zip(exported.inputs, names, strict=True):
+        port.get_tensor().set_names({name})
+    outputs = ["logprobs", "next", "special", "looked", *(f"present{i}" for i in range(arrays))]
+    for port, name in zip(exported.outputs, outputs, strict=True):
+        port.get_tensor().set_names({name})
+    exported.reshape({name: ov.PartialShape(shape) for name, shape in zip(names, shapes, strict=True)})
+    _keep_state(exported, arrays, heads, width)
+    return exported
+
+
+def _compress(network: ov.Model) -> None:
+    """Store the weights of linear layers, (out, in), as int8 with a scale per output.
+
+    OpenVINO then quantises what goes into them as it comes, row by row, and multiplies integers.
+    """
+    for node in network.get_ordered_ops():
+        if node.get_type_name() != "MatMul":
+            continue
+        weight = node.input_value(1).get_node()
+        while weight.get_type_name() == "Convert":
+            weight = weight.input_value(0).get_node()
+        if weight.get_type_name() == "Constant":
+            values = weight.get_data().astype(np.float32)
+            scale = np.maximum(np.abs(values).max(1, keepdims=True), 1e-8) / FULL
+            stored = opset13.constant(np.round(values / scale).astype(np.int8))
+            restored = opset13.multiply(opset13.convert(stored, "f32"), opset13.constant(scale))
+            node.input(1).replace_source_output(restored.output(0))
+    for node in network.get_ordered_ops():
+        if node.get_type_name() == "Gather" and (table := node.input_value(0).get_node()).get_type_name() == "Constant":
+            halves = opset13.constant(table.get_data().astype(np.float16))  # the embedding, no longer shared
+            node.input(0).replace_source_output(opset13.convert(halves, "f32").output(0))
+    network.validate_nodes_and_infer_types()
+
+
+def _keep_state(model: ov.Model, arrays: int, heads: int, width: int) -> None:
+    """Turn what was read so far from inputs and outputs into state, reordered by the new input ``parents``.
+
+    The shape that OpenVINO's CPU plugin recognises and runs as one kernel with a growing cache.
+    """
+    parents = opset13.parameter(ov.PartialShape([-1]), Type.i32, name="parents")
+    parents.output(0).get_tensor().add_names({"parents"})
+    model.add_parameters([parents])
+    for i in range(arrays):
+        past = model.input(f"past{i}")
+        users = list(past.get_target_inputs())
+        chosen = opset13.gather(past, parents, opset13.constant(0))
+        for user in users:
+            user.replace_source_output(chosen.output(0))
+    model.validate_nodes_and_infer_types()
+    apply_make_stateful_transformation(model, {f"past{i}": f"present{i}" for i in range(arrays)})
+    tokens = opset13.shape_of(model.input("tokens"), output_type="i64")
+    rows = opset13.gather(tokens, opset13.constant([0]), opset13.constant(0))
+    empty = opset13.concat([rows, *(opset13.constant(np.array([n], np.int64)) for n in (heads, 0, width))], axis=0)
+    for node in model.get_ops():
+        if node.get_type_name() == "ReadValue":
+            zero = opset13.constant(0.0, dtype=np.float32)
+            node.set_arguments([opset13.broadcast(zero, empty)])
+    model.validate_nodes_and_infer_types()

@@ -1,0 +1,54 @@
+"""The same text whatever is decoded beside it, by however many workers; and nearly the same from every engine."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import jiwer
+import pytest
+from engine_run import Engine, cut, heard, job, plain, samples_of
+
+ENGINES = ["openvino", "torch_whisper", "ctranslate2"]
+
+
+@cache
+def _transcribed(models_root: Path, engine: str, rows: int, workers: int) -> dict[str, list[tuple[float, float, str]]]:
+    """Segments of some dozen pieces of the samples, of 1 to 13 seconds."""
+    loaded = Engine(models_root, model="tiny.en", engine=engine, threads=workers, decoding={"rows": rows})
+    assert loaded.backend.rows == rows
+    assert loaded.backend.workers == workers or loaded.backend.hardware.device == "cuda"
+    pieces = [
+        job(f"{name} {i}", piece)
+        for name, samples in samples_of(models_root).items()
+        for i, piece in enumerate(cut(samples[: 16_000 * 30]))
+    ]
+    return {
+        key: [(segment.start, segment.end, segment.text) for segment in heard(result).segments]
+        for key, result in loaded.run(pieces).items()
+    }
+
+
+@pytest.mark.parametrize(("rows", "workers"), [(4, 2), (32, 1)])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_text_and_times_do_not_depend_on_rows_and_workers(
+    models_root: Path, engine: str, rows: int, workers: int
+) -> None:
+    alone = _transcribed(models_root, engine, 1, 1)
+    assert sum(bool(segments) for segments in alone.values()) >= 10
+    assert _transcribed(models_root, engine, rows, workers) == alone
+
+
+@pytest.mark.parametrize(("engine", "most"), [("torch_whisper", 0.03), ("ctranslate2", 0.12)])
+def test_engines_agree(models_root: Path, engine: str, most: float) -> None:
+    """Whole texts are compared: a dozen pieces are too few to count those that are identical.
+
+    CTranslate2 has a beam search of its own and eight bits on a CPU.
+    """
+    first, second = (
+        {key: plain(" ".join(text for *_, text in segments)) for key, segments in found.items()}
+        for found in (_transcribed(models_root, name, 32, 1) for name in (ENGINES[0], engine))
+    )
+    assert list(first) == list(second)
+    spoken = [key for key in first if first[key]]
+    assert jiwer.wer([first[key] for key in spoken], [second[key] for key in spoken]) < most
