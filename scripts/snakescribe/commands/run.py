@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     log.parent.mkdir(exist_ok=True)
     command = [
         sys.executable,
+        "-P",  # a six.py in the folder it is started in is not to be imported
         "-m",
         "snakemake",
         "--snakefile",
