@@ -104,7 +104,7 @@ def test_every_form_hears_the_same(store: Store, name: str) -> None:
     assert by_torch.text.endswith("Fail again. Fail better.")
 
     hardware = Hardware("cpu", "", None, "float32", "")
-    openvino = OpenVinoWhisper(model, hardware, rows=1, workers=1, threads=2)
+    openvino = OpenVinoWhisper(model, hardware, rows=1, workers=1)
     greedy = Search(beam_size=1)
     bucket = Bucket(openvino.encode([mel]), (0,), (tuple(prompt),), (100,), (len(samples) // 160,), greedy)
     (hypothesis,) = openvino.decode(bucket)

@@ -42,7 +42,7 @@ def _use_one_arena() -> None:
     """Let all threads share one heap, where the C library is glibc.
 
     Arrays of many megabytes come and go in several threads; with a heap for each, freed memory of one is of no use
-    to the others: 1.9 GB instead of 1.7 (base, two workers).
+    to the others: a peak of 1.7 GB instead of 1.9 (base, two workers).
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

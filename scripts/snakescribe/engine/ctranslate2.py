@@ -23,10 +23,8 @@ class CTranslate2Whisper:
 
     name = "ctranslate2"
 
-    def __init__(
-        self, prepared: Prepared, hardware: Hardware, index: int, rows: int, workers: int, threads: int
-    ) -> None:
-        """Load ``prepared.ctranslate2`` onto the device; on a CPU each of the ``workers`` has ``threads``."""
+    def __init__(self, prepared: Prepared, hardware: Hardware, index: int, rows: int, workers: int) -> None:
+        """Load ``prepared.ctranslate2`` onto the device; on a CPU each of the ``workers`` has one thread."""
         self.hardware, self.rows, self.workers = hardware, rows, workers
         self._load: Callable[..., ctranslate2.models.Whisper] = partial(
             ctranslate2.models.Whisper,
@@ -34,7 +32,7 @@ class CTranslate2Whisper:
             device=hardware.device,
             device_index=index,
             compute_type=hardware.compute_type,
-            intra_threads=threads,
+            intra_threads=1,
         )
         self._model = self._load(inter_threads=workers)
         self.n_mels = int(self._model.n_mels)

@@ -46,11 +46,11 @@ def load_backend(config: Config, prepared: Prepared, threads: int) -> Backend:
     if engine == "ctranslate2":
         from snakescribe.engine.ctranslate2 import CTranslate2Whisper
 
-        return CTranslate2Whisper(prepared, hardware, index, rows, workers, 1)
+        return CTranslate2Whisper(prepared, hardware, index, rows, workers)
     if engine == "openvino":
         from snakescribe.engine.openvino import OpenVinoWhisper
 
-        return OpenVinoWhisper(prepared, hardware, rows, workers, 1)
+        return OpenVinoWhisper(prepared, hardware, rows, workers)
     from snakescribe.engine.torch_whisper import TorchWhisper
 
     return TorchWhisper(prepared, hardware, index, rows, workers)

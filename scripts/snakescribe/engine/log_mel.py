@@ -25,7 +25,7 @@ its neighbours."""
 
 
 def encoder_frames(samples: int) -> int:
-    """Mel frames to encode for a window: its own length and the padding, rounded up on the fixed ladder.
+    """Mel frames to encode for a window: its own length and the padding, rounded up to whole ``RUNG``.
 
     >>> encoder_frames(16_000)
     400

@@ -50,15 +50,14 @@ class OpenVinoWhisper:
 
     name = "openvino"
 
-    def __init__(self, prepared: Prepared, hardware: Hardware, rows: int, workers: int, threads: int) -> None:
-        """Load ``prepared.openvino``; ``workers`` buckets run at once on ``threads`` each."""
+    def __init__(self, prepared: Prepared, hardware: Hardware, rows: int, workers: int) -> None:
+        """Load ``prepared.openvino``; ``workers`` buckets run at once, each on one thread."""
         assert prepared.openvino is not None
         self.hardware, self.rows, self.workers = hardware, rows, workers
         self.n_mels, self.multilingual = int(prepared.dims["n_mels"]), prepared.multilingual
         self._rules = Rules(tokenizer_for(prepared, None, "transcribe"), int(prepared.dims["n_vocab"]))
-        self._heads = int(prepared.dims["n_text_head"])
-        self._width = int(prepared.dims["n_text_state"]) // self._heads
-        state = int(prepared.dims["n_text_state"])
+        self._heads, state = int(prepared.dims["n_text_head"]), int(prepared.dims["n_text_state"])
+        self._width = state // self._heads
         hint, self.kind, self.dtype = PRECISIONS[hardware.compute_type]
         self._kept = threading.local()
         core = ov.Core()
@@ -66,7 +65,7 @@ class OpenVinoWhisper:
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": hint,
-                "INFERENCE_NUM_THREADS": threads * workers,
+                "INFERENCE_NUM_THREADS": workers,
                 "NUM_STREAMS": workers,
                 "DYNAMIC_QUANTIZATION_GROUP_SIZE": next(n for n in QUANTISED_TOGETHER if state % n == 0),
                 "ENABLE_CPU_PINNING": False,  # several jobs on one machine would all pin the same cores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from snakescribe.errors import EngineFailure
 from snakescribe.models.store import Prepared
 from snakescribe.transcript import Gap, Segment, Word
 
+LOG = logging.getLogger(__name__)
 SHORTEST_SEGMENT = 0.02
 """Seconds; one encoder position."""
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
@@ -172,9 +174,12 @@ class Reader:
 
     def _fails_alone(self, works: list[Work], error: Exception) -> bool:
         """Whether what failed holds one window only, whose recording then fails, and no other with it."""
-        if len(works) > 1:
-            return False
         message = " ".join(str(error).split())[:300]
+        if len(works) > 1:
+            LOG.warning(
+                "%s failed on %d windows together, they go one by one: %s", self.backend.name, len(works), message
+            )
+            return False
         works[0].state.failure = EngineFailure(f"{self.backend.name} failed on a window: {message}")
         return True
 

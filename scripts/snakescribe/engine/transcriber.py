@@ -55,7 +55,7 @@ class Transcriber:
         """Yield (job, transcript or failure, wall seconds) in the order of ``jobs``.
 
         Args:
-            jobs: recordings; consumed as far ahead as twice ``LOOK_AHEAD`` seconds of speech per worker.
+            jobs: recordings; consumed as far ahead as twice ``LOOK_AHEAD`` seconds of speech.
             journal: windows found in it are not decoded again; new ones are added bucket by bucket.
             progress: called from any thread with the seconds of speech finished since the last call.
         """
