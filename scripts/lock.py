@@ -27,7 +27,7 @@ TORCH_CPU = {
 """SHA-256 of PyTorch's CPU builds for x86-64 Linux, which pip-compile does not see. cp311 was computed from the wheel;
 the others are what several projects' locks agree on."""
 
-ONLY_CUDA = re.compile(r"(nvidia-|cuda-|triton==)")
+ONLY_CUDA = re.compile(r"(nvidia-(?!ml-py)|cuda-|triton==)")
 NO_DEPS = re.compile(r"(openai-whisper|openvino)==")
 """The first asks for triton on every Linux; it is used on CUDA only, and there torch brings it. The second asks for
 UNWANTED."""

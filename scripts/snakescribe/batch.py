@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe import glossary
-from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
 from snakescribe.cache import Cache, Entry, Provenance, content_key, recording_options, transcript_key
 from snakescribe.config import Config
 from snakescribe.config.options import digest
-from snakescribe.engine.backend import Backend
+from snakescribe.doctor.quick import check_backend, quick_check
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.load import load_backend
 from snakescribe.engine.transcriber import Job, Track, Transcriber
@@ -111,7 +110,9 @@ class Batch:
             jobs.append(Job(content, tracks, language, options["prompt"], options["language"] == "mixed"))
         if not jobs:
             return
+        quick_check(self.config, self._meter.log)
         backend = load_backend(self.config, self.prepared, self.threads)
+        check_backend(backend, self.prepared)
         hardware = backend.hardware
         self._meter.log(f"{self.name}: {backend.name} on {hardware.device_name}, {hardware.compute_type}")
         if journal.windows:
@@ -125,25 +126,11 @@ class Batch:
             if isinstance(result, EngineFailure):
                 outcomes[job.key] = result
                 continue
-            made = self._provenance(backend, recording, wall + normalised.wall_seconds)
+            took = wall + normalised.wall_seconds
+            made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, took)
             entry = Entry(transcript=result, flags=normalised.flags, provenance=made)
             self.cache.put(recording.sha256, self.keys[recording.recording_id], entry)
             outcomes[job.key] = entry
-
-    def _provenance(self, backend: Backend, recording: Recording, wall: float) -> Provenance:
-        return Provenance(
-            model=self.config.model,
-            model_sha256=self.prepared.identity,
-            engine=backend.name,
-            versions=f"{backend.hardware.versions}, ffmpeg {ffmpeg_version()}",
-            device=backend.hardware.device,
-            device_name=backend.hardware.device_name,
-            driver=backend.hardware.driver,
-            compute_type=backend.hardware.compute_type,
-            options_hash=digest(recording_options(self.config, recording)),
-            wall_seconds=round(wall, 3),
-            finished_at=datetime.now(UTC),
-        )
 
     def _earlier_rows(self) -> dict[str, dict[str, Any]]:
         """Rows of an earlier run of this batch, kept for recordings whose files are gone by now."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.config import Config
 from snakescribe.config.options import digest
+from snakescribe.engine.backend import Hardware
 from snakescribe.files import write_atomically
 from snakescribe.inventory.manifest import Recording
 from snakescribe.models.store import Prepared, Store
@@ -39,6 +41,25 @@ class Provenance(BaseModel):
     options_hash: str
     wall_seconds: float
     finished_at: datetime
+
+    @classmethod
+    def of(
+        cls, config: Config, prepared: Prepared, engine: str, hardware: Hardware, recording: Recording, wall: float
+    ) -> Provenance:
+        """Of a transcript that was finished just now and took ``wall`` seconds."""
+        return cls(
+            model=config.model,
+            model_sha256=prepared.identity,
+            engine=engine,
+            versions=f"{hardware.versions}, ffmpeg {ffmpeg_version()}",
+            device=hardware.device,
+            device_name=hardware.device_name,
+            driver=hardware.driver,
+            compute_type=hardware.compute_type,
+            options_hash=digest(recording_options(config, recording)),
+            wall_seconds=round(wall, 3),
+            finished_at=datetime.now(UTC),
+        )
 
 
 class Entry(BaseModel):

@@ -23,6 +23,7 @@ COMMANDS = (
     "forget",
     "export",
     "config",
+    "doctor",
     # steps of the workflow
     "inventory",
     "normalise",

@@ -57,6 +57,18 @@ class BusyError(SnakescribeError):
     exit_code = 7
 
 
+class InstallationError(SnakescribeError):
+    """Packages or ffmpeg are missing or do not work (``snakescribe doctor`` says which)."""
+
+    exit_code = 8
+
+
+class ImageError(SnakescribeError):
+    """A container image or bundle is missing, damaged or not proved, or podman or docker failed."""
+
+    exit_code = 9
+
+
 class RecordingError(Exception):
     """The fate of one recording; the class name and message go into its row."""
 
@@ -95,5 +107,15 @@ class EngineFailure(RecordingError):
 
 EXIT_CODES: dict[int, str] = {0: "everything done"} | {
     cls.exit_code: (cls.__doc__ or "").split("\n")[0]
-    for cls in (FailedRecordings, ConfigError, InputError, ResultsError, ModelError, DeviceError, BusyError)
+    for cls in (
+        FailedRecordings,
+        ConfigError,
+        InputError,
+        ResultsError,
+        ModelError,
+        DeviceError,
+        BusyError,
+        InstallationError,
+        ImageError,
+    )
 }

@@ -145,7 +145,7 @@ def test_words_that_yaml_takes_for_false() -> None:
 
 
 def test_the_languages_are_whispers() -> None:
-    assert set(WHISPER_LANGUAGES) == LANGUAGES
+    assert list(WHISPER_LANGUAGES.items()) == list(LANGUAGES.items())
 
 
 def test_paths_become_absolute_from_the_given_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

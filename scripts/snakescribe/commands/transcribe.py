@@ -6,14 +6,9 @@ A batch that was killed goes on from its journal; recordings whose transcripts a
 from __future__ import annotations
 
 import argparse
-import ctypes
-from contextlib import suppress
 
 from snakescribe.commands.common import register_config, resolved
-from snakescribe.files import hold_lock
-
-M_ARENA_MAX = -8
-"""Of glibc's ``malloc.h``."""
+from snakescribe.files import hold_lock, use_one_arena
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -31,18 +26,8 @@ def run(args: argparse.Namespace) -> int:
         journal.with_suffix(".lock"),
         f"batch {args.batch} is being transcribed by another process; wait for it or end it",
     )
-    _use_one_arena()
+    use_one_arena()
     from snakescribe.batch import Batch
 
     Batch(config, results, args.batch, args.threads).run()
     return 0
-
-
-def _use_one_arena() -> None:
-    """Let all threads share one heap, where the C library is glibc.
-
-    Arrays of many megabytes come and go in several threads; with a heap for each, freed memory of one is of no use
-    to the others: a peak of 1.7 GB instead of 1.9 (base, two workers).
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

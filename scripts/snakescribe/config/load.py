@@ -46,6 +46,8 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     models = config.models or environ.get("SNAKESCRIBE_MODELS") or str(usual)
     cache = config.cache.path or str(Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "snakescribe")
 
+    state = config.server.state or str(Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "snakescribe")
+
     def absolute(path: str) -> str:
         return os.path.abspath(base / Path(path).expanduser())  # noqa: PTH100 (resolve() would follow links)
 
@@ -56,6 +58,13 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
             "models": absolute(models),
             "model": absolute(config.model) if os.sep in config.model else config.model,
             "cache": config.cache.model_copy(update={"path": absolute(cache)}),
+            "server": config.server.model_copy(
+                update={
+                    "state": absolute(state),
+                    "folder": absolute(config.server.folder) if config.server.folder else None,
+                    "key_file": absolute(config.server.key_file) if config.server.key_file else None,
+                }
+            ),
         }
     )
 

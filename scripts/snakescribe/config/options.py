@@ -135,6 +135,39 @@ class CacheOptions(Options):
     max_gb: float = Field(10.0, ge=0, description="oldest entries go when it grows beyond this (GB)")
 
 
+class ServerOptions(Options):
+    """The HTTP shim (`snakescribe serve`): who may ask, how much, and for how long."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; `0.0.0.0` is every one of this machine")
+    port: int = Field(8003, ge=0, le=65535, description="0 takes a free one")
+    open: bool = Field(False, description="listen on a wider address than this machine's own without an API key")
+    key_file: str | None = Field(
+        None, description="file that holds the API key; `SNAKESCRIBE_API_KEY` in the environment wins over it"
+    )
+    state: str | None = Field(
+        None,
+        description="folder for uploads, queued jobs and their results; null is `$XDG_STATE_HOME/snakescribe` or "
+        "`~/.local/state/snakescribe`",
+    )
+    folder: str | None = Field(None, description="jobs may name recordings below this folder instead of uploading")
+    max_upload_mb: float = Field(1024.0, gt=0, description="a larger request is refused (MB)")
+    max_minutes: float = Field(240.0, gt=0, description="a longer recording is refused (minutes of audio)")
+    queue: int = Field(64, ge=1, description="requests taken at a time; the next one is told to come back later")
+    jobs: int = Field(1000, ge=0, description="jobs waiting at a time; the next one is told to come back later")
+    request_seconds: float = Field(
+        900.0, gt=0, description="a request that waits for its text is given up after this; jobs have no such limit"
+    )
+    keep_hours: float = Field(24.0, gt=0, description="a finished job can be asked for so long")
+    gather_ms: float = Field(
+        20.0, ge=0, le=1000, description="wait for others before decoding, so that they are read together"
+    )
+    proof_minutes: float = Field(
+        5.0, gt=0, description="the known clip is transcribed this often, and `/readyz` tells how it went"
+    )
+    shutdown_seconds: float = Field(60.0, ge=0, description="time for running requests to finish when asked to stop")
+    log_text: bool = Field(False, description="write transcripts into the log")
+
+
 class ContainerOptions(Options):
     """The image the rules run in with `--sdm apptainer`."""
 
@@ -195,6 +228,7 @@ class Config(Options):
     batch: BatchOptions = BatchOptions()
     cache: CacheOptions = CacheOptions()
     container: ContainerOptions = ContainerOptions()
+    server: ServerOptions = ServerOptions()
 
     @model_validator(mode="after")
     def _possible(self) -> Config:

@@ -6,13 +6,14 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from snakescribe.files import write_atomically
 from snakescribe.transcript import Gap, Segment
 
 Place = tuple[str, int, int, int]
@@ -67,7 +68,7 @@ class Journal:
         self._in_flight: set[Place] = set()
         self._lock = threading.Lock()
         self._path = path
-        self._file = None
+        self._file: IO[bytes] | None = None
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +108,35 @@ class Journal:
         finally:
             self._append([{"ended": noted}])
 
+    def absolve(self) -> None:
+        """Nothing in flight is to blame for the end of this process: it was told to end."""
+        with self._lock:
+            innocent = sorted(self._in_flight)
+        self._append([{"ended": innocent}])
+
+    def keep(self, keys: Container[str]) -> int:
+        """Remember nothing of any other recording (:meth:`rewrite` has it leave the disk); how much was forgotten."""
+        with self._lock:
+            before = len(self.windows) + len(self.languages) + len(self.deaths)
+            self.windows = {place: window for place, window in self.windows.items() if place[0] in keys}
+            self.languages = {key: language for key, language in self.languages.items() if key in keys}
+            self.deaths = Counter({place: count for place, count in self.deaths.items() if place[0] in keys})
+            return before - len(self.windows) - len(self.languages) - len(self.deaths)
+
+    def rewrite(self) -> None:
+        """Have on disk what is remembered and nothing else (while no window is in flight)."""
+        if self._file is None or self._path is None:
+            return
+        with self._lock:
+            records: list[dict[str, Any]] = [
+                {"window": window.model_dump(mode="json")} for window in self.windows.values()
+            ]
+            records += [{"language": language.model_dump(mode="json")} for language in self.languages.values()]
+            records += [{"died": [place]} for place in self.deaths.elements()]
+            write_atomically(self._path, "".join(_line(record) for record in records).encode())
+            self._file.close()
+            self._file = self._path.open("ab")
+
     def remove(self) -> None:
         """Delete the file: everything in it has reached the batch file."""
         if self._file is not None and self._path is not None:
@@ -118,7 +148,7 @@ class Journal:
             for record in records:
                 self._remember(record)
                 if self._file is not None:
-                    self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
+                    self._file.write(_line(record).encode())
             if self._file is not None:
                 self._file.flush()
 
@@ -137,3 +167,7 @@ class Journal:
             case {"died": places}:
                 self.deaths.update((key, track, start, end) for key, track, start, end in places)
                 self._in_flight.clear()
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import importlib.util
 from typing import TextIO
@@ -15,6 +16,8 @@ from snakescribe.models.store import Prepared
 BUCKET_BYTES = {"cpu": 112e6, "cuda": 4.5e9}
 """Keys and values of a bucket, per worker: with base 6 windows of 30 s on a CPU, where more gain little."""
 MOST_ROWS = 32
+CTRANSLATE2_CUBLAS = "libcublas.so.12"
+"""Of CTranslate2 4.8 (`containers/variants.yaml`, read out of the wheel by a test)."""
 TYPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("torch_whisper", "cpu"): ("float32", "bfloat16"),
     ("torch_whisper", "cuda"): ("float16", "bfloat16", "float32"),
@@ -95,7 +98,18 @@ def _ctranslate2_runs_on(device: devices.Device) -> bool:
         import ctranslate2
     except ImportError:
         return False
-    return device.kind == "cpu" or ctranslate2.get_cuda_device_count() > 0
+    return device.kind == "cpu" or (ctranslate2.get_cuda_device_count() > 0 and _has_cublas())
+
+
+def _has_cublas() -> bool:
+    """Whether the cuBLAS that CTranslate2 asks for can be loaded: torch brings its own, which may be a newer one."""
+    import torch  # noqa: F401 (loads its CUDA libraries)
+
+    try:
+        ctypes.CDLL(CTRANSLATE2_CUBLAS)
+    except OSError:
+        return False
+    return True
 
 
 def _compute_type(engine: str, asked: str, device: devices.Device) -> str:

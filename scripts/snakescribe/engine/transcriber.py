@@ -16,14 +16,14 @@ from snakescribe.audio import SAMPLE_RATE
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend
 from snakescribe.engine.group import Group
-from snakescribe.engine.journal import Journal
+from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.engine.reader import Reader
 from snakescribe.engine.work import Job, State, Track, Work
 from snakescribe.errors import EngineFailure
 from snakescribe.models.store import Prepared
 from snakescribe.speech.silero import SpeechDetector
 from snakescribe.speech.spans import Window, find_speech, windows
-from snakescribe.transcript import Gap, Transcript
+from snakescribe.transcript import Gap, Segment, Transcript
 
 LOOK_AHEAD = 1200.0
 """Seconds of speech sorted together: enough for full buckets, few enough that results leave in order."""
@@ -37,14 +37,14 @@ __all__ = ["Job", "Track", "Transcriber"]
 
 
 class Transcriber:
-    """Turns recordings into transcripts with one backend; shared by the batch job and the HTTP shim."""
+    """Turns recordings into transcripts with one backend: all of a batch at once."""
 
     def __init__(self, backend: Backend, prepared: Prepared, detector: SpeechDetector, config: Config) -> None:
         """Everything is loaded already; ``config`` says how to listen and decode."""
         self._backend = backend
         self._prepared = prepared
         self._detector = detector
-        self._config = config
+        self.config = config
 
     def transcribe(
         self,
@@ -59,7 +59,7 @@ class Transcriber:
             journal: windows found in it are not decoded again; new ones are added bucket by bucket.
             progress: called from any thread with the seconds of speech finished since the last call.
         """
-        reader = Reader(self._backend, self._prepared, self._config, journal)
+        reader = Reader(self._backend, self._prepared, self.config, journal)
         states: deque[State] = deque()
         with (
             ThreadPoolExecutor(self._backend.workers, "reader") as pool,
@@ -73,13 +73,13 @@ class Transcriber:
                 return background.submit(group.read, pool)
 
             def new() -> Group:
-                return Group(reader, journal, self._more_sensitive, progress)
+                return Group(reader, journal, self.more_sensitive, progress)
 
             group = new()
             for job in jobs:
                 state = State(job)
                 states.append(state)
-                for work in self._listen(state):
+                for work in self.listen(state):
                     group.add(work)
                     if group.seconds >= LOOK_AHEAD:
                         reading, group = read(group), new()
@@ -88,27 +88,28 @@ class Transcriber:
             read(group).result()
         yield from _finished(states)
 
-    def _listen(self, state: State) -> Iterator[Work]:
+    def listen(self, state: State) -> Iterator[Work]:
+        """Windows of speech of a recording, track by track."""
         for number, track in enumerate(state.job.tracks):
             began = time.perf_counter()
             probabilities = self._detector.probabilities(track.samples)
-            spans = find_speech(probabilities, self._config.speech, len(track.samples))
-            found = windows(spans, probabilities, self._config.decoding.window)
+            spans = find_speech(probabilities, self.config.speech, len(track.samples))
+            found = windows(spans, probabilities, self.config.decoding.window)
             state.speech_samples += sum(span.end - span.start for span in spans)
             state.wall_seconds += time.perf_counter() - began
             yield from (Work(state, number, window) for window in found)
 
-    def _more_sensitive(self, work: Work, gap: Gap) -> list[Work]:
+    def more_sensitive(self, work: Work, gap: Gap) -> list[Work]:
         """Windows of speech in a gap, with a lower threshold of voice activity."""
         first, last = (round(seconds * SAMPLE_RATE) for seconds in (gap.start, gap.end))
         samples = work.state.job.tracks[work.track].samples[first:last]
         probabilities = self._detector.probabilities(samples)
-        options = self._config.speech
+        options = self.config.speech
         options = options.model_copy(update={"threshold": options.threshold * MORE_SENSITIVE})
         spans = find_speech(probabilities, options, len(samples))
         return [
             Work(work.state, work.track, _moved(window, first), work.language)
-            for window in windows(spans, probabilities, self._config.decoding.window)
+            for window in windows(spans, probabilities, self.config.decoding.window)
         ]
 
 
@@ -120,23 +121,33 @@ def _moved(window: Window, samples: int) -> Window:
 def _finished(states: deque[State]) -> Iterator[Result]:
     while states and states[0].listened and (states[0].failure or not states[0].waiting):
         state = states.popleft()
-        yield state.job, state.failure or _assemble(state), state.wall_seconds
+        yield state.job, state.failure or assemble(state), state.wall_seconds
 
 
-def _assemble(state: State) -> Transcript:
-    texts = sorted(state.texts, key=lambda text: (text.start, text.track))
+def assemble(state: State) -> Transcript:
+    """The transcript of a recording all of whose windows are read."""
+    texts = _in_order(state.texts)
     longest = max((len(track.samples) for track in state.job.tracks), default=0)
-    segments = sorted((s for text in texts for s in text.segments), key=lambda s: s.start)
     language, probability = _language(state)
     return Transcript(
         duration=round(longest / SAMPLE_RATE, 3),
         speech_seconds=round(state.speech_samples / SAMPLE_RATE, 3),
         language=language,
         language_probability=probability,
-        segments=tuple(segments),
+        segments=tuple(ordered(state)),
         gaps=tuple(sorted((gap for text in texts for gap in text.gaps), key=lambda gap: gap.start)),
         flags=tuple(sorted({flag for text in texts for flag in text.flags})),
     )
+
+
+def ordered(state: State) -> list[Segment]:
+    """Segments of the windows read so far, of all tracks, by their start."""
+    segments = (segment for text in _in_order(state.texts) for segment in text.segments)
+    return sorted(segments, key=lambda segment: segment.start)
+
+
+def _in_order(texts: Iterable[WindowText]) -> list[WindowText]:
+    return sorted(texts, key=lambda text: (text.start, text.track))
 
 
 def _language(state: State) -> tuple[str | None, float | None]:

@@ -12,6 +12,7 @@ from snakescribe.audio import SAMPLE_RATE
 from snakescribe.engine.journal import Language, Place, WindowText
 from snakescribe.errors import EngineFailure
 from snakescribe.speech.spans import Window
+from snakescribe.transcript import Segment, Transcript
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,24 @@ class State:
     language: Language | None = None
     wall_seconds: float = 0.0
     failure: EngineFailure | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one turn (:mod:`.turns`) did for one recording."""
+
+    key: str
+    done: float
+    """Seconds of speech read so far."""
+    total: float
+    """Seconds of speech in it."""
+    together: int
+    """Recordings that shared the turn."""
+    segments: tuple[Segment, ...] = ()
+    """New text, in order; none is told twice."""
+    result: Transcript | EngineFailure | None = None
+    """Set when it is finished."""
+    wall_seconds: float = 0.0
 
 
 @dataclass(eq=False)

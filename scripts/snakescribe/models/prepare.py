@@ -15,6 +15,7 @@ from snakescribe.models.alignment import alignment_heads
 from snakescribe.models.catalog import catalog
 from snakescribe.models.progress import telling
 from snakescribe.models.store import CTRANSLATE2, ENTRY, OPENVINO, PT, Entry, Imported, Store, Sum, sha256, stamp
+from snakescribe.models.unchanged import note_sealed
 
 if TYPE_CHECKING:
     from snakescribe.models.checkpoint import Checkpoint
@@ -74,6 +75,7 @@ def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Impo
             imported=imported,
         )
         write_atomically(folder / ENTRY, entry.model_dump_json(indent=1).encode())
+        note_sealed(folder, entry.files)
         target = store.root / name
         if target.exists():
             target.rename(work / "old")

@@ -135,19 +135,32 @@ class Store:
         Raises:
             ModelError: a file is not what it was when it was prepared: which one, and both sums.
         """
+        known, mend = self.known(name)
+        for path, expected in known.items():
+            self.compare(path, expected, mend)
+
+    def known(self, name: str) -> tuple[dict[Path, Sum], str]:
+        """What the files of a model (or of ``silero``) must be, and the command that mends them.
+
+        Raises:
+            ModelError: there is no such model, or a file has another size.
+        """
         if name == "silero":
             (member,) = catalog().silero.members
-            sums = {self.silero(): member.sha256}
-            mend = self.command("fetch", "silero")
-        else:
-            entry = self.entry(name)
-            self._check_sizes(entry)
-            sums = {self.root / entry.name / file: known.sha256 for file, known in entry.files.items()}
-            mend = self._mend(entry)
-        for path, expected in sums.items():
-            found = sha256(path)
-            if found != expected:
-                raise ModelError(f"{path}: damaged: expected sha256 {expected}, found {found}; run: {mend}")
+            return {self.silero(): Sum(sha256=member.sha256, size=member.size)}, self.command("fetch", "silero")
+        entry = self.entry(name)
+        self._check_sizes(entry)
+        return {self.root / entry.name / file: known for file, known in entry.files.items()}, self._mend(entry)
+
+    def compare(self, path: Path, expected: Sum, mend: str) -> None:
+        """Hash one file.
+
+        Raises:
+            ModelError: it is not what it was; says both sums, and to run ``mend``.
+        """
+        found = sha256(path)
+        if found != expected.sha256:
+            raise ModelError(f"{path}: damaged: expected sha256 {expected.sha256}, found {found}; run: {mend}")
 
     def find(self, name: str) -> Entry | None:
         """What is recorded about a model; None if there is no such model here."""
