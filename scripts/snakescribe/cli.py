@@ -24,6 +24,7 @@ COMMANDS = (
     "export",
     "config",
     "doctor",
+    "serve",
     # steps of the workflow
     "inventory",
     "normalise",

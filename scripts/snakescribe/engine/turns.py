@@ -1,0 +1,191 @@
+"""Recordings that come at any time, read in short turns: callers share buckets, and no one waits for a long recording.
+
+Each turn takes a window of every recording in line, then another, until it has about five seconds of work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from snakescribe.config import Config
+from snakescribe.config.options import digest
+from snakescribe.engine.backend import Backend
+from snakescribe.engine.group import Group
+from snakescribe.engine.journal import Journal
+from snakescribe.engine.language import VOTERS
+from snakescribe.engine.reader import Reader
+from snakescribe.engine.transcriber import LOOK_AHEAD, Transcriber, assemble, ordered
+from snakescribe.engine.work import Job, State, Step, Work
+from snakescribe.errors import EngineFailure
+from snakescribe.models.store import Prepared
+from snakescribe.speech.silero import SpeechDetector
+from snakescribe.transcript import Segment
+
+LOG = logging.getLogger(__name__)
+TURN = 5.0
+"""Seconds of wall time that a turn should take: as long as a short clip waits for what came before it."""
+FIRST_TURN = 60.0
+"""Seconds of speech in a turn while the speed is not known."""
+
+
+@dataclass
+class _Line:
+    """A recording in line."""
+
+    state: State
+    transcriber: Transcriber
+    alike: str
+    """Only recordings with the same decoding options are read together."""
+    works: deque[Work]
+    places: list[tuple[int, int]]
+    """Start (samples) and track of every window, in order."""
+    total: float
+    done: float = 0.0
+    told: int = 0
+    """Segments that were told."""
+    dropped: bool = False
+
+
+class Turns:
+    """The line of recordings before one backend; recordings may join and leave from any thread."""
+
+    def __init__(self, backend: Backend, prepared: Prepared, detector: SpeechDetector, journal: Journal) -> None:
+        """``journal`` has what an earlier process finished of the recordings that come again."""
+        self._backend, self._prepared, self._detector = backend, prepared, detector
+        self._journal = journal
+        self._lines: deque[_Line] = deque()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(backend.workers, "reader")
+        self._speech = FIRST_TURN
+
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._lines)
+
+    def add(self, job: Job, config: Config, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Find the speech of a recording (seconds, for a long one) and put it in line if it is still ``wanted``."""
+        transcriber = Transcriber(self._backend, self._prepared, self._detector, config)
+        state = State(job)
+        works = list(transcriber.listen(state))
+        line = _Line(
+            state,
+            transcriber,
+            digest({"task": config.task, "words": config.words, "decoding": config.decoding.model_dump()}),
+            deque(_voters_first(works)),
+            sorted((work.window.start, work.track) for work in works),
+            sum(work.seconds for work in works),
+        )
+        with self._lock:
+            if wanted():
+                self._lines.append(line)
+
+    def drop(self, key: str) -> None:
+        """Read no more of a recording: its caller has gone."""
+        with self._lock:
+            for line in self._lines:
+                line.dropped |= line.state.job.key == key
+
+    def turn(self) -> list[Step]:
+        """Read a little of every recording in line that decodes as the first one does."""
+        with self._lock:
+            self._lines = deque(line for line in self._lines if not line.dropped)
+            lines = [line for line in self._lines if line.alike == self._lines[0].alike]
+        taken = _taken(lines, self._speech)
+        touched = [line for line in lines if id(line) in taken or not line.works]
+        began = time.perf_counter()
+        if taken:
+            self._read(touched, [work for works in taken.values() for work in works])
+        took = time.perf_counter() - began
+        speech = sum(work.seconds for works in taken.values() for work in works)
+        if speech > FIRST_TURN / 2:  # of less, the overhead is most of the time
+            self._speech = min(max(speech / took * TURN, FIRST_TURN / 2), LOOK_AHEAD)
+        steps = [self._step(line, taken.get(id(line), ()), len(touched)) for line in touched if not line.dropped]
+        with self._lock:
+            finished = {id(line) for line in touched if line.state.failure or not line.works}
+            rest = [line for line in self._lines if id(line) not in finished]
+            tail = {id(line) for line in touched}  # whoever had a turn goes behind those who had none
+            self._lines = deque(sorted(rest, key=lambda line: id(line) in tail))
+        return steps
+
+    def _read(self, lines: list[_Line], works: list[Work]) -> None:
+        try:
+            self._read_together(lines[0].transcriber, works)
+        except Exception as error:  # a mistake of ours, a full disk: only whom it concerns may suffer
+            LOG.exception("reading %d windows of %d recordings failed", len(works), len(lines))
+            self._pool.shutdown()  # what is still being read ends first
+            self._pool = ThreadPoolExecutor(self._backend.workers, "reader")
+            for line in lines:
+                done = {text.place for text in line.state.texts}
+                missing = [work for work in works if work.state is line.state and work.place not in done]
+                if missing and len(lines) > 1:
+                    self._read([line], missing)
+                elif missing:
+                    line.state.failure = EngineFailure(f"reading it failed: {type(error).__name__}")
+
+    def _read_together(self, first: Transcriber, works: list[Work]) -> None:
+        reader = Reader(self._backend, self._prepared, first.config, self._journal)
+        group = Group(reader, self._journal, first.more_sensitive, lambda seconds: None)
+        for work in works:
+            group.add(work)
+        group.read(self._pool)
+
+    def _step(self, line: _Line, works: tuple[Work, ...] | list[Work], together: int) -> Step:
+        state = line.state
+        line.done += sum(work.seconds for work in works)
+        failed = state.failure is not None
+        finished = failed or not line.works
+        return Step(
+            key=state.job.key,
+            done=round(line.done, 3),
+            total=round(line.total, 3),
+            together=together,
+            segments=() if failed else tuple(_new_segments(line)),
+            result=(state.failure or assemble(state)) if finished else None,
+            wall_seconds=state.wall_seconds,
+        )
+
+
+def _voters_first(works: list[Work]) -> list[Work]:
+    """The windows that the language is told by, then the rest in order.
+
+    A batch looks for them in its first look-ahead, and the text must not depend on who reads it.
+    """
+    ahead, seconds = 0, 0.0
+    while ahead < len(works) and seconds < LOOK_AHEAD:
+        seconds += works[ahead].seconds
+        ahead += 1
+    voters = sorted(works[:ahead], key=lambda work: -work.length)[:VOTERS]
+    chosen = {id(work) for work in voters}
+    return voters + [work for work in works if id(work) not in chosen]
+
+
+def _taken(lines: list[_Line], seconds: float) -> dict[int, list[Work]]:
+    """Windows for a turn, by ``id`` of the line: one of each recording, round after round (its voters at once)."""
+    taken: dict[int, list[Work]] = {}
+    while seconds > 0 and any(line.works for line in lines):
+        for line in lines:
+            unknown = line.state.language is None and line.state.job.language is None
+            count = VOTERS if unknown and id(line) not in taken else 1
+            for _ in range(min(count, len(line.works))):
+                work = line.works.popleft()
+                taken.setdefault(id(line), []).append(work)
+                seconds -= work.seconds
+            if seconds <= 0:
+                break
+    return taken
+
+
+def _new_segments(line: _Line) -> list[Segment]:
+    """Segments before which nothing can come any more, and that were not told yet."""
+    known, read = ordered(line.state), {(text.start, text.track) for text in line.state.texts}
+    missing = next((start for start, track in line.places if (start, track) not in read), None)
+    if missing is not None:
+        known = [segment for segment in known if segment.start < missing // 16 / 1000]  # times are in milliseconds
+    new, line.told = known[line.told :], len(known)
+    return new

@@ -1,0 +1,111 @@
+"""The application: routes, the page, the documents; everything passes the gate."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from snakescribe import __version__
+from snakescribe.server import health, refusals, speech, work
+from snakescribe.server.gate import Gate
+from snakescribe.server.state import Server
+
+PAGE = Path(__file__).parent / "page"
+FORM_LIMITS: Any = {"max_files": 1, "max_fields": 40, "max_part_size": 64 * 1024}
+"""A form has one file and a few short fields; bytes."""
+ABOUT = """
+Recordings in, text out, with Whisper.
+
+- **OpenAI's audio API**: its clients work unchanged, with this server as their `base_url`.
+- **Jobs**: for long recordings and for callers who do not want to wait.
+
+Every answer has an `x-request-id`, which the server's log has too. An answer that is no success is OpenAI's object
+`{"error": {"message", "type", "param", "code"}}`; any request may be answered with 405 (`Allow` tells the methods),
+413 (too many bytes) or 500 (a failure of ours; the log has it).
+"""
+TAGS = [
+    {"name": "OpenAI's audio API", "description": "For requests that wait for their text."},
+    {"name": "jobs", "description": "Queue a recording, look after it, fetch its transcript."},
+    {"name": "health", "description": "For machines that watch, and for the page."},
+]
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
+
+
+class _Fresh(StaticFiles):
+    """Files that a browser asks for anew each time, and gets when they have changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(server: Server, key: str | None) -> Gate:
+    """The ASGI application of one server."""
+    app = FastAPI(
+        title="snakescribe",
+        version=__version__,
+        description=ABOUT,
+        openapi_tags=TAGS,
+        generate_unique_id_function=lambda route: route.name,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+        form_limits=FORM_LIMITS,
+        exception_handlers={
+            RequestValidationError: refusals.on_invalid,
+            HTTPException: refusals.on_http,
+            Exception: refusals.on_failure,
+        },
+    )
+    app.state.server = server
+    closed = [Depends(HTTPBearer(auto_error=False, description="the server's API key"))] if key else []
+    for router in (speech.router, work.router, health.figures):
+        app.include_router(router, dependencies=closed)
+    app.include_router(health.router)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(PAGE / "docs.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/page", _Fresh(directory=PAGE), name="page")
+    app.mount("/swagger", StaticFiles(directory=_swagger()), name="swagger")
+    _correct(app.openapi())
+    return Gate(app, server.config, key, server.metrics)
+
+
+def _correct(document: dict[str, Any]) -> None:
+    """Take out of an OpenAPI document what the framework only supposes.
+
+    It answers fields that are wrong with 422 (here: 400, :func:`refusals.on_invalid`), and a field that may be left
+    out may be null (but a form has no null).
+    """
+    schemas = document["components"]["schemas"]
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        if "HTTPValidationError" in str(operation["responses"].get("422")):
+            del operation["responses"]["422"]
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            for field in schemas[body["schema"]["$ref"].rpartition("/")[2]]["properties"].values():
+                field |= next((kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}), {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        del schemas[name]
+
+
+def _swagger() -> Path:
+    """Swagger UI's files, as the package ``fastapi-offline`` carries them."""
+    spec = find_spec("fastapi_offline")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "static"

@@ -1,0 +1,179 @@
+"""From the options to a listening server, and back to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from snakescribe.config import Config
+from snakescribe.errors import ConfigError
+from snakescribe.files import hold_lock
+from snakescribe.server.app import create_app
+from snakescribe.server.desk import Desk
+from snakescribe.server.jobs import Jobs
+from snakescribe.server.ledger import JobLedger
+from snakescribe.server.logs import to_stderr
+from snakescribe.server.metrics import Metrics
+from snakescribe.server.proof import Proof
+from snakescribe.server.state import Server
+
+LOG = logging.getLogger(__name__)
+KEY = "SNAKESCRIBE_API_KEY"
+
+
+def serve(config: Config, threads: int) -> None:
+    """Listen until told to stop.
+
+    Raises:
+        ConfigError: the address is taken, or wider than loopback without a key.
+        BusyError: another server uses the same state folder.
+        ModelError: the model cannot be loaded.
+        DeviceError: the device that was asked for is not there.
+    """
+    to_stderr()
+    key = api_key(config)
+    check_address(config, key)
+    state = Path(config.server.state or "")
+    uploads = state / "uploads"
+    uploads.mkdir(parents=True, exist_ok=True)
+    lock = hold_lock(state / "lock", f"another server uses {state}; stop it or choose another server.state")
+    tempfile.tempdir = str(uploads)  # parts of a form that is being received; they have no name there
+    for left in uploads.glob("request-*"):  # of a server that was killed
+        shutil.rmtree(left)
+    try:
+        asyncio.run(_serve(config, threads, key, state))
+    finally:
+        os.close(lock)
+
+
+def api_key(config: Config) -> str | None:
+    """The key from the environment or the file; None when there is none.
+
+    Raises:
+        ConfigError: the file cannot be read or is empty.
+    """
+    if os.environ.get(KEY):
+        return os.environ[KEY].strip()
+    if config.server.key_file is None:
+        return None
+    try:
+        key = Path(config.server.key_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"server.key_file: {config.server.key_file} cannot be read ({error})") from None
+    if not key:
+        raise ConfigError(f"server.key_file: {config.server.key_file} is empty; write the key into it")
+    return key
+
+
+def check_address(config: Config, key: str | None) -> None:
+    """Refuse to listen to others without a key, unless that is wanted.
+
+    Raises:
+        ConfigError: what to do about it.
+    """
+    host = config.server.host
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if loopback or key:
+        return
+    if not config.server.open:
+        raise ConfigError(
+            f"server.host: {host} lets others in; set an API key ({KEY} or server.key_file), or say --open"
+        )
+    LOG.warning("everybody who reaches %s can use this server; an API key (%s) would keep them out", host, KEY)
+
+
+class _Listener(uvicorn.Server):
+    """Uvicorn without its signal handlers: it raises a signal again in the end, before jobs are put back."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
+    metrics = Metrics()
+    listening = _listen(config)
+    desk = Desk(config, threads, state, metrics)
+    try:
+        await desk.engine.start()
+        ledger = await asyncio.to_thread(JobLedger, state / "jobs.sqlite")
+        jobs = Jobs(ledger, desk, config, metrics, state / "uploads")
+        proof = Proof(desk, config, metrics)
+        server = Server(config, desk, metrics, jobs, proof, state / "uploads", key is not None)
+        await jobs.start()
+        proof.start()
+        listener = _Listener(
+            uvicorn.Config(
+                create_app(server, key),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=max(1, round(config.server.shutdown_seconds)),
+            )
+        )
+        ready = desk.engine.ready
+        assert ready is not None
+        LOG.info(
+            "listening",
+            extra={
+                "url": _url(listening),
+                "model": config.model,
+                "engine": ready.engine,
+                "device": ready.hardware.device,
+                "compute_type": ready.hardware.compute_type,
+                "key": key is not None,
+            },
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(listener.serve([listening]))
+            await _told_to_stop()
+            LOG.info("stopping")
+            listener.should_exit = True
+            await proof.stop()
+            await jobs.stop(config.server.shutdown_seconds)
+        ledger.close()
+    finally:
+        listening.close()
+        await desk.stop()
+
+
+async def _told_to_stop() -> None:
+    """Wait for SIGTERM or Ctrl-C; another one after that ends the process at once."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+
+
+def _listen(config: Config) -> socket.socket:
+    host, port = config.server.host, config.server.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
+        ) from None
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
