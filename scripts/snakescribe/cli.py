@@ -25,6 +25,9 @@ COMMANDS = (
     "config",
     "doctor",
     "serve",
+    "image",
+    "bundle",
+    "selftest",
     # steps of the workflow
     "inventory",
     "normalise",

@@ -1,0 +1,81 @@
+"""An image as one file: saved, checked, loaded, without a hub."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import shutil
+import subprocess
+from pathlib import Path
+
+from snakescribe import __version__
+from snakescribe.errors import ImageError
+from snakescribe.files import atomic_file, write_atomically
+from snakescribe.images.tool import Tool
+from snakescribe.models.store import sha256
+
+LEVEL = 6
+"""Of gzip: torch's libraries get hardly smaller with more."""
+
+
+def archive_name(variant: str) -> str:
+    """The file that :func:`save` writes."""
+    return f"snakescribe-{__version__}-{variant}-linux-x86_64.tar.gz"
+
+
+def save(tool: Tool, image: str, variant: str, folder: Path) -> Path:
+    """Write an image as a gzipped docker archive, and its SHA-256 beside it; the same image gives the same bytes.
+
+    Raises:
+        ImageError: there is no such image, or the tool failed.
+    """
+    tool.need(image)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / archive_name(variant)
+    command = [tool.name, "save", *(["--format", "docker-archive"] if tool.name == "podman" else []), image]
+    with atomic_file(path) as file, subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0) as packed:
+            shutil.copyfileobj(process.stdout, packed, 1 << 20)
+        if process.wait():
+            raise ImageError(f"`{tool.name} save {image}` ended with {process.returncode}; see what it said above")
+    write_atomically(path.with_name(f"{path.name}.sha256"), f"{sha256(path)}  {path.name}\n".encode())
+    return path
+
+
+def check(path: Path) -> None:
+    """Compare an archive with the sum beside it.
+
+    Raises:
+        ImageError: either is missing, or they do not belong together.
+    """
+    beside = path.with_name(f"{path.name}.sha256")
+    if not path.is_file():
+        raise ImageError(f"there is no archive {path}; copy it again")
+    if not beside.is_file():
+        raise ImageError(f"there is no {beside.name} beside the archive; copy it too")
+    expected = beside.read_text(encoding="utf-8").split()[0]
+    if (found := sha256(path)) != expected:
+        raise ImageError(f"{path.name} is damaged: expected sha256 {expected}, found {found}; copy it again")
+
+
+def load(tool: Tool, path: Path) -> str:
+    """Load an archive after checking it; what the tool says is the image's name.
+
+    Raises:
+        ImageError: it is damaged, or the tool failed.
+    """
+    check(path)
+    # Unpacked here: podman 4.3 of Debian 12 says "invalid tar header" to gzipped archives of this size.
+    with (
+        gzip.open(path) as packed,
+        subprocess.Popen([tool.name, "load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+    ):
+        assert process.stdin is not None and process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it gave up; its exit code says so
+            shutil.copyfileobj(packed, process.stdin, 1 << 20)
+        process.stdin.close()
+        said = process.stdout.read().decode(errors="replace").strip()
+        if process.wait():
+            raise ImageError(f"`{tool.name} load` ended with {process.returncode}; see what it said above")
+    return said.rpartition(": ")[2]

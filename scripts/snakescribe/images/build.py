@@ -1,0 +1,122 @@
+"""Build an image: a context of wheels, weights and source, then podman or docker without network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snakescribe import __version__
+from snakescribe.commands.common import ROOT
+from snakescribe.doctor.cuda import Variant, load_variants
+from snakescribe.errors import ConfigError, ImageError
+from snakescribe.images.tool import Tool
+from snakescribe.models.store import Store
+
+SOURCE = tuple("Snakefile README.md pyproject.toml config containers docs profiles requirements workflow".split())
+CODE = "scripts/snakescribe"
+"""What of the checkout goes into the image."""
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
+BASE = "debian:bookworm-slim"
+
+
+def reference(variant: str) -> str:
+    """The tag of an image: version and variant, and nothing that changes by itself."""
+    return f"localhost/snakescribe:{__version__}-{variant}"
+
+
+def variant_named(name: str) -> Variant:
+    """One of ``containers/variants.yaml``.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    variants = load_variants().variants
+    if name not in variants:
+        raise ConfigError(f"there is no variant {name!r}; there are {', '.join(variants)}")
+    return variants[name]
+
+
+def build(tool: Tool, name: str, wheels: Path, models: Path, model: str, base: str, network: str) -> str:
+    """Build the image of a variant; its last stage is its proof.
+
+    Args:
+        tool: podman or docker.
+        name: of the variant.
+        wheels: filled by :func:`snakescribe.images.wheels.collect`.
+        models: the store that ``model`` is taken from.
+        model: what is baked in.
+        base: image with glibc.
+        network: ``none``, or ``host`` where the base has no Python yet.
+
+    Returns:
+        Its reference.
+
+    Raises:
+        ImageError: the build or the proof failed.
+        ModelError: the model is not in the store, or damaged.
+    """
+    variant = variant_named(name)
+    labels = {
+        "org.opencontainers.image.title": "snakescribe",
+        "org.opencontainers.image.version": __version__,
+        "org.opencontainers.image.revision": _revision(),
+        "org.opencontainers.image.base.name": base,
+        "snakescribe.variant": name,
+        "snakescribe.model": model,
+        "snakescribe.torch": variant.torch,
+        "snakescribe.cuda": variant.cuda or "none",
+        "snakescribe.minimum-driver": variant.minimum_driver or "none",
+    }
+    arguments = {"BASE_IMAGE": base, "VARIANT": name, "MODEL": model}
+    with _context(wheels, models, model) as context:
+        command = ["build", "--network", network, "--file", str(ROOT / "containers/Containerfile")]
+        command += ["--tag", reference(name)]
+        if tool.name == "podman":
+            command += ["--format", "docker", "--timestamp", "0"]  # the OCI format has no health check
+        for key, value in arguments.items():
+            command += ["--build-arg", f"{key}={value}"]
+        for key, value in labels.items():
+            command += ["--label", f"{key}={value}"]
+        tool.run(*command, str(context))
+    return reference(name)
+
+
+@contextmanager
+def _context(wheels: Path, models: Path, model: str) -> Iterator[Path]:
+    """The folder that the image is built from; big files are linked, where that works."""
+    if not any(wheels.glob("*.whl")):
+        raise ImageError(f"there are no wheels in {wheels}; `snakescribe image wheels` collects them")
+    store = Store(models)
+    store.verify(model)
+    entry = store.entry(model)
+    with tempfile.TemporaryDirectory(dir=wheels.parent, prefix=".context-") as scratch:
+        context = Path(scratch)
+        shutil.copytree(wheels, context / "wheels", copy_function=_linked)
+        (context / "models").mkdir()
+        shutil.copytree(store.root / entry.name, context / "models" / entry.name, copy_function=_linked)
+        _linked(store.silero(), context / "models" / store.silero().name)
+        for part in (*SOURCE, CODE):
+            there, here = ROOT / part, context / "source" / part
+            here.parent.mkdir(parents=True, exist_ok=True)
+            if there.is_dir():
+                shutil.copytree(there, here, ignore=LEFT_OUT)
+            else:
+                shutil.copy2(there, here)
+        yield context
+
+
+def _linked(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _revision() -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"

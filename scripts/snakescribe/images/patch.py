@@ -1,0 +1,51 @@
+"""Mend an image without network: a derived one with wheels installed over it; no container of it needs to run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from snakescribe.errors import ImageError
+from snakescribe.images.tool import Tool
+
+_CONTAINERFILE = """\
+FROM {image}
+USER 0
+RUN --mount=type=bind,source=wheels,target=/wheels set -e; \\
+    for python in /opt/venv/bin/python /usr/local/bin/python3 python3 python; do \\
+        command -v "$python" > /dev/null && break; \\
+    done; \\
+    for pip in "$python -m pip" "$python $(echo /wheels/pip-*.whl)/pip"; do \\
+        $pip --version > /dev/null 2>&1 && break; \\
+    done; \\
+    PIP_BREAK_SYSTEM_PACKAGES=1 $pip install --no-index --no-cache-dir --root-user-action ignore \\
+        --find-links /wheels $(cd /wheels && ls | sed -E 's/^([^-]+)-([^-]+)-.*/\\1==\\2/'); \\
+    $pip check || true
+USER {user}
+"""
+
+
+def patch(tool: Tool, image: str, wheels: Path, tag: str) -> None:
+    """Make ``tag`` from ``image`` with every wheel of a folder installed, replacing other versions.
+
+    Works for images that are not ours too, if they have a Python; a wheel of pip in the folder serves where the
+    image has none.
+
+    Raises:
+        ImageError: no wheels, no image, or the installation failed (the new image is not made then).
+    """
+    if not any(wheels.glob("*.whl")):
+        raise ImageError(f"there are no wheels (*.whl) in {wheels}; put what is missing there (`pip download`)")
+    tool.need(image)
+    user = tool.run("image", "inspect", "--format", "{{.Config.User}}", image, capture=True) or "0"
+    with tempfile.TemporaryDirectory() as scratch:
+        context = Path(scratch)
+        (context / "wheels").mkdir()
+        for wheel in wheels.glob("*.whl"):
+            shutil.copy2(wheel, context / "wheels")
+        text = _CONTAINERFILE.format(image=image, user=user)
+        (context / "Containerfile").write_text(text, encoding="utf-8")
+        command = ["build", "--network", "none", "--file", str(context / "Containerfile"), "--tag", tag]
+        command += ["--format", "docker"] if tool.name == "podman" else []
+        tool.run(*command, str(context))

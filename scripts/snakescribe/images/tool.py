@@ -1,0 +1,72 @@
+"""podman or docker, whichever is there: the few commands of theirs that we use."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from snakescribe.errors import ImageError
+
+TOOLS = ("podman", "docker")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One of the two; their command lines are the same for what we need."""
+
+    name: str
+
+    def run(self, *arguments: str, capture: bool = False) -> str:
+        """Run a command of it; its output is shown, or captured and returned.
+
+        Raises:
+            ImageError: it failed.
+        """
+        command = [self.name, *arguments]
+        try:
+            done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE if capture else None)
+        except subprocess.CalledProcessError as error:
+            shown = " ".join(arguments[:2])
+            raise ImageError(f"`{self.name} {shown}` ended with {error.returncode}; see what it said above") from None
+        return done.stdout.strip() if capture else ""
+
+    def there(self, image: str) -> bool:
+        """Whether it has this image."""
+        command = [self.name, "image", "inspect", image]
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+    def need(self, image: str) -> None:
+        """Refuse to go on without an image.
+
+        Raises:
+            ImageError: it is not here.
+        """
+        if not self.there(image):
+            raise ImageError(f"{self.name} has no image {image}; `{self.name} images` lists what it has")
+
+    def container(self, image: str, arguments: Sequence[str], *options: str, capture: bool = False) -> str:
+        """Run a command in a container that is removed afterwards, without network."""
+        return self.run("run", "--rm", "--network", "none", *options, image, *arguments, capture=capture)
+
+    def exit_code(self, image: str, arguments: Sequence[str], *options: str) -> int:
+        """Run a command as :meth:`container` does, and give its exit code."""
+        command = [self.name, "run", "--rm", "--network", "none", *options, image, *arguments]
+        return subprocess.run(command).returncode
+
+    def gpus(self) -> list[str]:
+        """Options that let a container see all GPUs."""
+        return ["--gpus", "all"] if self.name == "docker" else ["--device", "nvidia.com/gpu=all"]
+
+
+def find_tool(asked: str | None) -> Tool:
+    """The one asked for, else the first that is installed.
+
+    Raises:
+        ImageError: there is none.
+    """
+    for name in (asked,) if asked else TOOLS:
+        if shutil.which(name):
+            return Tool(name)
+    raise ImageError(f"there is no {asked or 'podman or docker'} here; install one (apt install podman)")
