@@ -4,9 +4,12 @@ The rooms follow the way of the data: ``config`` → ``inventory`` → ``audio``
 ``transcript`` → ``tables``/``formats``. Nothing here imports torch until an engine is asked for.
 """
 
+import os
 import sys
 
 __version__ = "0.1.0"
 
-# OpenVINO would tell its maker of every import, wherever that package happens to be installed.
+# OpenVINO would tell its maker of every import, wherever that package happens to be installed; ONNX Runtime since 1.32
+# of its use (seen with strace: a device id in the cache folder, a connection to the resolver).
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -16,18 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snakescribe import devices
+from snakescribe import __version__, devices
 from snakescribe.cli import report
 from snakescribe.config import Config, load_config, load_file
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ResultsError, SnakescribeError
 from snakescribe.files import HALF_WRITTEN, disk_error, hold_lock, write_atomically
 from snakescribe.inventory.walk import digest as inventory_digest
-from snakescribe.inventory.walk import walk
+from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.progress import options_digest
 
+CALLER = "SNAKESCRIBE_CALLER"
+"""Version of the checkout whose Snakefile runs; a step may run in an image with another one."""
 LOCK_FD = "SNAKESCRIBE_LOCK_FD"
 """``snakescribe run`` hands its lock to Snakemake as this open descriptor."""
 
@@ -76,6 +78,7 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         prepare_results(results, dry_run)
         _show_to_container(config)
         if not dry_run:
+            Path(config.cache.path or "").mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
         return checked
     except SnakescribeError as error:
@@ -144,8 +147,14 @@ def _with_an_image(config: Config) -> Config:
 
 
 def _show_to_container(config: Config) -> None:
-    """An image sees only the working directory: recordings and models are bound read-only, the cache writable."""
-    readable = [f"{path}:{path}:ro" for path in (config.recordings, config.models)]
+    """An image sees only the working directory: recordings and models are bound read-only, the cache writable.
+
+    It also hears our version, and refuses to work for another one's Snakefile.
+    """
+    os.environ[CALLER] = __version__
+    if config.container.image is None:
+        return
+    readable = [f"{path}:{path}:ro" for path in (recordings_root(config), config.models)]
     os.environ["APPTAINER_BIND"] = ",".join([*readable, f"{config.cache.path}:{config.cache.path}"])
     if config.device != "cpu":
         os.environ["APPTAINER_NV"] = "1"

@@ -118,7 +118,7 @@ def test_a_build_without_proof_is_no_image(
             os.link(wheel, short / wheel.name)
     before = tool.run("image", "inspect", "--format", "{{.Id}}", image, capture=True)
     assert BASE
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageError, match="build"):
         build(tool, "cpu", short, models_root, "base", BASE, "none")
     assert tool.run("image", "inspect", "--format", "{{.Id}}", image, capture=True) == before
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from snakescribe import __version__
 from snakescribe.config import Config, load_file
 from snakescribe.config.load import merged, read_options
-from snakescribe.errors import ConfigError
+from snakescribe.errors import ConfigError, InstallationError
 from snakescribe.files import die_with_parent
 from snakescribe.layout import Results
 
@@ -72,5 +74,10 @@ def register_config(parser: argparse.ArgumentParser) -> None:
 def resolved(args: argparse.Namespace) -> tuple[Config, Results]:
     """The run's options and where its files lie; from here on the step dies with the Snakemake that started it."""
     die_with_parent()
+    caller = os.environ.get("SNAKESCRIBE_CALLER", __version__)
+    if caller != __version__:
+        raise InstallationError(
+            f"this step is snakescribe {__version__} and the Snakefile {caller}; build or load the image of {caller}"
+        )
     config = load_file(args.config)
     return config, Results(Path(config.results))

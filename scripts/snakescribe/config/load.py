@@ -41,11 +41,10 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
         config = _validated(merged)
     except ValidationError as error:
         raise ConfigError(_one_line(error, "STT_DEVICE" if environ.get("STT_DEVICE") else None)) from None
-    home = Path(environ.get("HOME") or Path.home())
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 (Path.home() fails without a name)
     usual = CHECKOUT_MODELS if CHECKOUT_MODELS.is_dir() else home / HOME_OF_MODELS
     models = config.models or environ.get("SNAKESCRIBE_MODELS") or str(usual)
     cache = config.cache.path or str(Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "snakescribe")
-
     state = config.server.state or str(Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "snakescribe")
 
     def absolute(path: str) -> str:

@@ -140,12 +140,14 @@ class Turns:
         line.done += sum(work.seconds for work in works)
         failed = state.failure is not None
         finished = failed or not line.works
+        told = line.told
         return Step(
             key=state.job.key,
             done=round(line.done, 3),
             total=round(line.total, 3),
             together=together,
             segments=() if failed else tuple(_new_segments(line)),
+            told=told,
             result=(state.failure or assemble(state)) if finished else None,
             wall_seconds=state.wall_seconds,
         )

@@ -65,7 +65,9 @@ class Step:
     together: int
     """Recordings that shared the turn."""
     segments: tuple[Segment, ...] = ()
-    """New text, in order; none is told twice."""
+    """New text, in order."""
+    told: int = 0
+    """Segments before these; a process that took over from another one tells all of them again."""
     result: Transcript | EngineFailure | None = None
     """Set when it is finished."""
     wall_seconds: float = 0.0

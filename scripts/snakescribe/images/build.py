@@ -12,10 +12,11 @@ from pathlib import Path
 
 from snakescribe import __version__
 from snakescribe.commands.common import ROOT
+from snakescribe.config.options import digest
 from snakescribe.doctor.cuda import Variant, load_variants
 from snakescribe.errors import ConfigError, ImageError
 from snakescribe.images.tool import Tool
-from snakescribe.models.store import Store
+from snakescribe.models.store import Store, sha256
 
 SOURCE = tuple("Snakefile README.md pyproject.toml config containers docs profiles requirements workflow".split())
 CODE = "scripts/snakescribe"
@@ -73,6 +74,7 @@ def build(tool: Tool, name: str, wheels: Path, models: Path, model: str, base: s
         "snakescribe.minimum-driver": variant.minimum_driver or "none",
     }
     arguments = {"BASE_IMAGE": base, "VARIANT": name, "MODEL": model}
+    arguments["WHEELS"] = digest([(path.name, sha256(path)) for path in sorted(wheels.glob("*.whl"))])
     with _context(wheels, models, model) as context:
         command = ["build", "--network", network, "--file", str(ROOT / "containers/Containerfile")]
         command += ["--tag", reference(name)]

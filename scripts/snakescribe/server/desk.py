@@ -63,7 +63,8 @@ class Asked:
             changed["words"] = True
         if self.temperature:
             rest = [t for t in config.decoding.temperatures if t > self.temperature]
-            changed["decoding"] = config.decoding.model_copy(update={"temperatures": [self.temperature, *rest]})
+            temperatures = [0.0, self.temperature, *rest]  # beam search comes first, as in the batch
+            changed["decoding"] = config.decoding.model_copy(update={"temperatures": temperatures})
         return config.model_copy(update=changed)
 
 
@@ -269,7 +270,7 @@ class Desk:
             return
         self._metrics.turn(step.together)
         ticket.progress.done = step.done / step.total if step.total else 1.0
-        ticket.segments += step.segments
+        ticket.segments[step.told :] = step.segments  # an engine that was started again tells all from the start
         if step.result is not None:
             ticket.result.set_result(step)
         ticket.tell()

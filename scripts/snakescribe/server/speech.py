@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
-from snakescribe.cache import Entry
 from snakescribe.config import Config
 from snakescribe.config.languages import LANGUAGES
-from snakescribe.errors import RecordingError, SnakescribeError
-from snakescribe.server.answers import TYPES, ResponseFormat, Text, Verbose, answer, delta, done, event, texts
-from snakescribe.server.desk import Asked, Content, Ticket, copied
-from snakescribe.server.refusals import NO_RETRY, ErrorAnswer, Refusal, of_recording
-from snakescribe.server.state import Server, server_of
-from snakescribe.transcript import Segment
+from snakescribe.server.answers import TYPES, ResponseFormat, Text, Verbose, answer
+from snakescribe.server.desk import Asked, copied
+from snakescribe.server.refusals import ErrorAnswer, Refusal
+from snakescribe.server.state import server_of
+from snakescribe.server.stream import Events
+from snakescribe.server.waiting import in_time, log_text, while_wanted
 
-LOG = logging.getLogger(__name__)
 ALIAS = "whisper-1"
 """OpenAI's name, which its clients send: whatever model the server has."""
 MOST_PROMPT = 10_000
@@ -34,7 +31,6 @@ UNBUFFERED = {"X-Accel-Buffering": "no"}
 """Has nginx pass on every event at once."""
 
 router = APIRouter(tags=["OpenAI's audio API"])
-Done = TypeVar("Done")
 
 Language = Literal["auto", "mixed", *LANGUAGES]  # type: ignore[valid-type]
 TheFile = Annotated[UploadFile, File(description="any container and codec that ffmpeg reads")]
@@ -243,123 +239,11 @@ async def _answered(
     await file.close()
     config = asked.config(server.config)
     if stream:
-        events = _Events(request, server, config, source, content, asked)
+        events = Events(request, server, config, source, content, asked)
         ending.push_async_callback(events.end)
         await events.begin()
         return StreamingResponse(events.all(), media_type="text/event-stream", headers=UNBUFFERED)
     work = server.desk.transcribe(source, content, asked)
-    entry, _ = await _while_wanted(request, _in_time(server, work))
-    _log_text(request, server, entry)
+    entry, _ = await while_wanted(request, in_time(server, work))
+    log_text(request, server, entry)
     return Response(answer(entry, config, form, granularities), media_type=TYPES[form])
-
-
-async def _in_time(server: Server, work: Coroutine[Any, Any, Done]) -> Done:
-    """The result, or the refusal that says why there is none in time."""
-    limit = server.config.server.request_seconds
-    try:
-        async with asyncio.timeout(limit):
-            return await work
-    except TimeoutError:
-        message = f"not finished within {limit:g} seconds; use /v1/jobs"
-        raise Refusal(504, message, "timed_out", headers=NO_RETRY) from None
-    except RecordingError as error:
-        server.metrics.errors.labels(type(error).__name__).inc()
-        raise of_recording(error, server.config) from None
-    except SnakescribeError as error:
-        server.metrics.errors.labels(type(error).__name__).inc()
-        raise Refusal(503, str(error), "engine_not_ready", headers={"Retry-After": "10"}) from None
-
-
-async def _while_wanted(request: Request, work: Coroutine[Any, Any, Done]) -> Done:
-    """The result of ``work``, which ends when the client goes away."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Refusal(499, "the client has gone", "client_gone")
-        return working.result()
-    finally:
-        for task in (working, gone):
-            if not task.done():
-                task.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-class _Events:
-    """A transcript as server-sent events: text in order as it comes, and the whole of it at the end."""
-
-    def __init__(
-        self, request: Request, server: Server, config: Config, source: Path, content: Content, asked: Asked
-    ) -> None:
-        self._request, self._server, self._config = request, server, config
-        self._ticket: Ticket | None = None
-        self._work = asyncio.ensure_future(
-            _in_time(server, server.desk.transcribe(source, content, asked, self._watch))
-        )
-
-    def _watch(self, ticket: Ticket) -> None:
-        self._ticket = ticket
-
-    async def end(self) -> None:
-        """Stop the work, if it is not done."""
-        self._work.cancel()
-        await asyncio.gather(self._work, return_exceptions=True)
-
-    async def begin(self) -> None:
-        """Wait until it is decoded, so that a file that is no recording still gets a proper refusal."""
-
-        async def decoded() -> None:
-            while not self._work.done() and not (self._ticket and self._ticket.progress.audio_seconds is not None):
-                await self._news()
-            if self._work.done():
-                self._work.result()
-
-        await _while_wanted(self._request, decoded())
-
-    async def all(self) -> AsyncIterator[str]:
-        """The events."""
-        told, space, finished = 0, "", False
-        while not finished:
-            finished = self._work.done()
-            segments = self._segments()
-            for text in texts(segments[told:], self._config):
-                yield delta(space + text)
-                space = " "
-            told = len(segments)
-            if not finished:
-                await self._news()
-        try:
-            entry, _ = self._work.result()
-        except Refusal as refusal:
-            yield event({"error": refusal.error.model_dump()})
-            return
-        _log_text(self._request, self._server, entry)
-        yield done(entry, self._config)
-
-    def _segments(self) -> Sequence[Segment]:
-        """Those whose text is there."""
-        if self._ticket and self._ticket.segments:
-            return tuple(self._ticket.segments)
-        finished = self._work.done() and not self._work.exception()  # from the cache, or all at once
-        return self._work.result()[0].transcript.segments if finished else ()
-
-    async def _news(self) -> None:
-        """Until something may have changed."""
-        waits: set[asyncio.Future[Any]] = {self._work}
-        changed = asyncio.ensure_future(self._ticket.changed.wait()) if self._ticket else None
-        if changed:
-            waits.add(changed)
-        await asyncio.wait(waits, timeout=0.2 if changed is None else None, return_when=asyncio.FIRST_COMPLETED)
-        if changed:
-            changed.cancel()
-
-
-def _log_text(request: Request, server: Server, entry: Entry) -> None:
-    if server.config.server.log_text:
-        LOG.info("transcript", extra={"request_id": request.state.request_id, "text": entry.transcript.text})

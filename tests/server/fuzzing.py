@@ -1,0 +1,37 @@
+"""Loaded by schemathesis: half of the files it makes up become real speech, so that it sees answers too."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+
+SPEECH = Path(os.environ["SNAKESCRIBE_FUZZ_SPEECH"])
+_turn = itertools.count()
+
+
+@schemathesis.hook
+def map_body(context: schemathesis.HookContext, body: Any) -> Any:
+    """Called with every request's body before it is sent."""
+    if isinstance(body, dict) and isinstance(body.get("file"), (str, bytes)) and next(_turn) % 2:
+        return body | {"file": SPEECH.read_bytes()}
+    return body
+
+
+@schemathesis.hook
+def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
+    """Whether a form can say it: it has no lists (a field comes again, or never), and every file is bytes.
+
+    A field that is empty counts as left out.
+    """
+    return not isinstance(body, dict) or not any(
+        value == "" or (isinstance(value, list) and not name.endswith("[]")) or (name == "file" and _no_bytes(value))
+        for name, value in body.items()
+    )
+
+
+def _no_bytes(value: object) -> bool:
+    return not isinstance(value, (str, bytes))
