@@ -70,7 +70,7 @@ test: .venv/.everything .models/.tests
 	@touch $@
 
 .venv/.everything: .venv/.runtime requirements/everything.txt
-	@echo 'packages of the tests and checks into .venv: 80 MB'
+	@echo 'packages of the tests and checks into .venv: 145 MB'
 	@$(LOCKED) -c requirements/cuda.txt -r requirements/everything.txt $(BRIEFLY)
 	@touch $@
 

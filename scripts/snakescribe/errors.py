@@ -52,7 +52,7 @@ class DeviceError(SnakescribeError):
 
 
 class BusyError(SnakescribeError):
-    """Another run works on the same results."""
+    """Another run works on the same results, or another server on the same state or address."""
 
     exit_code = 7
 

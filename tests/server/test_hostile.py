@@ -180,7 +180,7 @@ def test_hostile_names(closed: Served, beckett: Path, name: str) -> None:
     answer = upload(closed, given, beckett.read_bytes(), "/v1/jobs")
     if answer.status_code == 400:
         assert name == "long"  # a part's head has a limit
-        refused(answer, 400, "bad_request", None)
+        refused(answer, 400, "invalid_form", None)
         return
     job = ended(closed, answer)
     assert job["state"] == "done", job

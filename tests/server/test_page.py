@@ -200,7 +200,7 @@ def test_reloaded_page_finds_its_jobs_again(page: Page, beckett: Path) -> None:
     expect(card.locator(".segments")).to_contain_text(SAID)
     expect(card.get_by_text("The sound is not on this page any more")).to_be_visible()
     expect(card.locator(".segments button").first).to_have_attribute("aria-disabled", "true")
-    card.get_by_role("button", name="Remove 메모.wav from the list").click()
+    card.get_by_role("button", name="Delete 메모.wav").click()
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +58,19 @@ def watched(engine: Engine) -> Watched:
     return Watched(engine.backend)
 
 
-def steps(line: Turns) -> Iterator[Step]:
+def turn(line: Turns) -> list[Step]:
+    """What is told in one turn."""
+    told: list[Step] = []
+    line.turn(told.append)
+    return told
+
+
+def steps(line: Turns) -> list[Step]:
     """Turns until nobody waits."""
+    told: list[Step] = []
     while line:
-        yield from line.turn()
+        line.turn(told.append)
+    return told
 
 
 def results(told: list[Step]) -> dict[str, Transcript | EngineFailure]:
@@ -85,7 +94,7 @@ def test_a_recording_says_the_same_whenever_it_comes(
 ) -> None:
     cities, beckett, endgame = spoken["two_cities"], spoken["beckett"], spoken["endgame_nagg_nell"]
     spanish = say("Buenos días a todos. Hoy vamos a hablar de la historia de nuestra ciudad y de su gente.", "es")
-    pause = np.zeros(16_000 * 2, np.int16)
+    pause = np.zeros(16_000 * 4, np.int16)
     late = np.concatenate([*[spanish, pause] * 3, endgame])  # the longest window comes last, and tells the language
     two = split(agent=endgame, caller=cities[16_000 * 20 :])
     arrivals: Mapping[int, list[Job]] = {
@@ -100,7 +109,7 @@ def test_a_recording_says_the_same_whenever_it_comes(
     for number in range(100):
         for arriving in arrivals.get(number, []):
             line.add(arriving, base.config)
-        new = line.turn()
+        new = turn(line)
         assert all(step.together == len(new) for step in new)
         together = max(together, len(new))
         told += new
@@ -142,7 +151,7 @@ def test_text_of_two_tracks_is_told_in_the_order_of_the_transcript(
     parts = [spoken["endgame_nagg_nell"], spoken["beckett"]]
     line = line_of(tiny, journal)
     line.add(Job("two", split(left=np.concatenate(parts), right=np.concatenate(parts[::-1])), "en", ""), tiny.config)
-    told = list(steps(line))
+    told = steps(line)
     found = results(told)
     assert len(told) > 2 and sum(bool(step.segments) for step in told) > 1
     assert {segment.channel for segment in heard(found["two"]).segments} == {"left", "right"}
@@ -155,12 +164,36 @@ def test_a_short_one_overtakes_a_long_one(
 ) -> None:
     line = line_of(tiny, journal)
     line.add(job("long", long, "en"), tiny.config)
-    before = line.turn()
+    before = turn(line)
     line.add(job("short", spoken["beckett"], "en"), tiny.config)
-    told = before + list(steps(line))
+    told = before + steps(line)
     assert list(results(told)) == ["short", "long"]
     waited = next(i for i, step in enumerate(told) if step.key == "short" and step.result)
     assert waited < len(told) / 2, [step.key for step in told]
+
+
+def test_who_is_finished_hears_before_the_turn_is_over(
+    tiny: Engine, spoken: dict[str, Samples], journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, heard_of = turns.Reader.text, threading.Event()
+
+    def text(self, work, attempt, took):  # type: ignore[no-untyped-def]
+        assert work.state.job.key == "long" or heard_of.wait(20)
+        return real(self, work, attempt, took)
+
+    monkeypatch.setattr(turns.Reader, "text", text)
+    line = line_of(tiny, journal)
+    for key, samples in (("short", spoken["beckett"][: 16_000 * 3]), ("long", spoken["endgame_nagg_nell"])):
+        line.add(job(key, samples, "en"), tiny.config)
+    told: list[Step] = []
+
+    def tell(step: Step) -> None:
+        told.append(step)
+        heard_of.set()
+
+    line.turn(tell)
+    assert [(step.key, step.together) for step in told] == [("long", 2), ("short", 2)] and not line
+    _check_told(told, results(told))
 
 
 @pytest.mark.usefixtures("short_turns")
@@ -172,7 +205,7 @@ def test_nobody_starves_who_decodes_otherwise(
     greedy = tiny.config.model_copy(update={"decoding": tiny.config.decoding.model_copy(update={"beam_size": 1})})
     line.add(job("long", long, "en"), tiny.config)
     line.add(job("greedy", spoken["beckett"], "en"), greedy)
-    told = list(steps(line))
+    told = steps(line)
     assert {step.together for step in told} == {1}
     assert [step.key for step in told][:2] == ["long", "greedy"]
     assert list(results(told)) == ["greedy", "long"]
@@ -183,10 +216,10 @@ def test_dropped_is_read_no_further(tiny: Engine, long: Samples, journal: Journa
     backend = watched(tiny)
     line = line_of(tiny, journal, backend)
     line.add(job("long", long, "en"), tiny.config)
-    assert [step.result for step in line.turn()] == [None]
+    assert [step.result for step in turn(line)] == [None]
     read = sum(backend.encoded)
     line.drop("long")
-    assert list(steps(line)) == [] and not line
+    assert steps(line) == [] and not line
     assert sum(backend.encoded) == read
 
 
@@ -206,7 +239,7 @@ def test_dropped_while_it_is_read_is_not_told_of(tiny: Engine, spoken: dict[str,
 
     backend.encode = dropped_meanwhile  # type: ignore[method-assign]
     line.add(job("b", spoken["beckett"], "en"), tiny.config)
-    told = list(steps(line))
+    told = steps(line)
     assert len(results(told)) == 1 and len([step for step in told if step.result]) == 1
     _check_told(told, results(told))
 
@@ -233,7 +266,7 @@ def test_what_breaks_the_reading_of_one_fails_no_other(
     line = line_of(tiny, journal)
     for key in ("good", "bad", "fine"):
         line.add(job(key, spoken["beckett"], "en"), tiny.config)
-    told = list(steps(line))
+    told = steps(line)
     found = results(told)
     failure = found.pop("bad")
     assert isinstance(failure, EngineFailure) and "LookupError" in str(failure)
@@ -251,13 +284,13 @@ def test_a_second_process_goes_on_where_the_first_one_died(tiny: Engine, long: S
     line = line_of(tiny, Journal(path), first)
     line.add(recording, tiny.config)
     for _ in range(2):
-        line.turn()
+        turn(line)
     before = Counter(place for place in Journal(path).windows)
     second = watched(tiny)
     journal = Journal(path)
     line = line_of(tiny, journal, second)
     line.add(recording, tiny.config)
-    told = list(steps(line))
+    told = steps(line)
     assert heard(results(told)["long"]).text == whole.text
     assert heard(results(told)["long"]).language == whole.language
     assert 0 < len(before) < len(journal.windows)

@@ -43,12 +43,14 @@ class _Line:
     alike: str
     """Only recordings with the same decoding options are read together."""
     works: deque[Work]
+    voters: int
+    """Windows at the head of ``works`` that tell the language, and so are read together."""
     places: list[tuple[int, int]]
     """Start (samples) and track of every window, in order."""
     total: float
-    done: float = 0.0
     told: int = 0
     """Segments that were told."""
+    finished: bool = False
     dropped: bool = False
 
 
@@ -73,11 +75,13 @@ class Turns:
         transcriber = Transcriber(self._backend, self._prepared, self._detector, config)
         state = State(job)
         works = list(transcriber.listen(state))
+        voters = VOTERS if job.language is None and not job.mixed and self._backend.multilingual else 0
         line = _Line(
             state,
             transcriber,
             digest({"task": config.task, "words": config.words, "decoding": config.decoding.model_dump()}),
-            deque(_voters_first(works)),
+            deque(_voters_first(works) if voters else works),
+            voters,
             sorted((work.window.start, work.track) for work in works),
             sum(work.seconds for work in works),
         )
@@ -91,31 +95,42 @@ class Turns:
             for line in self._lines:
                 line.dropped |= line.state.job.key == key
 
-    def turn(self) -> list[Step]:
-        """Read a little of every recording in line that decodes as the first one does."""
+    def turn(self, tell: Callable[[Step], None]) -> None:
+        """Read a little of every recording in line that decodes as the first one does.
+
+        Args:
+            tell: called once for each of them, from any thread but never twice at a time; for those that are finished
+                before the turn is over, at once.
+        """
         with self._lock:
             self._lines = deque(line for line in self._lines if not line.dropped)
             lines = [line for line in self._lines if line.alike == self._lines[0].alike]
         taken = _taken(lines, self._speech)
         touched = [line for line in lines if id(line) in taken or not line.works]
+
+        def finished(_seconds: float) -> None:
+            for line in touched:
+                if len(line.state.texts) == len(line.places) and not line.finished:
+                    _tell(line, len(touched), tell)
+
         began = time.perf_counter()
         if taken:
-            self._read(touched, [work for works in taken.values() for work in works])
+            self._read(touched, [work for works in taken.values() for work in works], finished)
         took = time.perf_counter() - began
         speech = sum(work.seconds for works in taken.values() for work in works)
         if speech > FIRST_TURN / 2:  # of less, the overhead is most of the time
             self._speech = min(max(speech / took * TURN, FIRST_TURN / 2), LOOK_AHEAD)
-        steps = [self._step(line, taken.get(id(line), ()), len(touched)) for line in touched if not line.dropped]
+        for line in touched:
+            if not line.finished:
+                _tell(line, len(touched), tell)
         with self._lock:
-            finished = {id(line) for line in touched if line.state.failure or not line.works}
-            rest = [line for line in self._lines if id(line) not in finished]
+            rest = [line for line in self._lines if not line.finished]
             tail = {id(line) for line in touched}  # whoever had a turn goes behind those who had none
             self._lines = deque(sorted(rest, key=lambda line: id(line) in tail))
-        return steps
 
-    def _read(self, lines: list[_Line], works: list[Work]) -> None:
+    def _read(self, lines: list[_Line], works: list[Work], progress: Callable[[float], None]) -> None:
         try:
-            self._read_together(lines[0].transcriber, works)
+            self._read_together(lines[0].transcriber, works, progress)
         except Exception as error:  # a mistake of ours, a full disk: only whom it concerns may suffer
             LOG.exception("reading %d windows of %d recordings failed", len(works), len(lines))
             self._pool.shutdown()  # what is still being read ends first
@@ -124,33 +139,36 @@ class Turns:
                 done = {text.place for text in line.state.texts}
                 missing = [work for work in works if work.state is line.state and work.place not in done]
                 if missing and len(lines) > 1:
-                    self._read([line], missing)
+                    self._read([line], missing, progress)
                 elif missing:
                     line.state.failure = EngineFailure(f"reading it failed: {type(error).__name__}")
 
-    def _read_together(self, first: Transcriber, works: list[Work]) -> None:
+    def _read_together(self, first: Transcriber, works: list[Work], progress: Callable[[float], None]) -> None:
         reader = Reader(self._backend, self._prepared, first.config, self._journal)
-        group = Group(reader, self._journal, first.more_sensitive, lambda seconds: None)
+        group = Group(reader, self._journal, first.more_sensitive, progress)
         for work in works:
             group.add(work)
         group.read(self._pool)
 
-    def _step(self, line: _Line, works: tuple[Work, ...] | list[Work], together: int) -> Step:
-        state = line.state
-        line.done += sum(work.seconds for work in works)
-        failed = state.failure is not None
-        finished = failed or not line.works
-        told = line.told
-        return Step(
-            key=state.job.key,
-            done=round(line.done, 3),
-            total=round(line.total, 3),
-            together=together,
-            segments=() if failed else tuple(_new_segments(line)),
-            told=told,
-            result=(state.failure or assemble(state)) if finished else None,
-            wall_seconds=state.wall_seconds,
-        )
+
+def _tell(line: _Line, together: int, tell: Callable[[Step], None]) -> None:
+    """Say how far a recording is now, and its result if it has one."""
+    state = line.state
+    line.finished = state.failure is not None or not line.works
+    if line.dropped:
+        return
+    told = line.told
+    step = Step(
+        key=state.job.key,
+        done=round(line.total - sum(work.seconds for work in line.works), 3),
+        total=round(line.total, 3),
+        together=together,
+        segments=() if state.failure else tuple(_new_segments(line)),
+        told=told,
+        result=(state.failure or assemble(state)) if line.finished else None,
+        wall_seconds=state.wall_seconds,
+    )
+    tell(step)
 
 
 def _voters_first(works: list[Work]) -> list[Work]:
@@ -172,8 +190,7 @@ def _taken(lines: list[_Line], seconds: float) -> dict[int, list[Work]]:
     taken: dict[int, list[Work]] = {}
     while seconds > 0 and any(line.works for line in lines):
         for line in lines:
-            unknown = line.state.language is None and line.state.job.language is None
-            count = VOTERS if unknown and id(line) not in taken else 1
+            count, line.voters = max(line.voters, 1), 0
             for _ in range(min(count, len(line.works))):
                 work = line.works.popleft()
                 taken.setdefault(id(line), []).append(work)

@@ -97,11 +97,11 @@ def answer(entry: Entry, config: Config, form: ResponseFormat, granularities: tu
     segments = [segment.model_dump() for segment in transcript.segments]
     match form:
         case "json":
-            return Text(text=transcript.text, usage=_usage(transcript)).model_dump_json()
+            return Text(text=transcript.text, usage=_usage(transcript)).model_dump_json() + "\n"
         case "verbose_json":
             verbose = _verbose(transcript, entry, config)
             asked = {"segments": "segment" in granularities, "words": "word" in granularities}
-            return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted})
+            return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted}) + "\n"
         case "text":
             return text_document(segments)
         case "srt":

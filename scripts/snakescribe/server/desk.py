@@ -33,6 +33,8 @@ from snakescribe.transcript import Segment, Transcript
 LOG = logging.getLogger(__name__)
 BLOCK = 1 << 20
 """Bytes."""
+DECODERS = 6
+"""Recordings that ffmpeg decodes at a time, or one a thread: a short one need not wait for the jobs' long ones."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Desk:
         self._state, self._work = state, state / "work"
         shutil.rmtree(self._work, ignore_errors=True)  # of a server that was killed
         self._work.mkdir(parents=True)
-        self._decoders = ThreadPoolExecutor(threads, "decode")
+        self._decoders = ThreadPoolExecutor(max(threads, DECODERS), "decode")
         self._tickets: dict[str, Ticket] = {}
         self._number = 0
 
@@ -248,14 +250,11 @@ class Desk:
                 raise _GoneError
 
         def decode() -> NormalisedRecording:
-            try:
-                with samples.open("wb", buffering=0) as target:
-                    name = os.fsdecode(source)
-                    return normalise_recording(ticket.recording, name, ticket.config.audio, target, tick)
-            finally:
-                if gone.is_set():  # maybe it was removed before it was there
-                    samples.unlink(missing_ok=True)
+            with samples.open("r+b", buffering=0) as target:
+                name = os.fsdecode(source)
+                return normalise_recording(ticket.recording, name, ticket.config.audio, target, tick)
 
+        samples.touch()  # here, so that the thread cannot make it when it has been removed
         try:
             audio = await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
         finally:

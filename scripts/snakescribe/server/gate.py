@@ -64,7 +64,11 @@ class Gate:
             if refusal:
                 await refusal.response()(scope, receive, request.send)
             else:
-                await self._app(scope, request.receive, request.send)
+                # HEAD is GET without the body, which uvicorn leaves out.
+                method = "GET" if scope["method"] == "HEAD" else scope["method"]
+                await self._app(
+                    {**scope, "method": method} if method != scope["method"] else scope, request.receive, request.send
+                )
         finally:
             self._taken[line] -= 1
             self._metrics.queue.set(self._taken["text"])

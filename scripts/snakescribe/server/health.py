@@ -47,6 +47,9 @@ class About(BaseModel):
     max_minutes: float
     languages: list[str]
     tasks: list[str]
+    language: str
+    """The server's own choice where a caller makes none."""
+    task: str
 
 
 @router.get("/livez", summary="Alive?")
@@ -103,4 +106,6 @@ async def about(request: Request) -> About:
         max_minutes=server.config.server.max_minutes,
         languages=["en"] if english else list(LANGUAGES),
         tasks=["transcribe"] if english or turbo else ["transcribe", "translate"],
+        language=server.config.language,
+        task=server.config.task,
     )

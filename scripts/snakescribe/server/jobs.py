@@ -66,12 +66,14 @@ class Jobs:
         self._more.set()
         return row
 
-    async def cancel(self, row: JobRow) -> None:
-        """End a job that has not ended yet."""
-        if await asyncio.to_thread(self.ledger.end, row.id, "cancelled"):
+    async def cancel(self, row: JobRow) -> bool:
+        """End a job; whether it had not ended before."""
+        ended = await asyncio.to_thread(self.ledger.end, row.id, "cancelled")
+        if ended:
             if task := self._running.get(row.id):
                 task.cancel()
             _remove_upload(row)
+        return ended
 
     def ticket(self, job_id: str) -> Ticket | None:
         """How far a running job is."""

@@ -120,6 +120,10 @@ class JobLedger:
         """Jobs by state."""
         return dict(self._do("SELECT state, count(*) FROM jobs GROUP BY state"))
 
+    def erase(self, job_id: str) -> None:
+        """Remove a job that has ended, and what was said in it."""
+        self._do("DELETE FROM jobs WHERE id = ? AND finished IS NOT NULL", (job_id,))
+
     def forget_before(self, moment: float) -> None:
         """Remove jobs that ended before ``moment`` (Unix seconds)."""
         if self._do("DELETE FROM jobs WHERE finished < ? RETURNING id", (moment,)):

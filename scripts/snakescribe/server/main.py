@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from snakescribe.config import Config
-from snakescribe.errors import ConfigError
+from snakescribe.errors import BusyError, ConfigError
 from snakescribe.files import hold_lock
 from snakescribe.server.app import create_app
 from snakescribe.server.desk import Desk
@@ -36,14 +37,16 @@ def serve(config: Config, threads: int) -> None:
     """Listen until told to stop.
 
     Raises:
-        ConfigError: the address is taken, or wider than loopback without a key.
-        BusyError: another server uses the same state folder.
+        ConfigError: the address is none of this machine, or wider than loopback without a key.
+        BusyError: another server uses the same state folder or address.
         ModelError: the model cannot be loaded.
         DeviceError: the device that was asked for is not there.
     """
     to_stderr()
     key = api_key(config)
     check_address(config, key)
+    if config.server.folder and not Path(config.server.folder).is_dir():
+        raise ConfigError(f"server.folder: {config.server.folder} is no folder; give one that is there")
     state = Path(config.server.state or "")
     uploads = state / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
@@ -64,7 +67,7 @@ def api_key(config: Config) -> str | None:
         ConfigError: the file cannot be read or is empty.
     """
     if os.environ.get(KEY):
-        return os.environ[KEY].strip()
+        return _usable(os.environ[KEY].strip(), KEY)
     if config.server.key_file is None:
         return None
     try:
@@ -73,6 +76,14 @@ def api_key(config: Config) -> str | None:
         raise ConfigError(f"server.key_file: {config.server.key_file} cannot be read ({error})") from None
     if not key:
         raise ConfigError(f"server.key_file: {config.server.key_file} is empty; write the key into it")
+    return _usable(key, "server.key_file")
+
+
+def _usable(key: str, where: str) -> str:
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(
+            f"{where}: clients send only the characters ! to ~ in a key; make one with `openssl rand -hex 24`"
+        )
     return key
 
 
@@ -169,9 +180,8 @@ def _listen(config: Config) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         why = error.strerror or str(error)
-        raise ConfigError(
-            f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
-        ) from None
+        failure = BusyError if error.errno == errno.EADDRINUSE else ConfigError
+        raise failure(f"cannot listen on {host} port {port}: {why}; choose another with --host and --port") from None
 
 
 def _url(listening: socket.socket) -> str:

@@ -24,8 +24,8 @@ from snakescribe.server.logs import to_stderr
 from snakescribe.server.messages import Drop, FromServer, NotStarted, Ready, Settled, Stop, Submit
 
 LOG = logging.getLogger(__name__)
-LISTENERS = 2
-"""Recordings whose speech is looked for at a time: a short one need not wait for a long one."""
+LISTENERS = 6
+"""Recordings whose speech is looked for at a time: a short one need not wait for the long ones of the jobs."""
 IDLE = 1.0
 """Seconds without work after which finished transcripts leave the journal on disk."""
 MOST_LEFT = 2000
@@ -128,11 +128,14 @@ class _Engine:
                     self._more.wait()
                 self._more.clear()
                 time.sleep(self._gather)
-            for step in self._turns.turn() if self._turns else ():
-                if step.result is not None:
-                    self._wanted.pop(step.key, None)  # before it can come again
-                self._send(step)
+            if self._turns:
+                self._turns.turn(self._tell)
             self._tidy(MOST_LEFT)
+
+    def _tell(self, step: Step) -> None:
+        if step.result is not None:
+            self._wanted.pop(step.key, None)  # before it can come again
+        self._send(step)
 
     def _tidy(self, most: int) -> None:
         """Forget recordings that nobody waits for; on disk as well when there is more than ``most`` of them."""

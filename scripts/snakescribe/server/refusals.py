@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -95,8 +96,16 @@ async def on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     param = next((part for part in reversed(first["loc"]) if isinstance(part, str)), None)
-    why = "this must be a file, a part with a filename" if "UploadFile" in first["msg"] else first["msg"]
-    return Refusal(400, f"{param}: {why}", "invalid_value", param).response()
+    return Refusal(400, f"{param}: {_said(param, first)}", "invalid_value", param).response()
+
+
+def _said(param: str | None, wrong: Mapping[str, Any]) -> str:
+    """What is wrong with a field, in words for people."""
+    if param == "file":
+        return "a recording is needed, as a file of a form: curl -F file=@call.mp3 …"
+    if param == "language":
+        return f"{wrong['input']!r} is no language code of Whisper; use auto, mixed or a code like ko, en, ja, zh"
+    return str(wrong["msg"])
 
 
 async def on_http(request: Request, error: Exception) -> JSONResponse:
@@ -108,8 +117,11 @@ async def on_http(request: Request, error: Exception) -> JSONResponse:
         return Refusal(404, f"there is nothing at {request.url.path}", "not_found").response()
     if error.status_code == 405:
         allowed = _allowed(request, (error.headers or {}).get("Allow", ""))
-        message = f"{request.method} is not possible at {request.url.path}, but {allowed}"
+        message = f"{request.url.path} takes {allowed}, not {request.method}"
         return Refusal(405, message, "method_not_allowed", headers={"Allow": allowed}).response()
+    if error.status_code == 400:
+        message = f"{error.detail.rstrip('.')}; send one recording, as a file of a form: curl -F file=@call.mp3 …"
+        return Refusal(400, message, "invalid_form").response()
     return Refusal(error.status_code, str(error.detail), "bad_request", headers=error.headers).response()
 
 

@@ -244,6 +244,7 @@ async def _answered(
         await events.begin()
         return StreamingResponse(events.all(), media_type="text/event-stream", headers=UNBUFFERED)
     work = server.desk.transcribe(source, content, asked)
-    entry, _ = await while_wanted(request, in_time(server, work))
+    entry, cached = await while_wanted(request, in_time(server, work))
     log_text(request, server, entry)
-    return Response(answer(entry, config, form, granularities), media_type=TYPES[form])
+    told = {"X-Snakescribe-Cache": "hit" if cached else "miss"}
+    return Response(answer(entry, config, form, granularities), headers=told, media_type=TYPES[form])

@@ -126,12 +126,16 @@ async def one(request: Request, job_id: str) -> Job:
     return await _shown(server, await _found(server.jobs, job_id))
 
 
-@router.delete("/{job_id}", summary="Cancel a job", responses=refused(401, 404))
+@router.delete("/{job_id}", summary="Cancel or erase a job", responses=refused(401, 404))
 async def cancel(request: Request, job_id: str) -> Job:
-    """Its upload is removed; a job that has ended stays as it is."""
+    """One that waits or runs is cancelled; one that has ended is erased with its transcript (not the cache's)."""
     server = server_of(request)
-    await server.jobs.cancel(await _found(server.jobs, job_id))
-    return await _shown(server, await _found(server.jobs, job_id))
+    row = await _found(server.jobs, job_id)
+    shown = await _shown(server, row)
+    if await server.jobs.cancel(row):
+        return await _shown(server, await _found(server.jobs, job_id))
+    await asyncio.to_thread(server.jobs.ledger.erase, job_id)
+    return shown
 
 
 @router.get(

@@ -1,6 +1,6 @@
 /** The page: what comes in (files, the microphone), the list of recordings, the language and the key. */
 
-import { about, keyAccepted, onKeyNeeded, storeKey, storedKey } from "./api.js";
+import { about, job, keyAccepted, onKeyNeeded, storeKey, storedKey } from "./api.js";
 import { Card } from "./card.js";
 import { canRecord, startRecording } from "./recorder.js";
 import { amount, chooseTongue, clock, currentTongue, languageName, say, translate } from "./words.js";
@@ -28,6 +28,7 @@ const page = {
     send(card);
   },
   remove(card) {
+    if (card.id) job(card.id, "DELETE").catch(() => {}); // the server forgets it by itself, only later
     forget(card.id);
     drop(card);
     $("file").focus();
@@ -205,12 +206,14 @@ function fillChoices() {
   const first = choices(FIRST_LANGUAGES.filter((code) => server.languages.includes(code)));
   const others = choices(server.languages.filter((code) => !FIRST_LANGUAGES.includes(code)));
   others.sort(([, one], [, other]) => one.localeCompare(other, currentTongue()));
-  fill($("language"), [["", say("auto")], ...first, ...others]);
-  fill($("task"), server.tasks.map((task) => [task, say(task)]));
+  const any = server.languages.length > 1 ? ["auto", "mixed"] : ["auto"];
+  fill($("language"), [...any.map((code) => [code, say(code)]), ...first, ...others], server.language);
+  fill($("task"), server.tasks.map((task) => [task, say(task)]), server.task);
 }
 
-function fill(select, choices) {
-  const { value } = select;
+/** Keeps what was chosen; at first that is the server's own choice. */
+function fill(select, choices, usual) {
+  const value = select.value || usual;
   select.replaceChildren(...choices.map(([code, name]) => new Option(name, code, false, code === value)));
 }
 

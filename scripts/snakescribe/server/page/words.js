@@ -11,12 +11,13 @@ const WORDS = {
     ko: (about) => `snakescribe ${about.version}, 모델 ${about.model}`,
   },
 
-  language: { en: "Spoken language", ko: "녹음에서 쓰는 언어" },
-  auto: { en: "Detect automatically", ko: "자동으로 알아내기" },
-  task: { en: "Task", ko: "할 일" },
+  language: { en: "Spoken language", ko: "녹음 언어" },
+  auto: { en: "Detect automatically", ko: "자동 감지" },
+  mixed: { en: "Several languages", ko: "여러 언어" },
+  task: { en: "Task", ko: "작업" },
   transcribe: { en: "Transcribe", ko: "받아쓰기" },
   translate: { en: "Translate into English", ko: "영어로 번역하기" },
-  prompt: { en: "Context (optional)", ko: "참고할 말 (선택)" },
+  prompt: { en: "Context (optional)", ko: "참고 단어(선택)" },
   promptNote: {
     en: "Names and terms that occur, for example: Seo-yeon Kim, Kubernetes",
     ko: "녹음에 나오는 이름이나 용어를 적어 주세요. 예: 김서연, 쿠버네티스",
@@ -33,7 +34,7 @@ const WORDS = {
   },
   folder: {
     en: (name) => `“${name}” is a folder. Drop the files in it instead.`,
-    ko: (name) => `‘${name}’은(는) 폴더예요. 그 안의 파일을 놓아 주세요.`,
+    ko: (name) => `‘${name}’ 항목은 폴더예요. 폴더 안의 파일을 끌어다 놓아 주세요.`,
   },
 
   record: { en: "Record with the microphone", ko: "마이크로 녹음하기" },
@@ -56,7 +57,7 @@ const WORDS = {
     ko: "마이크를 찾지 못했거나 다른 프로그램이 쓰고 있어요.",
   },
 
-  found: { en: "Asking the server", ko: "서버에 물어보고 있어요" },
+  found: { en: "Asking the server", ko: "서버에 확인하고 있어요" },
   waiting: { en: "Waiting to upload", ko: "업로드 차례를 기다리고 있어요" },
   uploading: { en: (share) => `Uploading, ${share}`, ko: (share) => `업로드하고 있어요 (${share})` },
   checking: { en: "The server is checking the file", ko: "서버가 파일을 확인하고 있어요" },
@@ -66,7 +67,7 @@ const WORDS = {
   },
   queued: {
     en: (ahead) => ["Next in the queue", "One recording is before this one"][ahead] ?? `${ahead} recordings are before this one`,
-    ko: (ahead) => (ahead ? `앞에서 녹음 ${ahead}개가 기다리고 있어요` : "다음 차례예요"),
+    ko: (ahead) => (ahead ? `앞에 녹음 ${ahead}개가 있어요` : "다음 차례예요"),
   },
   starting: { en: "Reading the recording", ko: "녹음을 읽고 있어요" },
   running: { en: (done, all) => `${done} of ${all} transcribed`, ko: (done, all) => `${all} 중 ${done}까지 옮겼어요` },
@@ -77,19 +78,19 @@ const WORDS = {
   gone: { en: "The server no longer has this one", ko: "서버에 더 이상 남아 있지 않아요" },
   lost: {
     en: "The server does not answer. Trying again.",
-    ko: "서버가 대답하지 않아요. 계속 다시 물어볼게요.",
+    ko: "서버가 응답하지 않아요. 계속 다시 확인할게요.",
   },
   unsent: {
     en: "The upload broke off. Look whether the server can be reached and the file is still there.",
     ko: "업로드가 끊겼어요. 서버에 연결되는지, 파일이 그대로 있는지 확인해 주세요.",
   },
 
-  unreachable: { en: "The server does not answer.", ko: "서버가 대답하지 않아요." },
+  unreachable: { en: "The server does not answer.", ko: "서버가 응답하지 않아요." },
 
   cancel: { en: "Cancel", ko: "취소" },
   again: { en: "Try again", ko: "다시 시도" },
-  remove: { en: "Remove", ko: "목록에서 빼기" },
-  removeName: { en: (name) => `Remove ${name} from the list`, ko: (name) => `${name} 목록에서 빼기` },
+  remove: { en: "Delete", ko: "삭제" },
+  removeName: { en: (name) => `Delete ${name}`, ko: (name) => `${name} 삭제` },
   cancelName: { en: (name) => `Cancel ${name}`, ko: (name) => `${name} 취소` },
   copy: { en: "Copy the text", ko: "글 복사" },
   copied: { en: "Copied", ko: "복사했어요" },
@@ -99,7 +100,7 @@ const WORDS = {
 
   segments: {
     en: "Segments; arrow keys move, Enter plays",
-    ko: "문장 목록, 화살표 키로 옮기고 엔터로 들어요",
+    ko: "문장 목록, 화살표 키로 이동하고 Enter 키로 들어요",
   },
   hear: { en: (time) => `Hear from ${time}`, ko: (time) => `${time}부터 듣기` },
   unheard: {
@@ -108,12 +109,12 @@ const WORDS = {
   },
   unplayable: {
     en: "This browser cannot play this kind of file. The text is complete all the same.",
-    ko: "이 브라우저에서는 이 파일을 재생할 수 없어요. 글은 빠짐없이 나와 있어요.",
+    ko: "이 브라우저에서는 이 파일을 재생할 수 없어요. 받아쓰기 결과에는 영향이 없어요.",
   },
   silent: { en: "Nobody speaks in this recording.", ko: "이 녹음에는 말소리가 없어요." },
   repetition: {
     en: "Repeats itself; the model may have been caught in a loop.",
-    ko: "같은 말이 되풀이돼요. 모델이 헛돌았을 수 있어요.",
+    ko: "같은 말이 되풀이돼요. 모델이 반복 오류를 냈을 수 있어요.",
   },
   low_confidence: {
     en: "The model was not sure here; better listen to it.",
@@ -135,9 +136,9 @@ const WORDS = {
   key: { en: "API key", ko: "API 키" },
   keyNote: {
     en: "This server asks for a key. It stays in this tab until you close it.",
-    ko: "이 서버를 쓰려면 키가 필요해요. 키는 이 탭을 닫을 때까지만 간직해요.",
+    ko: "이 서버를 쓰려면 키가 필요해요. 키는 이 탭을 닫을 때까지만 보관돼요.",
   },
-  useKey: { en: "Use this key", ko: "이 키 쓰기" },
+  useKey: { en: "Use this key", ko: "키 적용" },
   changeKey: { en: "Change the API key", ko: "API 키 바꾸기" },
   wrongKey: { en: "The server does not accept this key.", ko: "서버가 이 키를 받아들이지 않아요." },
 };
