@@ -25,13 +25,12 @@ if [ -z "$tool" ]; then
 fi
 [ -n "$tool" ] || { echo 'install.sh: there is no docker, podman or apptainer here; install one' >&2; exit 9; }
 
-. ./bundle.env # IMAGE ARCHIVE SIF
-
 echo "checking every file ..."
 sha256sum --check --quiet SHA256SUMS || {
     echo 'install.sh: the files named above are damaged or missing; copy them again' >&2
     exit 9
 }
+. ./bundle.env # IMAGE ARCHIVE SIF
 
 case $tool in
     docker | podman)

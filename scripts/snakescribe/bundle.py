@@ -65,6 +65,7 @@ def create(tool: Tool, name: str, models: Path, model: str, folder: Path, sif: b
         version=__version__,
         variant=name,
         model=model,
+        image=image,
         archive=archive.name,
         driver=f"This one needs an NVIDIA driver from {needs} on, or a CPU." if needs else "This one runs on any CPU.",
         sif_row=f"; `{made.name}`: the same for Apptainer" if made else "",

@@ -54,10 +54,10 @@ def test_every_route_is_there(page: Page, served: Served) -> None:
 def test_transcription_with_a_key(models_root: Path, beckett: Path) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
-        guarded = stack.enter_context(serving(models_root, Path(folder), key="a key of ours"))
+        guarded = stack.enter_context(serving(models_root, Path(folder), key="a-key-of-ours"))
         page = stack.enter_context(opened(guarded))
         page.get_by_role("button", name="Authorize").click()
-        page.locator(".auth-container input").fill("a key of ours")
+        page.locator(".auth-container input").fill("a-key-of-ours")
         page.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
         page.locator(".auth-container").get_by_role("button", name="Close").click()
         form = tried(page, "/v1/audio/transcriptions")

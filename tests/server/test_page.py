@@ -182,8 +182,8 @@ def test_korean_and_english(browser: Browser, served: Served) -> None:
         assert page.locator("html").get_attribute("lang") == "ko"
         expect(page.get_by_role("button", name="마이크로 녹음하기")).to_be_visible()
         languages = page.locator("#language option").all_text_contents()
-        assert languages[:5] == ["자동으로 알아내기", "한국어", "일본어", "중국어", "영어"]
-        page.get_by_label("할 일").select_option("translate")
+        assert languages[:6] == ["자동 감지", "여러 언어", "한국어", "일본어", "중국어", "영어"]
+        page.get_by_label("작업", exact=True).select_option("translate")
 
         page.get_by_role("button", name="English").click()
         assert page.locator("html").get_attribute("lang") == "en"
@@ -254,7 +254,7 @@ def test_microphone(playwright: Playwright, served: Served, beckett: Path, tmp_p
 def test_server_with_a_key_asks_for_it(browser: Browser, models_root: Path, beckett: Path) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
-        guarded = stack.enter_context(serving(models_root, Path(folder), key="a key of ours"))
+        guarded = stack.enter_context(serving(models_root, Path(folder), key="a-key-of-ours"))
         page, watch = stack.enter_context(visit(browser, guarded))
         card = drop(page, beckett, "beckett.wav")
         page.get_by_label("API key").fill("another")

@@ -18,7 +18,20 @@ import httpx
 import pytest
 import torch
 
-from tests.server.handling import Clips, Watch, alive, descendants, ended, held, job, leftovers, queue, until, windows
+from tests.server.handling import (
+    Clips,
+    Watch,
+    alive,
+    decoded,
+    descendants,
+    ended,
+    held,
+    job,
+    leftovers,
+    queue,
+    until,
+    windows,
+)
 from tests.server.serving import Served, scratch, serving
 
 TINY = {"model": "tiny.en", "cache.mode": "off"}
@@ -90,8 +103,8 @@ def test_killed_engine_is_started_again(server: Served, clips: Clips) -> None:
         with held(server):
             jobs = [queue(server, clips.make(40)) for _ in range(2)]
             asked = pool.submit(server.post, clip)
-            until(lambda: server.figure("queue") == 1)
-            until(lambda: len(list((server.state / "work").glob("[0-9]*.pcm"))) == 3)
+            until(lambda: decoded(server) == [40.0, 40.0, 60.0])
+            time.sleep(0.2)
             os.kill(server.engine_pid(), signal.SIGKILL)
             killed = time.time()
             until(lambda: ready(server) == 503)
@@ -106,7 +119,7 @@ def test_killed_engine_is_started_again(server: Served, clips: Clips) -> None:
     assert {ended(server, known)["state"] for known in jobs} == {"done"}
     assert server.figure("engine_restarts") == restarts + 1
     died = [line for line in server.log() if line.get("event") == "the engine died"]
-    assert died[-1]["exit_code"] == -signal.SIGKILL and died[-1]["unfinished"] > 1
+    assert died[-1]["exit_code"] == -signal.SIGKILL and died[-1]["unfinished"] >= 3
 
 
 def test_engine_that_hangs_is_not_ready(server: Served) -> None:
@@ -179,7 +192,7 @@ def test_told_to_stop_it_finishes_what_runs_and_keeps_the_rest(models_root: Path
             jobs = [queue(first, clips.make()) for _ in range(AT_ONCE + 2)]
             until(lambda: job(first, jobs[AT_ONCE - 1])["state"] == "running")
             asked = [pool.submit(first.post, clips.make(), stream=stream) for stream in ("false", "true")]
-            until(lambda: len(list((first.state / "work").glob("[0-9]*.pcm"))) == AT_ONCE + 2)
+            until(lambda: decoded(first) == [9.5] * (AT_ONCE + 2))
             processes = descendants(first.process.pid)
             first.process.send_signal(signal.SIGTERM)
             until(lambda: _refused(address.hostname or "", address.port or 0))
