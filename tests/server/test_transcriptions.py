@@ -14,9 +14,17 @@ def test_text_comes_from_the_engine_and_then_from_the_cache(served: Served, two_
     figures = served.http.get("/metrics").text
     again = served.post(two_cities, response_format="verbose_json", prompt="a prompt of its own")
     assert again.json() == first.json()
+    assert [answer.headers["x-snakescribe-cache"] for answer in (first, again)] == ["miss", "hit"]
     counted = [line for line in figures.splitlines() if line.startswith("snakescribe_audio_seconds_total")]
     assert counted == [
         line
         for line in served.http.get("/metrics").text.splitlines()
         if line.startswith("snakescribe_audio_seconds_total")
     ]
+
+
+def test_head_is_get_without_the_body(served: Served) -> None:
+    for path in ("/", "/livez", "/docs", "/v1/models"):
+        answer = served.http.head(path)
+        assert answer.status_code == 200 and not answer.content, path
+    assert served.http.head("/v1/nothing").status_code == 404
