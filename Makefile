@@ -41,7 +41,7 @@ demo: setup
 setup: .venv/.runtime .models/.runtime
 
 test: .venv/.everything .models/.tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 .venv/.bootstrap: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -11,6 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share its fixtures, so one process runs them (`--dist loadgroup`); so do all tests of images."""
+    for item in items:
+        group = "images" if item.path.parent.name == "images" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def models_root() -> Path:
     """The model store that ``make setup`` filled (``base``, ``tiny.en``, the voice-activity weights)."""

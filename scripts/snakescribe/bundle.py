@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from snakescribe import __version__
 from snakescribe.commands.common import ROOT
 from snakescribe.errors import ImageError
 from snakescribe.files import write_atomically
-from snakescribe.images.archive import save
+from snakescribe.images.apptainer import convert
+from snakescribe.images.archive import archive_name, save
 from snakescribe.images.build import reference, variant_named
 from snakescribe.images.tool import Tool
 from snakescribe.models.store import Store, sha256
@@ -43,15 +43,13 @@ def create(tool: Tool, name: str, models: Path, model: str, folder: Path, sif: b
         raise ImageError(f"{image} has the model {has}, not {model}; build it with --model {model}")
     if folder.exists() and any(folder.iterdir()):
         raise ImageError(f"{folder} is not empty; choose another folder")
-    if sif and not shutil.which("apptainer"):
-        raise ImageError("--sif needs apptainer here; install it, or make the bundle without")
     store = Store(models)
     store.verify(model)
+    made = folder / (archive_name(name).removesuffix(".tar.gz") + ".sif") if sif else None
+    if made:
+        convert(tool, image, made)
     archive = save(tool, image, name, folder)
     (folder / f"{archive.name}.sha256").unlink()  # one list for all
-    made = archive.with_name(archive.name.removesuffix(".tar.gz") + ".sif") if sif else None
-    if made:
-        _apptainer(archive, made)
     entry = store.entry(model)
     shutil.copytree(store.root / entry.name, folder / "models" / entry.name)
     shutil.copy2(store.silero(), folder / "models")
@@ -102,16 +100,3 @@ def verify(folder: Path) -> None:
     if missing or damaged:
         said = [f"{what}: {', '.join(names)}" for what, names in (("missing", missing), ("damaged", damaged)) if names]
         raise ImageError(f"{'; '.join(said)}; copy these files again")
-
-
-def _apptainer(archive: Path, made: Path) -> None:
-    """Make the Apptainer image from the docker archive."""
-    plain = archive.with_suffix("")  # Apptainer reads no gzipped archive
-    try:
-        with plain.open("wb") as target:
-            subprocess.run(["gzip", "--decompress", "--stdout", str(archive)], stdout=target, check=True)
-        subprocess.run(["apptainer", "build", str(made), f"docker-archive:{plain}"], check=True)
-    except subprocess.CalledProcessError as error:
-        raise ImageError(f"`{error.cmd[0]}` ended with {error.returncode}; see what it said above") from None
-    finally:
-        plain.unlink(missing_ok=True)

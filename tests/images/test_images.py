@@ -1,8 +1,4 @@
-"""Real images: built, proved, saved, broken, mended. Needs podman or docker, and says so where there is none.
-
-`SNAKESCRIBE_BASE_IMAGE` names a base with Python 3.11 (docs/operations/images.md makes one without a hub); about ten
-minutes, most of it torch. CI has no container tool: this runs where images are made.
-"""
+"""Real images: built, proved, saved, broken, mended."""
 
 from __future__ import annotations
 
@@ -15,38 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from snakescribe import bundle
 from snakescribe.errors import ImageError
 from snakescribe.images.archive import load, save
-from snakescribe.images.build import build, reference, variant_named
+from snakescribe.images.build import build, reference
 from snakescribe.images.patch import patch
-from snakescribe.images.tool import Tool, find_tool
-from snakescribe.images.wheels import collect
+from snakescribe.images.tool import Tool
 
-BASE = os.environ.get("SNAKESCRIBE_BASE_IMAGE")
 BROKEN, MENDED = "localhost/snakescribe-test:broken", "localhost/snakescribe-test:mended"
-pytestmark = pytest.mark.skipif(
-    not BASE or not (shutil.which("podman") or shutil.which("docker")),
-    reason="needs podman or docker, and SNAKESCRIBE_BASE_IMAGE",
-)
-
-
-@pytest.fixture(scope="module")
-def tool() -> Tool:
-    return find_tool(None)
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images") / "wheels"
-    names = collect(variant_named("cpu"), folder, None)
-    assert any(name.startswith("python_multipart-") for name in names)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def image(tool: Tool, wheels: Path, models_root: Path) -> str:
-    assert BASE
-    return build(tool, "cpu", wheels, models_root, "base", BASE, "none")
 
 
 def test_it_proves_itself_without_network_and_without_writing(tool: Tool, image: str) -> None:
@@ -56,15 +28,18 @@ def test_it_proves_itself_without_network_and_without_writing(tool: Tool, image:
     assert user == "10001"
 
 
-def test_a_second_build_changes_no_layer_of_wheels(tool: Tool, image: str, wheels: Path, models_root: Path) -> None:
+@pytest.mark.slow
+def test_a_second_build_changes_no_layer_of_wheels(
+    tool: Tool, image: str, base: str, wheels: Path, models_root: Path
+) -> None:
     before = _layers(tool, image)
     if tool.name == "podman":
         tool.run("image", "prune", "--force")  # no cached stage
-    assert BASE
-    again = build(tool, "cpu", wheels, models_root, "base", BASE, "none")
+    again = build(tool, "cpu", wheels, models_root, "base", base, "none")
     assert _layers(tool, again)[:2] == before[:2], "base and wheels"
 
 
+@pytest.mark.slow
 def test_saved_twice_it_is_the_same_file_and_loads(tool: Tool, image: str, tmp_path: Path) -> None:
     first = save(tool, image, "cpu", tmp_path / "one")
     second = save(tool, image, "cpu", tmp_path / "two")
@@ -108,8 +83,9 @@ def test_an_image_without_a_lazily_needed_package_is_found_out_and_mended(
     assert all(settings[0].get(key) == settings[1].get(key) for key in ("User", "Entrypoint", "Cmd", "WorkingDir"))
 
 
+@pytest.mark.slow
 def test_a_build_without_proof_is_no_image(
-    tool: Tool, image: str, wheels: Path, models_root: Path, tmp_path: Path
+    tool: Tool, image: str, base: str, wheels: Path, models_root: Path, tmp_path: Path
 ) -> None:
     short = tmp_path / "wheels"
     short.mkdir()
@@ -117,12 +93,28 @@ def test_a_build_without_proof_is_no_image(
         if not wheel.name.startswith("python_multipart-"):
             os.link(wheel, short / wheel.name)
     before = tool.run("image", "inspect", "--format", "{{.Id}}", image, capture=True)
-    assert BASE
     with pytest.raises(ImageError, match="build"):
-        build(tool, "cpu", short, models_root, "base", BASE, "none")
+        build(tool, "cpu", short, models_root, "base", base, "none")
     assert tool.run("image", "inspect", "--format", "{{.Id}}", image, capture=True) == before
 
 
 def _layers(tool: Tool, image: str) -> list[str]:
     layers: list[str] = json.loads(tool.run("image", "inspect", image, capture=True))[0]["RootFS"]["Layers"]
     return layers
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("apptainer"), reason="needs apptainer")
+def test_a_bundle_installs_itself_where_there_is_no_network(
+    tool: Tool, image: str, models_root: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "묶음"
+    bundle.create(tool, "cpu", models_root, "base", folder, sif=True)
+    bundle.verify(folder)
+    tool.run("image", "rm", "--force", image)
+    for name in (tool.name, "apptainer"):
+        command = ["unshare", "--net", "sh", str(folder / "install.sh"), "--tool", name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "proved: everything works" in done.stdout
+        assert "the server" in done.stdout and "a folder of recordings" in done.stdout

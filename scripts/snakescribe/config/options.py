@@ -70,16 +70,16 @@ class AudioOptions(Options):
 class SpeechOptions(Options):
     """Voice activity (Silero): where speech is."""
 
-    threshold: float = Field(0.35, gt=0, lt=1, description="probability above which 32 ms of audio are speech")
+    threshold: float = Field(0.3, gt=0, lt=1, description="probability above which 32 ms of audio are speech")
     min_speech: float = Field(0.2, ge=0, description="shorter bursts of speech are dropped (seconds)")
     min_silence: float = Field(0.16, ge=0, description="shorter pauses do not end a piece of speech (seconds)")
-    pad: float = Field(0.3, ge=0, le=2, description="kept before and after each piece of speech (seconds)")
+    pad: float = Field(0.4, ge=0, le=2, description="kept before and after each piece of speech (seconds)")
 
 
 class DecodingOptions(Options):
     """How Whisper reads a window of speech."""
 
-    window: float = Field(28.0, ge=5, le=28, description="longest window given to the model (seconds)")
+    window: float = Field(24.0, ge=5, le=28, description="longest window given to the model (seconds)")
     beam_size: int = Field(5, ge=1, le=8, description="hypotheses kept while decoding; 1 is greedy")
     patience: float = Field(1.0, gt=0, le=4, description="beam search goes on until beam_size × patience have ended")
     margin: float = Field(

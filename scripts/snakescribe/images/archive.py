@@ -32,7 +32,7 @@ def save(tool: Tool, image: str, variant: str, folder: Path) -> Path:
     tool.need(image)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / archive_name(variant)
-    command = [tool.name, "save", *(["--format", "docker-archive"] if tool.name == "podman" else []), image]
+    command = [tool.name, "save", *tool.archive_format(), image]
     with atomic_file(path) as file, subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0) as packed:

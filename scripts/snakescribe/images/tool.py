@@ -55,6 +55,10 @@ class Tool:
         command = [self.name, "run", "--rm", "--network", "none", *options, image, *arguments]
         return subprocess.run(command).returncode
 
+    def archive_format(self) -> list[str]:
+        """Options of ``save`` for an archive that docker, podman and Apptainer read."""
+        return ["--format", "docker-archive"] if self.name == "podman" else []
+
     def gpus(self) -> list[str]:
         """Options that let a container see all GPUs."""
         return ["--gpus", "all"] if self.name == "docker" else ["--device", "nvidia.com/gpu=all"]
