@@ -24,6 +24,7 @@ COMMANDS = (
     "export",
     "config",
     "doctor",
+    "bench",
     "serve",
     "image",
     "bundle",

@@ -96,13 +96,18 @@ def cpu() -> Device:
     return Device("cpu", found[1].strip() if found else platform.machine())
 
 
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 by itself (AVX512-BF16, AMX or Arm's BF16)."""
+def cpu_features() -> frozenset[str]:
+    """Instruction sets of this processor, as Linux names them: ``avx512_vnni``, ``amx_bf16``, ``bf16`` (Arm) …"""
     try:
         found = re.search(r"(?:flags|Features)\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     except OSError:
-        return False
-    return bool(found and {"avx512_bf16", "amx_bf16", "bf16"} & set(found[1].split()))
+        return frozenset()
+    return frozenset(found[1].split() if found else ())
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 by itself (AVX512-BF16, AMX or Arm's BF16)."""
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & cpu_features())
 
 
 def lease_gpu(count: int) -> tuple[int, TextIO]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -136,3 +137,11 @@ def closed(folder: Path, mode: int) -> Iterator[None]:
         yield
     finally:
         folder.chmod(before)
+
+
+def test_an_image_of_another_version_is_refused_by_its_first_step(site: Site) -> None:
+    env = site.env | {"SNAKESCRIBE_CALLER": "0.0.9"}
+    command = [str(Path(sys.executable).with_name("snakescribe")), "inventory", "--config", "config.json"]
+    done = subprocess.run(command, cwd=site.folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 8
+    assert "the Snakefile 0.0.9; build or load the image of 0.0.9" in done.stderr

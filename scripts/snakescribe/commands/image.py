@@ -66,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
 
             models = Path(load_config({"models": str(args.models)} if args.models else {}, Path.cwd()).models or "")
             folder = _folder(args)
-            print(build(tool, args.variant, folder, models, args.model, args.base, args.network))
+            image = build(tool, args.variant, folder, models, args.model, args.base, args.network)
+            size = int(tool.run("image", "inspect", "--format", "{{.Size}}", image, capture=True))
+            print(f"{image} ({size / 1e9:.1f} GB)")
         case "save":
             from snakescribe.images.archive import save
             from snakescribe.images.build import reference

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+from collections.abc import Callable
 from typing import TextIO
 
 from snakescribe import __version__, devices
@@ -24,6 +25,13 @@ TYPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("openvino", "cpu"): ("bfloat16", "float32"),
 }
 """Per engine and device; the first is ``auto``."""
+FASTEST: tuple[tuple[str, Callable[[], bool]], ...] = (
+    ("openvino", lambda: devices.has_bfloat16() or "avx512_vnni" in devices.cpu_features()),
+    ("ctranslate2", lambda: True),
+    ("torch_whisper", lambda: True),
+)
+"""Of ``auto`` on a CPU: the engine, and what the CPU must have for it to be ahead of the next one. What `snakescribe
+bench` measured is in docs/decisions.md."""
 
 _lease: TextIO | None = None
 """The lock file of the GPU this process holds; open until the process ends."""
@@ -81,10 +89,11 @@ def _engine(config: Config, prepared: Prepared, device: devices.Device) -> str:
         "openvino": lambda: device.kind == "cpu" and importlib.util.find_spec("openvino") is not None,
     }
     usable = [engine for engine in ("openvino", "ctranslate2") if forms[engine] and runs[engine]()]
+    if asked == "auto" and config.compute_type == "auto" and device.kind == "cpu":
+        return next(engine for engine, ahead in FASTEST if engine in (*usable, "torch_whisper") and ahead())
+    if asked == "auto" and config.compute_type == "bfloat16" and "openvino" in usable and devices.has_bfloat16():
+        return "openvino"
     if asked == "auto":
-        fast = "openvino" in usable and devices.has_bfloat16() and config.compute_type in ("auto", "bfloat16")
-        if fast:
-            return "openvino"
         return "ctranslate2" if "ctranslate2" in usable and config.compute_type != "bfloat16" else "torch_whisper"
     if asked == "torch_whisper" or asked in usable:
         return asked

@@ -1,0 +1,160 @@
+"""How fast this machine reads: every engine that works here, on real recordings, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio.decoder import decode
+from snakescribe.audio.tracks import channel_filter
+from snakescribe.config import Config, load_config
+from snakescribe.doctor.child import ChildFailed, in_child
+from snakescribe.errors import EngineFailure, InputError, RecordingError
+from snakescribe.inventory.walk import recordings_root, walk
+
+CANDIDATES = (
+    ("openvino", "bfloat16"),
+    ("openvino", "float32"),
+    ("ctranslate2", "int8"),
+    ("ctranslate2", "float16"),
+    ("ctranslate2", "float32"),
+    ("torch_whisper", "float16"),
+    ("torch_whisper", "bfloat16"),
+    ("torch_whisper", "float32"),
+)
+"""Engine and compute type; what a device has not is left out with its reason."""
+SLOWEST = 15.0
+"""Wall seconds a trial may take per second of audio; slower ones are given up."""
+SHARE = 30.0
+"""Seconds taken of each recording at most, so that a few long ones do not stand for all."""
+
+
+class Trial(BaseModel):
+    """One engine, as it was set, over the same audio as all others; loading is not counted."""
+
+    engine: str
+    compute_type: str
+    rows: int
+    """Windows of 30 s decoded together."""
+    threads: int
+    audio_seconds: float
+    wall_seconds: float
+    core_seconds: float
+    peak_mb: int
+    """Highest resident memory of its process."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio per second."""
+        return self.audio_seconds / self.wall_seconds
+
+
+def sample(config: Config, seconds: float) -> list[bytes]:
+    """Speech to measure with: the beginnings of the recordings, 16 kHz mono s16le, at most ``seconds`` together.
+
+    Raises:
+        InputError: nothing of them can be decoded.
+    """
+    root, parts, wanted = recordings_root(config), [], round(seconds * SAMPLE_RATE)
+    for entry in walk(config).entries:
+        with tempfile.TemporaryFile() as file:
+            source = os.path.join(root, os.fsdecode(entry.path))  # noqa: PTH118 (names may be no text)
+            try:
+                filters = channel_filter(None, None, config.audio)
+                decode(source, filters, file, min(wanted, round(SHARE * SAMPLE_RATE)), SHARE, lambda samples: None)
+            except RecordingError:
+                continue
+            file.seek(0)
+            parts.append(file.read())
+        wanted -= len(parts[-1]) // 2
+        if wanted <= 0:
+            break
+    if not any(parts):
+        raise InputError(f"nothing in {root} can be decoded; choose another folder with --recordings")
+    return [part for part in parts if part]
+
+
+def trials(config: Config, speech: list[bytes], threads: int, failed: Callable[[str, str], None]) -> Iterator[Trial]:
+    """Measure every candidate that works here, then the fastest one with half and twice the rows.
+
+    Args:
+        config: model, device, decoding and so on; its engine and compute type are what is varied.
+        speech: from :func:`sample`.
+        threads: of each trial.
+        failed: told the name of a candidate that does not work here, and why.
+    """
+    wanted = [
+        (engine, kind)
+        for engine, kind in CANDIDATES
+        if config.engine in ("auto", engine) and config.compute_type in ("auto", kind)
+    ]
+    lengths = [len(part) // 2 for part in speech]
+    done: list[Trial] = []
+    with tempfile.NamedTemporaryFile(suffix=".pcm") as file:
+        file.writelines(speech)
+        file.flush()
+
+        def tried(engine: str, kind: str, rows: int | None) -> Iterator[Trial]:
+            options = config.model_dump(mode="json")
+            options |= {"engine": engine, "compute_type": kind, "decoding": options["decoding"] | {"rows": rows}}
+            limit = 120 + SLOWEST * sum(lengths) / SAMPLE_RATE
+            try:
+                yield Trial.model_validate(in_child(measure, options, file.name, lengths, threads, seconds=limit))
+            except ChildFailed as error:
+                failed(f"{engine} {kind}", str(error))
+
+        for engine, kind in wanted:
+            for trial in tried(engine, kind, None):
+                done.append(trial)
+                yield trial
+        if done:
+            best = max(done, key=lambda trial: trial.speed)
+            for rows in {max(1, best.rows // 2), best.rows * 2} - {best.rows}:
+                yield from tried(best.engine, best.compute_type, rows)
+
+
+def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: int) -> dict[str, Any]:
+    """Read recordings of ``lengths`` samples from a file: the first to warm up, then all; for :func:`in_child`."""
+    from snakescribe.engine.journal import Journal
+    from snakescribe.engine.load import load_backend
+    from snakescribe.engine.transcriber import Job, Track, Transcriber
+    from snakescribe.models.store import Store
+    from snakescribe.speech.silero import SpeechDetector
+
+    config = load_config(options, Path.cwd())
+    store = Store(Path(config.models or ""))
+    prepared = store.resolve(config.model)
+    backend = load_backend(config, prepared, threads)
+    transcriber = Transcriber(backend, prepared, SpeechDetector(store.silero()), config)
+    parts = np.split(np.fromfile(speech, np.int16), np.cumsum(lengths)[:-1])
+    language = None if config.language in ("auto", "mixed") else config.language
+    jobs = [Job(str(number), (Track(None, part),), language, "") for number, part in enumerate(parts)]
+
+    def read(jobs: list[Job]) -> None:
+        for _, result, _ in transcriber.transcribe(jobs, Journal(None)):
+            if isinstance(result, EngineFailure):
+                raise result
+
+    read(jobs[:1])
+    wall, cores = time.perf_counter(), time.process_time()
+    read(jobs)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return Trial(
+        engine=backend.name,
+        compute_type=config.compute_type,
+        rows=backend.rows,
+        threads=threads,
+        audio_seconds=sum(lengths) / SAMPLE_RATE,
+        wall_seconds=time.perf_counter() - wall,
+        core_seconds=time.process_time() - cores,
+        peak_mb=usage.ru_maxrss // 1024,
+    ).model_dump()
