@@ -19,11 +19,17 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$tool" ]; then
     for tool in docker podman apptainer; do
-        command -v "$tool" > /dev/null && break
+        case $tool in
+            apptainer) command -v apptainer > /dev/null && break ;;
+            *) "$tool" info > /dev/null 2>&1 && break ;; # a client without its daemon is no help
+        esac
         tool=
     done
 fi
-[ -n "$tool" ] || { echo 'install.sh: there is no docker, podman or apptainer here; install one' >&2; exit 9; }
+[ -n "$tool" ] || {
+    echo 'install.sh: no docker, podman or apptainer works here; install one, or name it with --tool to see why' >&2
+    exit 9
+}
 
 echo "checking every file ..."
 sha256sum --check --quiet SHA256SUMS || {

@@ -86,6 +86,8 @@ def verify(folder: Path) -> None:
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except OSError as error:
+        if not folder.is_dir():
+            raise ImageError(f"there is no folder {folder}; look at the name") from None
         raise ImageError(f"{folder / SUMS}: {error.strerror}; this is no bundle, or copy it again") from None
     missing, damaged = [], []
     for line in lines:

@@ -43,7 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     os.umask(0o077)  # transcripts are private by default
     argv = sys.argv[1:] if argv is None else argv
     named = [name for name in argv[:1] if name in COMMANDS]
-    args = _parser(named or list(COMMANDS)).parse_args(argv)
+    args, unknown = _parser(named or list(COMMANDS)).parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(args.run(args) or 0)
     except SnakescribeError as error:
@@ -86,7 +88,7 @@ def _parser(commands: list[str]) -> argparse.ArgumentParser:
             name, help=summary, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         module.register(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, parser=command)
     return parser
 
 

@@ -99,5 +99,7 @@ def disk_error(error: OSError) -> ResultsError | None:
         case errno.EROFS:
             return ResultsError(f"the file system is read-only{where}; choose another folder with --results")
         case errno.EACCES | errno.EPERM:
-            return ResultsError(f"no permission to write{where}; choose another folder with --results")
+            mount = "mount a folder there that belongs to the container's user (--volume, --user)"
+            what = mount if "SNAKESCRIBE_VARIANT" in os.environ else "choose another folder with --results"
+            return ResultsError(f"no permission to write{where}; {what}")
     return None

@@ -27,7 +27,10 @@ def test_all_is_well() -> None:
 
 def test_a_package_that_nobody_imports_at_the_start() -> None:
     found = verdict(packages=(MULTIPART,))
-    assert found.line == "not ready: python-multipart is missing: mend the image with its wheel"
+    assert (
+        found.line
+        == "not ready: python-multipart is missing: mend the image with its wheel (`snakescribe image patch`)"
+    )
     assert found.exit_code == 8 and 8 in EXIT_CODES
     bare = verdict(packages=(MULTIPART,), container=Container())
     assert bare.line.endswith("is missing: run `make setup`, or install it with pip")

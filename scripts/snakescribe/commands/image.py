@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from snakescribe.config import load_config
@@ -67,8 +68,7 @@ def run(args: argparse.Namespace) -> int:
             models = Path(load_config({"models": str(args.models)} if args.models else {}, Path.cwd()).models or "")
             folder = _folder(args)
             image = build(tool, args.variant, folder, models, args.model, args.base, args.network)
-            size = int(tool.run("image", "inspect", "--format", "{{.Size}}", image, capture=True))
-            print(f"{image} ({size / 1e9:.1f} GB)")
+            print(f"{image} ({tool.size(image) / 1e9:.1f} GB)")
         case "save":
             from snakescribe.images.archive import save
             from snakescribe.images.build import reference
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
             patch(tool, args.image, args.wheels, args.tag)
             print(args.tag)
+            print("prove it: `snakescribe image verify` (ours), or start it (others)", file=sys.stderr)
     return 0
 
 

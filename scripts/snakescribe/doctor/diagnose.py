@@ -91,7 +91,11 @@ def _packages(facts: Facts, variants: Variants) -> Iterator[Check]:
     declared = [package for package in facts.packages if package.declared is not None]
     broken = [p for p in declared if p.broken or not p.installed]
     fatal = [p for p in broken if p.name not in OPTIONAL or p.name == facts.engine]
-    mend = "mend the image with its wheel" if facts.container.kind else "run `make setup`, or install it with pip"
+    mend = (
+        "mend the image with its wheel (`snakescribe image patch`)"
+        if facts.container.kind
+        else "run `make setup`, or install it with pip"
+    )
     if fatal:
         what = "; ".join(
             f"{p.name} {f'cannot be imported ({p.broken})' if p.installed else 'is missing'}" for p in fatal
@@ -114,7 +118,7 @@ def _packages(facts: Facts, variants: Variants) -> Iterator[Check]:
     if off:
         yield Check(name="lock", state="warn", says=f"{_several(off)} than the lock says: {mend}")
     elif locked:
-        yield Check(name="lock", state="ok", says=f"{len(locked)} packages are as locked")
+        yield Check(name="lock", state="ok", says=f"{sum(bool(p.installed) for p in locked)} packages are as locked")
 
 
 def _allowed(package: Package, torches: set[str]) -> set[str | None]:

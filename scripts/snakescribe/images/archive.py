@@ -7,6 +7,10 @@ import gzip
 import shutil
 import subprocess
 from pathlib import Path
+from typing import BinaryIO, cast
+
+from rich import progress
+from rich.console import Console
 
 from snakescribe import __version__
 from snakescribe.errors import ImageError
@@ -14,6 +18,7 @@ from snakescribe.files import atomic_file, write_atomically
 from snakescribe.images.tool import Tool
 from snakescribe.models.store import sha256
 
+STDERR = Console(stderr=True)
 LEVEL = 6
 """Of gzip: torch's libraries get hardly smaller with more."""
 
@@ -35,8 +40,12 @@ def save(tool: Tool, image: str, variant: str, folder: Path) -> Path:
     command = [tool.name, "save", *tool.archive_format(), image]
     with atomic_file(path) as file, subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0) as packed:
-            shutil.copyfileobj(process.stdout, packed, 1 << 20)
+        plain = cast(BinaryIO, process.stdout)
+        with (
+            gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0) as packed,
+            progress.wrap_file(plain, tool.size(image), description=f"packing {path.name}", console=STDERR) as tar,
+        ):
+            shutil.copyfileobj(tar, packed, 1 << 20)
         if process.wait():
             raise ImageError(f"`{tool.name} save {image}` ended with {process.returncode}; see what it said above")
     write_atomically(path.with_name(f"{path.name}.sha256"), f"{sha256(path)}  {path.name}\n".encode())
@@ -51,7 +60,7 @@ def check(path: Path) -> None:
     """
     beside = path.with_name(f"{path.name}.sha256")
     if not path.is_file():
-        raise ImageError(f"there is no archive {path}; copy it again")
+        raise ImageError(f"there is no archive {path}; look at the name, or copy it again")
     if not beside.is_file():
         raise ImageError(f"there is no {beside.name} beside the archive; copy it too")
     expected = beside.read_text(encoding="utf-8").split()[0]

@@ -84,7 +84,14 @@ def build(tool: Tool, name: str, wheels: Path, models: Path, model: str, base: s
             command += ["--build-arg", f"{key}={value}"]
         for key, value in labels.items():
             command += ["--label", f"{key}={value}"]
-        tool.run(*command, str(context))
+        here = tool.there(base)
+        try:
+            tool.run(*command, str(context))
+        except ImageError as error:
+            hint = (
+                "" if here else f"; {base} is not here: without a hub, make one (docs/operations/images.md) for --base"
+            )
+            raise ImageError(f"{error}{hint}") from None
     return reference(name)
 
 

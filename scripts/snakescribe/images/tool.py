@@ -28,7 +28,7 @@ class Tool:
         try:
             done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE if capture else None)
         except subprocess.CalledProcessError as error:
-            shown = " ".join(arguments[:2])
+            shown = " ".join(arguments[: 2 if arguments[0] == "image" else 1])
             raise ImageError(f"`{self.name} {shown}` ended with {error.returncode}; see what it said above") from None
         return done.stdout.strip() if capture else ""
 
@@ -45,6 +45,10 @@ class Tool:
         """
         if not self.there(image):
             raise ImageError(f"{self.name} has no image {image}; `{self.name} images` lists what it has")
+
+    def size(self, image: str) -> int:
+        """Bytes of an image, unpacked."""
+        return int(self.run("image", "inspect", "--format", "{{.Size}}", image, capture=True))
 
     def container(self, image: str, arguments: Sequence[str], *options: str, capture: bool = False) -> str:
         """Run a command in a container that is removed afterwards, without network."""

@@ -90,7 +90,7 @@ def _packages(lock: str) -> list[str]:
 def _pip(wanted: _Wanted, scratch: Path, known: Path, target: Path) -> None:
     listed = scratch.with_suffix(".txt")
     listed.write_text("\n".join(wanted.packages), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "wheel", "-qq", "--disable-pip-version-check", "--no-build-isolation"]
     command += ["--requirement", str(listed), "--wheel-dir", str(target), "--find-links", str(known)]
     command += ["--extra-index-url", wanted.index] if wanted.index else []
     if wanted.versions is None:
