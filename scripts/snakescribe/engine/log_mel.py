@@ -18,7 +18,7 @@ PADDING = 300
 RUNG = 100
 """Encoder lengths are multiples of this many frames, so that windows of about one length can go together on a GPU."""
 SHORTEST = 400
-LADDER = (200, 300, 400, 550, 750, 1000, 1250, 1500)
+LADDER = (200, 300, 400, 550, 750, 1000, 1250, 1350, 1500)
 """Lengths of what a bucket's decoder hears, in encoder positions. Sums over 800 positions and over 800 with zeros
 behind them differ in their last bits, so a window always gets the zeros up to its own rung: its text never depends on
 its neighbours."""

@@ -25,7 +25,7 @@ from snakescribe.speech.silero import SpeechDetector
 from snakescribe.speech.spans import Window, find_speech, windows
 from snakescribe.transcript import Gap, Segment, Transcript
 
-LOOK_AHEAD = 1200.0
+LOOK_AHEAD = 2400.0
 """Seconds of speech sorted together: enough for full buckets, few enough that results leave in order."""
 MORE_SENSITIVE = 0.5
 """Times the threshold of voice activity, where text leaves speech out."""
