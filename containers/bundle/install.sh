@@ -63,18 +63,19 @@ END
         ;;
     apptainer)
         [ -n "$SIF" ] || { echo 'install.sh: this bundle was made without --sif; use docker or podman' >&2; exit 9; }
-        nv=
-        [ "$device" = cpu ] || nv=--nv
+        options=--containall
+        [ "$device" = cpu ] || options="$options --nv"
+        [ "$(id -u)" != 0 ] || options="$options --no-privs" # root needs none of its rights in there
         echo 'proving it (a minute or two) ...'
         mkdir -p data # the image cannot be written
         # shellcheck disable=SC2086
-        apptainer run $nv --containall --bind "$PWD/data:/data" --env STT_DEVICE="$device" "$SIF" selftest
+        apptainer run $options --bind "$PWD/data:/data" --env STT_DEVICE="$device" "$SIF" selftest
         cat << END
 
 the server (SNAKESCRIBE_API_KEY keeps strangers out):
-  apptainer run $nv --containall --bind $PWD/data:/data --env STT_DEVICE=$device,SNAKESCRIBE_API_KEY=choose-one $PWD/$SIF
+  apptainer run $options --bind $PWD/data:/data --env STT_DEVICE=$device,SNAKESCRIBE_API_KEY=choose-one $PWD/$SIF
 a folder of recordings:
-  mkdir -p results && apptainer run $nv --containall --env STT_DEVICE=$device --bind $PWD/data:/data \\
+  mkdir -p results && apptainer run $options --env STT_DEVICE=$device --bind $PWD/data:/data \\
     --bind /my/recordings:/recordings:ro --bind "\$PWD/results:/results" \\
     $PWD/$SIF run --recordings /recordings --results /results
 with Snakemake on this machine: container.image=$PWD/$SIF and --sdm apptainer
