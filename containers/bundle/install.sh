@@ -69,7 +69,7 @@ END
         echo 'proving it (a minute or two) ...'
         mkdir -p data # the image cannot be written
         # shellcheck disable=SC2086
-        apptainer run $options --bind "$PWD/data:/data" --env STT_DEVICE="$device" "$SIF" selftest
+        apptainer run $options --net --network none --bind "$PWD/data:/data" --env STT_DEVICE="$device" "$SIF" selftest
         cat << END
 
 the server (SNAKESCRIBE_API_KEY keeps strangers out):
