@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from audio_files import describe, ffmpeg, normalise, normalise_one, write_wav
 
+from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.audio.samples import NormalisedRecording
 
 WHOLE: dict[str, list[str]] = {
@@ -48,6 +50,9 @@ WHOLE: dict[str, list[str]] = {
     "tta": [],
     "wv": [],
 }
+ENCODERS = set(subprocess.run([ffmpeg_path(), "-encoders"], capture_output=True, text=True, check=True).stdout.split())
+WRITABLE = [kind for kind, options in WHOLE.items() if not options or options[0] != "-c:a" or options[1] in ENCODERS]
+"""Builds of ffmpeg differ in what they can write (GSM, AMR); what this one cannot is not tried."""
 UNKNOWABLE = {"bare.mp3", "caf", "ts", "g722", "gsm", "amr", "wma", "ac3", "mp2"}
 """Cut short, these say so nowhere, or only by chance (see the docstring of ``truncation``)."""
 INDEX_AT_THE_END = {"m4a", "alac.m4a"}
@@ -74,11 +79,9 @@ def made(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Entries
     root, speech = tmp_path_factory.mktemp("containers"), models_root / "samples/beckett.wav"
     names = []
     for kind, options in WHOLE.items():
-        try:
-            ffmpeg("-i", str(speech), *options, str(root / f"whole.{kind}"))
-        except RuntimeError as error:
-            assert "encoder" in str(error), error
+        if kind not in WRITABLE:
             continue
+        ffmpeg("-i", str(speech), *options, str(root / f"whole.{kind}"))
         content = (root / f"whole.{kind}").read_bytes()
         (root / f"cut.{kind}").write_bytes(content[: len(content) // 2])
         names += [f"whole.{kind}", f"cut.{kind}"]
@@ -89,21 +92,17 @@ def made(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Entries
     return dict(zip(names, entries, strict=True))
 
 
-@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("kind", WRITABLE)
 def test_whole_files_keep_their_length(made: Entries, kind: str) -> None:
     """9.98 s of speech come out of every container, without a flag."""
-    if f"whole.{kind}" not in made:
-        pytest.skip("this ffmpeg cannot write it")
     entry = made[f"whole.{kind}"]
     assert (entry.error_message, entry.flags) == (None, ())
     assert entry.duration == pytest.approx(made["whole.wav"].duration, abs=0.15)
 
 
-@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("kind", WRITABLE)
 def test_cut_files_keep_what_is_left_and_say_so(made: Entries, kind: str) -> None:
     """Half of the bytes give about half of the text and a flag, wherever that can be known."""
-    if f"cut.{kind}" not in made:
-        pytest.skip("this ffmpeg cannot write it")
     entry = made[f"cut.{kind}"]
     if kind in INDEX_AT_THE_END:
         assert entry.error_class == "UnreadableRecording"

@@ -69,8 +69,8 @@ def test_a_loop_ends_when_the_model_hears_the_full_context(models_root: Path, be
 
 
 def test_a_loop_that_stays_is_kept_and_flagged(models_root: Path, beckett: Samples) -> None:
-    """One word thirty-five times over: nobody can tell it from a loop."""
-    found = _Heard(models_root, np.tile(_part(beckett, 3.0, 3.8), 35))
+    """One word twenty-nine times over: nobody can tell it from a loop."""
+    found = _Heard(models_root, np.tile(_part(beckett, 3.0, 3.8), 29))
     assert found.after.flags == ("repetition",)
     assert all(segment.flags == ("repetition",) for segment in found.after.segments)
     assert found.after.text in found.texts and len(found.texts) == 2
