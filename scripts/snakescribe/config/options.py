@@ -173,6 +173,12 @@ class ContainerOptions(Options):
 
     image: str | None = Field(None, description="absolute path of a `.sif` image; null runs without a container")
 
+    @model_validator(mode="after")
+    def _absolute(self) -> ContainerOptions:
+        if self.image is not None and not self.image.startswith("/"):
+            raise ValueError("image must be an absolute path, or null to run without a container")
+        return self
+
 
 class Config(Options):
     """Everything a run can be told."""
