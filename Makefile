@@ -1,5 +1,5 @@
 # make demo   set up what a run needs and transcribe three sample recordings
-# make test   the same set-up and what the tests need, then every test
+# make test   the same set-up and what the tests need, then every test but the slow ones of images
 # make setup  only set up: .venv (packages) and .models (weights, voice activity, samples)
 # make bench DATA=/folder/with/manifest   ours and its peers by turns: speed, errors, scale (benchmarks/README.md; hours)
 # make lock   resolve pyproject.toml anew into requirements/ (10 minutes)
