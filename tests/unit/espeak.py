@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +18,6 @@ WORDS_PER_MINUTE = 140
 Heard = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
-@cache
 def _library() -> tuple[ctypes.CDLL, int]:
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     data = str(Path(espeakng_loader.get_data_path()).parent).encode()
@@ -26,8 +27,17 @@ def _library() -> tuple[ctypes.CDLL, int]:
     return library, rate
 
 
+@cache
 def say(text: str, voice: str) -> npt.NDArray[np.int16]:
-    """``text`` at 16 kHz, spoken by espeak-ng's ``voice`` (fr, de, ko, …)."""
+    """``text`` at 16 kHz, spoken by espeak-ng's ``voice`` (fr, de, ko, …).
+
+    In a process of its own: how it says something depends on what it said before.
+    """
+    spoken = subprocess.run([sys.executable, __file__, voice, text], stdout=subprocess.PIPE, check=True).stdout
+    return np.frombuffer(spoken, np.int16)
+
+
+def _say(text: str, voice: str) -> npt.NDArray[np.int16]:
     library, rate = _library()
     parts: list[npt.NDArray[np.int16]] = []
 
@@ -44,3 +54,7 @@ def say(text: str, voice: str) -> npt.NDArray[np.int16]:
     spoken = np.concatenate(parts)
     at = np.arange(len(spoken) * 16_000 // rate) * (rate / 16_000)
     return np.interp(at, np.arange(len(spoken)), spoken).astype(np.int16)
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(_say(sys.argv[2], sys.argv[1]).tobytes())
