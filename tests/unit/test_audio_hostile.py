@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,16 +46,16 @@ NAMES: list[bytes] = [
 
 @pytest.fixture(params=["system", "wheel"])
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The system's ffmpeg, then the one in the wheel."""
-    if request.param == "wheel":
-        monkeypatch.setenv("PATH", "")
-    elif not shutil.which("ffmpeg"):
-        pytest.skip("the system has no ffmpeg")
+    """The system's ffmpeg, as where there is no wheel, then the one in the wheel."""
+    if request.param == "system":
+        if not shutil.which("ffmpeg"):
+            pytest.skip("the system has no ffmpeg")
+        monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     yield decoder.ffmpeg_path()
 
 
 def test_both_binaries_are_found(either: str, request: pytest.FixtureRequest) -> None:
-    """The system's comes first; both tell their version."""
+    """The wheel's comes first; both tell their version, and one may be named."""
     assert ("imageio_ffmpeg" in either) == ("wheel" in request.node.name)
     assert ffmpeg_version()[0] in "n0123456789N"
 
@@ -64,6 +65,13 @@ def test_no_ffmpeg_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda: (_ for _ in ()).throw(RuntimeError("no binary")))
     with pytest.raises(SnakescribeError, match="apt install ffmpeg"):
+        decoder.ffmpeg_path()
+
+
+def test_a_named_ffmpeg_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not replaced by another one in silence."""
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such")
+    with pytest.raises(SnakescribeError, match="is IMAGEIO_FFMPEG_EXE right"):
         decoder.ffmpeg_path()
 
 

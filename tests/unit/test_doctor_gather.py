@@ -197,9 +197,10 @@ def test_ffmpeg_is_really_run() -> None:
     assert found.problem is None and found.version and found.lacks == ()
 
 
-def test_ffmpegs_that_are_no_good(programs: Callable[[str, str], Path]) -> None:
+def test_ffmpegs_that_are_no_good(programs: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     real = ffmpeg_path()
     path = programs("ffmpeg", "exit 1")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(path))
     found = gather.ffmpeg()
     assert found.path == str(path) and "cannot be run" in (found.problem or "")
     programs("ffmpeg", f'case "$*" in *decoders*) {real} "$@" | grep -v -e amr -e vorbis;; *) exec {real} "$@";; esac')

@@ -140,7 +140,7 @@ def _ffmpeg(facts: Facts) -> Check:
     needed = [name for name in ffmpeg.lacks if name in NEEDED_CODECS]
     lacking = f"ffmpeg {ffmpeg.version} ({ffmpeg.path}) was built without {', '.join(needed or ffmpeg.lacks)}"
     if needed:
-        says = f"{lacking}: install another one (pip install imageio-ffmpeg, and take this one off the PATH)"
+        says = f"{lacking}: install another one (pip install imageio-ffmpeg)"
         return Check(name="ffmpeg", state="bad", says=says, error=InstallationError.__name__)
     if ffmpeg.lacks:
         return Check(name="ffmpeg", state="warn", says=f"{lacking}: such recordings will fail")
