@@ -27,7 +27,7 @@ class _Heard:
             engine="torch_whisper",
             device="cpu",
             compute_type="float32",  # the same on every machine
-            decoding={"temperatures": [0.0]},
+            decoding={"temperatures": [0.0], "beam_size": 5},
         )
         watched = engine.backend = Watched(engine.backend)  # type: ignore[assignment]
         self.after: Transcript = heard(engine.run([job("k", samples)])["k"])

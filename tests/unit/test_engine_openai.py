@@ -55,7 +55,8 @@ def test_a_window_is_decoded_as_openai_does(
     prompt = prompt_tokens(tokenizer, "")
     search = Search(beam_size=beams, margin=100.0)
     frames = len(samples) // 160
-    (ours,) = engine.backend.decode(Bucket(engine.backend.encode([mel]), (0,), (prompt,), (224,), (frames,), search))
+    bucket = Bucket(engine.backend.encode([mel]), (0,), (prompt,), (224,), (frames,), (search,))
+    (ours,) = engine.backend.decode(bucket)
     assert tokenizer.decode(list(ours.tokens)).strip() == theirs.text
     assert ours.mean_logprob == pytest.approx(theirs.avg_logprob, abs=2e-3)
     assert ours.no_speech_probability == pytest.approx(theirs.no_speech_prob, abs=2e-3)

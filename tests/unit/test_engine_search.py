@@ -79,7 +79,7 @@ class _Session:
         assert len(self.prefixes) == len(windows)
         logits = np.stack([_logits(p, self.names[w], self.seed) for p, w in zip(self.prefixes, windows, strict=True)])
         logprobs = np.stack([_logprobs(row, choice.bias) for row in logits])
-        order = np.argsort(-(logits * choice.sharpness + choice.bias + choice.noise), axis=1, kind="stable")
+        order = np.argsort(-(logits + choice.bias + choice.noise), axis=1, kind="stable")
         self.rows.append(len(order))
         self.chosen += order[:, 0].tolist()
         attention = np.random.default_rng([len(p) for p in self.prefixes]).random((len(order), 2, 50))
@@ -88,7 +88,7 @@ class _Session:
 
 def _bucket(search: Search, *limits: int, prompt: tuple[int, ...] = (START, ENGLISH)) -> Bucket:
     n = len(limits)
-    return Bucket(None, tuple(range(n)), (prompt,) * n, limits, (80,) * n, search)
+    return Bucket(None, tuple(range(n)), (prompt,) * n, limits, (80,) * n, (search,) * n)
 
 
 def _decode(search: Search, *limits: int, seed: int = 0, **session: Any) -> list[Hypothesis]:
@@ -211,6 +211,18 @@ def test_sampling_repeats_with_its_seed_and_only_with_it() -> None:
     assert drawn[0] == drawn[1]
     assert len({tuple(h.tokens for h in row) for row in drawn}) > 2
     assert all(h.temperature == 1.0 for row in drawn for h in row)
+
+
+def test_one_window_in_several_ways_at_once() -> None:
+    """Every way finds what it finds alone, and the audio is heard once."""
+    ways = (Search(beam_size=3), *(Search(temperature=t, seed=7) for t in (0.4, 1.0)))
+    session = _Session(seed=6, names=[4])
+    n = len(ways)
+    together = decode(session, Bucket(None, (2,) * n, ((START, ENGLISH),) * n, (15,) * n, (80,) * n, ways), RULES)
+    alone = [_decode(search, 15, seed=6, names=[4])[0] for search in ways]
+    assert [(found.tokens, found.logprobs) for found in together] == [(found.tokens, found.logprobs) for found in alone]
+    assert session.rows[0] == 1 and session.rows[1] == 1 + 2 * SAMPLES_PER_WINDOW
+    assert [hypothesis.temperature for hypothesis in together] == [0.0, 0.4, 1.0]
 
 
 def test_sampling_follows_the_model_at_its_temperature() -> None:

@@ -107,7 +107,7 @@ def test_every_form_hears_the_same(store: Store, name: str) -> None:
     hardware = Hardware("cpu", "", None, "float32", "")
     openvino = OpenVinoWhisper(model, hardware, rows=1, workers=1)
     greedy = Search(beam_size=1)
-    bucket = Bucket(openvino.encode([mel]), (0,), (tuple(prompt),), (100,), (len(samples) // 160,), greedy)
+    bucket = Bucket(openvino.encode([mel]), (0,), (tuple(prompt),), (100,), (len(samples) // 160,), (greedy,))
     (hypothesis,) = openvino.decode(bucket)
     assert openvino.multilingual == model.multilingual and openvino.n_mels == model.dims["n_mels"]
     assert tokenizer.decode(list(hypothesis.tokens)).strip() == by_torch.text

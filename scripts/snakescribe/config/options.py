@@ -80,7 +80,7 @@ class DecodingOptions(Options):
     """How Whisper reads a window of speech."""
 
     window: float = Field(24.0, ge=5, le=28, description="longest window given to the model (seconds)")
-    beam_size: int = Field(5, ge=1, le=8, description="hypotheses kept while decoding; 1 is greedy")
+    beam_size: int = Field(4, ge=1, le=8, description="hypotheses kept while decoding; 1 is greedy")
     patience: float = Field(1.0, gt=0, le=4, description="beam search goes on until beam_size × patience have ended")
     margin: float = Field(
         4.0,

@@ -74,7 +74,7 @@ def check_backend(backend: Backend, prepared: Prepared) -> None:
     where = f"{backend.name} on {backend.hardware.device_name}"
     try:
         encoded = backend.encode([mel])
-        bucket = Bucket(encoded, (0,), (prompt,), (TOKENS,), (len(samples) // FRAME,), Search(beam_size=1))
+        bucket = Bucket(encoded, (0,), (prompt,), (TOKENS,), (len(samples) // FRAME,), (Search(beam_size=1),))
         (hypothesis,) = backend.decode(bucket)
     except (RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())[:200]

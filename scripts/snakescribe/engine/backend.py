@@ -28,18 +28,24 @@ class Search:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Windows decoded together. Each row's result is the same whatever the others are."""
+    """Rows decoded together. Each row's result is the same whatever the others are."""
 
     encoded: Encoded
     rows: tuple[int, ...]
-    """Which of the encoded windows."""
+    """Which of the encoded windows; one that is decoded in several ways comes several times."""
     prompts: tuple[tuple[int, ...], ...]
     """Start tokens per row, all of one length: previous text, start of transcript, language, task."""
     limits: tuple[int, ...]
     """Tokens that each row may get."""
     frames: tuple[int, ...]
     """Mel frames of audio in each row, without padding; what text is aligned with."""
-    search: Search
+    searches: tuple[Search, ...]
+    """How each row is decoded."""
+
+    @property
+    def windows(self) -> list[int]:
+        """The encoded windows that are needed, each once, in rising order."""
+        return sorted(set(self.rows))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class CTranslate2Whisper:
         found: dict[int, Hypothesis] = {}
         limits = [-(-limit // SPARE) * SPARE for limit in bucket.limits]
         lengths = [len(bucket.encoded[row]) for row in bucket.rows]
-        for members in _alike(list(zip(lengths, limits, strict=True))):
+        for members in _alike(list(zip(lengths, limits, bucket.searches, strict=True))):
             features = _view(torch.stack([bucket.encoded[bucket.rows[i]] for i in members]))
             most = max(bucket.limits[i] for i in members) if len(members) == 1 else limits[members[0]]
             found |= zip(members, self._decode(bucket, members, features, most), strict=True)
@@ -70,7 +70,7 @@ class CTranslate2Whisper:
     def _decode(
         self, bucket: Bucket, members: list[int], features: ctranslate2.StorageView, most: int
     ) -> list[Hypothesis]:
-        search, prompts = bucket.search, [list(bucket.prompts[i]) for i in members]
+        search, prompts = bucket.searches[members[0]], [list(bucket.prompts[i]) for i in members]
         sampling = search.temperature > 0
         model = self._seeded(search.seed) if sampling else self._model
         results = model.generate(

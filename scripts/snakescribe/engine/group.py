@@ -8,10 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.engine.guards import understandable
+from snakescribe.engine.heap import trim
 from snakescribe.engine.journal import FATAL_DEATHS, Journal, Language, WindowText
 from snakescribe.engine.language import leaders, settled, vote
 from snakescribe.engine.log_mel import LADDER, encoder_frames, rung
@@ -24,6 +27,7 @@ from snakescribe.transcript import Gap, Word
 MOST_WINDOWS = 2
 """Times ``backend.rows``: short windows in a bucket, whose audio is small but whose texts are not."""
 
+T = TypeVar("T")
 Listen = Callable[[Work, Gap], list[Work]]
 """Windows of speech in a gap of a window, heard with more sensitive ears."""
 
@@ -87,32 +91,37 @@ class Group:
         rest = [work for work in works if id(work) not in done]
         results += self._each(pool, self._buckets(rest), self._read)
         doubtful = [pair for result in results for pair in result.doubtful]
-        for _ in pool.map(lambda pair: self._again(*pair), doubtful):
-            pass
+        firsts = {id(work): attempt for work, attempt in doubtful}
+        self._each(pool, self._buckets([work for work, _ in doubtful], full=True), partial(self._again, firsts))
 
     def _take_languages(self, works: Iterable[Work]) -> None:
         for work in works:
             if work.language is None and work.state.language is not None:
                 work.language = work.state.language.language
 
-    def _each(
-        self, pool: Executor, buckets: Iterable[list[Work]], do: Callable[[list[Work]], _Outcome]
-    ) -> list[_Outcome]:
+    def _each(self, pool: Executor, buckets: Iterable[list[Work]], do: Callable[[list[Work]], T]) -> list[T]:
         """All buckets, as many at once as the pool has workers; suspects strictly one after the other."""
+
+        def read(bucket: list[Work]) -> T:
+            result = do(bucket)
+            trim()
+            return result
+
         every = list(buckets)
         alone = [bucket for bucket in every if self._suspect(bucket[0])]
-        return [do(bucket) for bucket in alone] + list(pool.map(do, (b for b in every if not self._suspect(b[0]))))
+        return [read(bucket) for bucket in alone] + list(pool.map(read, (b for b in every if not self._suspect(b[0]))))
 
     def _suspect(self, work: Work) -> bool:
         """Whether it was in flight when an earlier attempt died; the next death must name it alone."""
         return self._journal.deaths[work.place] > 0
 
-    def _buckets(self, works: Iterable[Work]) -> Iterator[list[Work]]:
-        """Windows of one rung and one previous text, longest first, as many as the device can hold."""
+    def _buckets(self, works: Iterable[Work], full: bool = False) -> Iterator[list[Work]]:
+        """Windows of one rung (``full``: the last) and previous text, longest first, as many as the device can hold."""
         alike: dict[tuple[int, str], list[Work]] = defaultdict(list)
         for work in works:
             if work.state.failure is None:
-                alike[rung(encoder_frames(work.length) // 2), work.state.job.prompt].append(work)
+                length = LADDER[-1] if full else rung(encoder_frames(work.length) // 2)
+                alike[length, work.state.job.prompt].append(work)
         rows = self._reader.backend.rows
         for (length, _), members in sorted(alike.items(), key=lambda item: -item[0][0]):
             members.sort(key=lambda work: -work.length)
@@ -176,12 +185,13 @@ class Group:
                         understood.append([moved(word, shift) for word in found.words])
         return replace(attempt, words=tuple(inserted(attempt.words, understood)))
 
-    def _again(self, work: Work, first: Attempt) -> None:
+    def _again(self, firsts: dict[int, Attempt], works: list[Work]) -> None:
+        """Read doubtful windows, whose first attempts are known by ``id``, once more and better."""
         began = time.perf_counter()
-        best = self._reader.again(work, first)
-        if best is not None:
-            best = self._mended(work, best)
-            self._finish([(work, self._reader.text(work, best, time.perf_counter() - began))])
+        best = list(self._reader.again([(work, firsts[id(work)]) for work in works]))
+        took = (time.perf_counter() - began) / len(works)
+        for work, attempt in best:
+            self._finish([(work, self._reader.text(work, self._mended(work, attempt), took))])
 
     def _finish(self, finished: list[tuple[Work, WindowText]]) -> None:
         self._journal.add(text for _, text in finished)

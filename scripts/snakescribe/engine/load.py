@@ -11,6 +11,7 @@ from typing import TextIO
 from snakescribe import __version__, devices
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Hardware
+from snakescribe.engine.heap import share_arenas
 from snakescribe.errors import DeviceError, ModelError
 from snakescribe.models.store import Prepared
 
@@ -51,6 +52,7 @@ def load_backend(config: Config, prepared: Prepared, threads: int) -> Backend:
     hardware = Hardware(device.kind, device.name, device.driver, compute_type, versions(engine))
     rows = config.decoding.rows or _rows(prepared, device)
     workers = threads if device.kind == "cpu" else 1
+    share_arenas(max(2, workers))
     import torch
 
     torch.set_num_threads(1 if device.kind == "cpu" else threads)

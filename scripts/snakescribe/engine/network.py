@@ -71,7 +71,6 @@ class Decoder(nn.Module):
         padding: Tensor,
         bias: Tensor,
         noise: Tensor,
-        sharpness: Tensor,
         *keys_values: Tensor,
     ) -> tuple[Tensor, ...]:
         """Read ``tokens`` and say what may follow.
@@ -84,7 +83,6 @@ class Decoder(nn.Module):
             padding: (windows, 1, 1, T), -inf where a window is shorter than the longest one, else 0.
             bias: (1 or rows, vocabulary) added to the logits: -inf forbids a token.
             noise: (1 or rows, 1 or vocabulary) added for the choice only; Gumbel noise makes it a sample.
-            sharpness: 1 / temperature for the choice; scalar.
             keys_values: of cross-attention per layer, each (windows, heads, T, width); then of what the rows have
                 read, each (rows, heads, offset, width).
 
@@ -122,7 +120,7 @@ class Decoder(nn.Module):
         x = decoder.ln(x[:, -1])
         logits = F.linear(x, decoder.token_embedding.weight).float() + bias
         total = torch.logsumexp(logits, -1, keepdim=True)
-        _, ids = torch.topk(logits * sharpness + noise, CANDIDATES, dim=-1)
+        _, ids = torch.topk(logits + noise, CANDIDATES, dim=-1)
         special = logits[:, self.start : self.start + self.languages + 7] - total
         return (torch.gather(logits, 1, ids) - total, ids, special, torch.cat(looked, 1).float(), *present)
 

@@ -69,6 +69,7 @@ class OpenVinoWhisper:
                 "NUM_STREAMS": workers,
                 "DYNAMIC_QUANTIZATION_GROUP_SIZE": next(n for n in QUANTISED_TOGETHER if state % n == 0),
                 "ENABLE_CPU_PINNING": False,  # several jobs on one machine would all pin the same cores
+                "CPU_RUNTIME_CACHE_CAPACITY": 64,  # kernels by shape: every step has new ones, hardly any comes again
             },
         )
         self._arrays = 2 * int(prepared.dims["n_text_layer"])
@@ -103,7 +104,7 @@ class OpenVinoWhisper:
 
     def decode(self, bucket: Bucket) -> list[Hypothesis]:
         """Decode token by token, all rows at once."""
-        return decode(_Session(self, bucket.encoded.only(bucket.rows)), bucket, self._rules)
+        return decode(_Session(self, bucket.encoded.only(bucket.windows)), bucket, self._rules)
 
 
 class _Session:
@@ -127,7 +128,6 @@ class _Session:
         self._give("parents", np.array(parents, np.int32))
         self._give("bias", choice.bias)
         self._give("noise", choice.noise)
-        self._give("sharpness", np.array(choice.sharpness, np.float32))
         self._request.infer()
         self._read += tokens.shape[1]
         logprobs, tokens, special, looked = (

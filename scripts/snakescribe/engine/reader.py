@@ -60,6 +60,8 @@ class Heard:
 
     works: list[Work]
     encoded: Encoded
+    full: bool
+    """Whether each was heard in 30 s of context."""
 
 
 class Reader:
@@ -90,7 +92,7 @@ class Reader:
                 for work in works:
                     yield from self.heard([work], full)
         else:
-            yield Heard(works, encoded)
+            yield Heard(works, encoded, full)
 
     def languages(self, heard: Heard) -> list[dict[str, float]]:
         """Probability per language code, for each window."""
@@ -98,34 +100,33 @@ class Reader:
 
     def read(self, heard: Heard, works: list[Work]) -> Iterator[tuple[Work, Attempt]]:
         """First attempts at some of the windows heard, again one by one when it is too much for the device."""
-        try:
-            attempts = self._attempts(heard, works, self._search)
-        except ENGINE_ERRORS as error:
-            if not self._fails_alone(works, error):
-                for work in works:
-                    for alone in self.heard([work]):
-                        yield from self.read(alone, alone.works)
-        else:
-            yield from zip(works, attempts, strict=True)
+        return self._read(heard, [(work, self._search) for work in works])
 
-    def again(self, work: Work, first: Attempt) -> Attempt | None:
-        """A doubtful window in full context: beam search, then sampling.
+    def again(self, doubtful: Sequence[tuple[Work, Attempt]]) -> Iterator[tuple[Work, Attempt]]:
+        """Doubtful windows in full context: beam search, and what that leaves in doubt at every temperature at once.
 
-        Returns:
-            The first attempt that the guards trust, else the best one; None when the engine failed.
+        Yields:
+            For each window the first attempt that the guards trust, else the best one; nothing where the engine failed.
         """
-        sampling = (Search(temperature=t, seed=work.seed) for t in self._config.decoding.temperatures[1:])
-        tried = [first]
-        for heard in self.heard([work], full=True):
-            for search in (self._search, *sampling):
-                try:
-                    tried += self._attempts(heard, [work], search)
-                except ENGINE_ERRORS as error:
-                    self._fails_alone([work], error)
-                    return None
-                if not tried[-1].verdict.flags:
-                    return tried[-1]
-        return None if work.state.failure else max(tried, key=lambda attempt: attempt.rank)
+        tried = {id(work): [first] for work, first in doubtful}
+        unsure = []
+        for heard in self.heard([work for work, _ in doubtful], full=True):
+            for work, attempt in self.read(heard, heard.works):
+                if attempt.verdict.flags:
+                    tried[id(work)].append(attempt)
+                    unsure.append(work)
+                else:
+                    yield work, attempt
+        for work in unsure:  # one by one: as many rows as there are temperatures are a bucket of their own
+            tried[id(work)] += self._sampled(work)
+            if not work.state.failure:
+                trusted = (attempt for attempt in tried[id(work)] if not attempt.verdict.flags)
+                yield work, next(trusted, None) or max(tried[id(work)], key=lambda attempt: attempt.rank)
+
+    def _sampled(self, work: Work) -> Iterator[Attempt]:
+        searches = [Search(temperature=t, seed=work.seed) for t in self._config.decoding.temperatures[1:]]
+        for heard in self.heard([work], full=True) if searches else ():
+            yield from (attempt for _, attempt in self._read(heard, [(work, search) for search in searches]))
 
     def gaps(self, work: Work, attempt: Attempt) -> list[Gap]:
         """Speech of the window that its text leaves out, in seconds from the start of the recording."""
@@ -183,7 +184,20 @@ class Reader:
         works[0].state.failure = EngineFailure(f"{self.backend.name} failed on a window: {message}")
         return True
 
-    def _attempts(self, heard: Heard, works: list[Work], search: Search) -> list[Attempt]:
+    def _read(self, heard: Heard, asked: list[tuple[Work, Search]]) -> Iterator[tuple[Work, Attempt]]:
+        works = [work for work in heard.works if any(work is other for other, _ in asked)]
+        try:
+            attempts = self._attempts(heard, asked)
+        except ENGINE_ERRORS as error:
+            if not self._fails_alone(works, error):
+                for work in works:
+                    for alone in self.heard([work], heard.full):
+                        yield from self._read(alone, [row for row in asked if row[0] is work])
+        else:
+            yield from ((work, attempt) for (work, _), attempt in zip(asked, attempts, strict=True))
+
+    def _attempts(self, heard: Heard, asked: list[tuple[Work, Search]]) -> list[Attempt]:
+        works = [work for work, _ in asked]
         prompts = tuple(self._prompt(work) for work in works)
         room = TEXT_CONTEXT - len(prompts[0])
         bucket = Bucket(
@@ -192,7 +206,7 @@ class Reader:
             prompts=prompts,
             limits=tuple(most_tokens(work.seconds, room) for work in works),
             frames=tuple(work.length // FRAME for work in works),
-            search=search,
+            searches=tuple(search for _, search in asked),
         )
         with self._journal.in_flight(work.place for work in works):
             hypotheses = self.backend.decode(bucket)

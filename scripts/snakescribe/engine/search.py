@@ -44,10 +44,8 @@ class Choice(NamedTuple):
 
     bias: Floats
     """(1, vocabulary), -inf for what is forbidden."""
-    sharpness: float = 1.0
-    """1 / temperature."""
     noise: Floats = np.zeros((1, 1), np.float32)
-    """(rows, vocabulary) of Gumbel noise to sample, or nothing."""
+    """(rows, vocabulary), Gumbel noise times the temperature of rows that are sampled; or nothing."""
 
 
 class Rules:
@@ -85,9 +83,10 @@ class _Live:
 
 @dataclass
 class _Window:
-    """One window's hypotheses; an ended one has the end token as its last node."""
+    """The hypotheses of one row of a bucket; an ended one has the end token as its last node."""
 
     index: int
+    """Of the windows of the bucket."""
     limit: int
     positions: int
     """Encoder positions of audio."""
@@ -128,6 +127,13 @@ class _Window:
             self.ended += self.live
         if last or (not sampling and len(self.ended) >= enough):
             self.live = []
+
+    def gumbel(self, vocabulary: int) -> Floats:
+        """Noise for the next step, (live, vocabulary); the negative logarithm of an exponential variate is Gumbel's."""
+        if not self.search.temperature:
+            return np.zeros((len(self.live), vocabulary), np.float32)
+        variates = self.noise.standard_exponential((len(self.live), vocabulary)).astype(np.float32)
+        return -np.log(variates) * np.float32(self.search.temperature)
 
     def best(self, end: int, no_speech: float) -> Hypothesis:
         """The most probable hypothesis per token."""
@@ -181,23 +187,24 @@ def detect_language(session: Session, windows: int, rules: Rules) -> list[dict[s
 
 def decode(session: Session, bucket: Bucket, rules: Rules) -> list[Hypothesis]:
     """Decode every window of a bucket."""
-    search, tokenizer = bucket.search, rules.tokenizer
+    tokenizer, places = rules.tokenizer, bucket.windows
     windows = [
-        _Window(i, limit, max(1, frames // 2), search, np.random.default_rng(search.seed))
-        for i, (limit, frames) in enumerate(zip(bucket.limits, bucket.frames, strict=True))
+        _Window(places.index(row), limit, max(1, frames // 2), search, np.random.default_rng(search.seed))
+        for row, limit, frames, search in zip(bucket.rows, bucket.limits, bucket.frames, bucket.searches, strict=True)
     ]
-    every = range(len(windows))
-    prompts = np.array(bucket.prompts, np.int64)
+    every = range(len(places))
+    prompts = np.array([bucket.prompts[bucket.rows.index(place)] for place in places], np.int64)
     start = bucket.prompts[0].index(tokenizer.sot) + 1
     heard = session.read(prompts[:, :start], every, every, rules.anything)
     silence = np.exp(heard.special[:, tokenizer.no_speech - tokenizer.sot]).tolist()
-    rows = SAMPLES_PER_WINDOW if search.temperature else 1
+    owners: list[int] = []
     for window in windows:
-        window.live = [_Live(0.0, None, window.index * rows + i) for i in range(rows)]
-    parents = owners = [i for i in every for _ in range(rows)]
-    active, read, choice = windows, prompts[parents, start:], rules.first
+        for _ in range(SAMPLES_PER_WINDOW if window.search.temperature else 1):
+            window.live.append(_Live(0.0, None, len(owners)))
+            owners.append(window.index)
+    parents, active, read, choice = owners, windows, prompts[owners, start:], rules.first
     for length in range(1, max(bucket.limits) + 1):
-        found = session.read(read, parents, owners, _sampled(choice, active, search))
+        found = session.read(read, parents, owners, _sampled(choice, active))
         for window in active:
             window.grow(found, tokenizer.eot, length >= window.limit)
         active = [window for window in active if window.live]
@@ -212,16 +219,14 @@ def decode(session: Session, bucket: Bucket, rules: Rules) -> list[Hypothesis]:
                 parents.append(hypothesis.row)
                 hypothesis.row = len(parents) - 1
         read, choice = np.array(last, np.int64)[:, None], rules.text
-    return [window.best(tokenizer.eot, quiet) for window, quiet in zip(windows, silence, strict=True)]
+    return [window.best(tokenizer.eot, silence[window.index]) for window in windows]
 
 
-def _sampled(choice: Choice, active: Sequence[_Window], search: Search) -> Choice:
-    """With Gumbel noise the best candidate is a sample at the search's temperature."""
-    if not search.temperature:
+def _sampled(choice: Choice, active: Sequence[_Window]) -> Choice:
+    """With Gumbel noise times the temperature, the best candidate is a sample at that temperature."""
+    if not any(window.search.temperature for window in active):
         return choice
-    size = choice.bias.shape[1]
-    noise = np.concatenate([window.noise.gumbel(size=(len(window.live), size)) for window in active])
-    return choice._replace(sharpness=1 / search.temperature, noise=noise.astype(np.float32))
+    return choice._replace(noise=np.concatenate([window.gumbel(choice.bias.shape[1]) for window in active]))
 
 
 def slots(windows: Sequence[int], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

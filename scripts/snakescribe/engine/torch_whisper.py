@@ -79,7 +79,7 @@ class TorchWhisper:
 
     def decode(self, bucket: Bucket) -> list[Hypothesis]:
         """Decode token by token, all rows at once."""
-        return decode(_Session(self, bucket.encoded.of(bucket.rows)), bucket, self._rules)
+        return decode(_Session(self, bucket.encoded.of(bucket.windows)), bucket, self._rules)
 
 
 class _Session:
@@ -112,7 +112,6 @@ class _Session:
             self._padding,
             self._constant(choice.bias),
             self._here(choice.noise),
-            torch.tensor(choice.sharpness, device=self._device),
             *self._memory.arrays,
             *(array.index_select(0, chosen) for array in self._past),
         )

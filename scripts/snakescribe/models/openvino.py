@@ -51,14 +51,12 @@ def _decoder(model: Whisper, dims: ModelDimensions, alignment_heads: Heads) -> o
         "padding": torch.zeros(windows, 1, 1, 500),
         "bias": torch.zeros(1, dims.n_vocab),
         "noise": torch.zeros(1, 1),
-        "sharpness": torch.tensor(1.0),
     }
     memory = [torch.randn(windows, heads, 500, width) for _ in range(arrays)]
     past = [torch.randn(rows, heads, read, width) for _ in range(arrays)]
     exported = ov.convert_model(Decoder(model, alignment_heads), example_input=(*example.values(), *memory, *past))
-    shapes = [[-1, -1], [], [-1], [-1], [-1, 1, 1, -1], [-1, dims.n_vocab], [-1, -1], []] + [[-1, heads, -1, width]] * (
-        2 * arrays
-    )
+    shapes = [[-1, -1], [], [-1], [-1], [-1, 1, 1, -1], [-1, dims.n_vocab], [-1, -1]]
+    shapes += [[-1, heads, -1, width]] * (2 * arrays)
     names = [*example, *(f"memory{i}" for i in range(arrays)), *(f"past{i}" for i in range(arrays))]
     for port, name in zip(exported.inputs, names, strict=True):
         port.get_tensor().set_names({name})

@@ -20,7 +20,7 @@ from snakescribe.models.unchanged import note_sealed
 if TYPE_CHECKING:
     from snakescribe.models.checkpoint import Checkpoint
 
-CONVERSION = "2"
+CONVERSION = "3"
 """Of the code that writes the forms; counted up when it must make them anew."""
 
 
