@@ -15,7 +15,7 @@ from audio_files import Samples, configure, describe, normalise, normalise_one, 
 
 import snakescribe
 from snakescribe.audio.normalise import normalise_batch
-from snakescribe.audio.samples import SamplesIndex, open_samples
+from snakescribe.audio.samples import SamplesIndex, open_samples, release
 from snakescribe.config import load_file
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import take
@@ -258,3 +258,21 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path, models_root: Pa
     results, log, megabytes = step(tmp_path, models_root)
     assert "3.00 h" in log and results.samples(BATCH).stat().st_size == 2 * 3 * 3600 * 16_000
     assert megabytes < 250
+
+
+def test_samples_that_were_used_need_no_memory(tmp_path: Path) -> None:
+    """They are read from the file again."""
+    path = tmp_path / "b1.pcm"
+    np.arange(1 << 20, dtype="<i2").tofile(path)
+
+    def resident() -> int:
+        maps = Path("/proc/self/smaps").read_text().split(str(path))[1]
+        return int(maps.split("Rss:")[1].split()[0])
+
+    samples = open_samples(path)[16:]
+    before = int(samples.sum())
+    assert resident() > 1000
+    release(samples)
+    assert resident() == 0
+    assert int(samples.sum()) == before
+    release(samples.copy())  # of its own memory there is nothing to let go of

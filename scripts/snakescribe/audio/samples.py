@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,12 @@ def open_samples(path: Path) -> npt.NDArray[np.int16]:
     if path.stat().st_size == 0:
         return np.zeros(0, np.int16)  # an empty file cannot be mapped
     return np.memmap(path, dtype="<i2", mode="r")
+
+
+def release(samples: npt.NDArray[np.int16]) -> None:
+    """Let go of the memory of samples that are mapped from a file; they are read again when they are used again."""
+    owner: object = samples
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap):
+        owner.madvise(mmap.MADV_DONTNEED)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from snakescribe.audio.samples import release
 from snakescribe.errors import ModelError
 from snakescribe.speech import CHUNK
 
@@ -58,6 +59,7 @@ class SpeechDetector:
             chunks = _with_context(samples, first, min(block, len(result) - first))
             found, memory, cell = self._session.run(None, {"input": chunks, "h": memory, "c": cell})
             result[first : first + len(chunks)] = found.reshape(-1)
+            release(samples)
         return result
 
 
