@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -150,9 +151,15 @@ def test_a_hung_ffmpeg_dies_with_its_job(tmp_path: Path) -> None:
     work += "decode(sys.argv[1], 'anull', io.BytesIO(), 10**9, 600.0, lambda samples: None)"
     job = subprocess.Popen([sys.executable, "-c", work, str(source)], start_new_session=True)
     found: list[psutil.Process] = []
-    while not any(one.name() == "ffmpeg" or "ffmpeg" in one.exe() for one in found):
+
+    def decoding(process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that only told its version
+            return any(str(source) in argument for argument in process.cmdline())
+        return False
+
+    while not found:
         assert job.poll() is None
-        found = psutil.Process(job.pid).children()
+        found = [child for child in psutil.Process(job.pid).children() if decoding(child)]
         time.sleep(0.01)
     time.sleep(0.5)
     assert all(one.is_running() for one in found)
