@@ -164,6 +164,19 @@ def test_prepare_follows_the_libraries(store: Store) -> None:
     assert not prepare.prepare(store, "tiny.en")
 
 
+def test_forms_of_another_version_are_refused_until_they_are_made_anew(store: Store) -> None:
+    """The engine would give them what they do not take."""
+    path = store.root / "tiny.en/model.json"
+    entry = json.loads(path.read_text())
+    entry["made_with"]["conversion"] = "2"
+    path.unlink()
+    path.write_text(json.dumps(entry))
+    with pytest.raises(ModelError, match=r"prepared by another version of snakescribe; run: .* models prepare tiny\.en"):
+        store.resolve("tiny.en")
+    assert prepare.prepare(store, "tiny.en")
+    assert store.resolve("tiny.en").openvino
+
+
 def test_without_ctranslate2_there_is_the_openai_form(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

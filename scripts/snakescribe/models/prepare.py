@@ -14,14 +14,23 @@ from snakescribe.files import write_atomically
 from snakescribe.models.alignment import alignment_heads
 from snakescribe.models.catalog import catalog
 from snakescribe.models.progress import telling
-from snakescribe.models.store import CTRANSLATE2, ENTRY, OPENVINO, PT, Entry, Imported, Store, Sum, sha256, stamp
+from snakescribe.models.store import (
+    CONVERSION,
+    CTRANSLATE2,
+    ENTRY,
+    OPENVINO,
+    PT,
+    Entry,
+    Imported,
+    Store,
+    Sum,
+    sha256,
+    stamp,
+)
 from snakescribe.models.unchanged import note_sealed
 
 if TYPE_CHECKING:
     from snakescribe.models.checkpoint import Checkpoint
-
-CONVERSION = "3"
-"""Of the code that writes the forms; counted up when it must make them anew."""
 
 
 def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Imported, ...] = ()) -> Entry:

@@ -29,6 +29,8 @@ PT = "openai.pt"
 CTRANSLATE2 = "ctranslate2"
 OPENVINO = "openvino"
 ENTRY = "model.json"
+CONVERSION = "3"
+"""Of the code that writes the forms; counted up when it must make them anew."""
 
 
 class _Frozen(BaseModel):
@@ -100,10 +102,15 @@ class Store:
         Cheap: reads ``model.json`` and looks at file sizes, nothing more.
 
         Raises:
-            ModelError: not prepared, incomplete, or changed since it was imported; says what to run.
+            ModelError: not prepared, incomplete, made by another version, or changed since it was imported; says what
+                to run.
         """
         entry = self._imported(model) if os.sep in model else self.entry(model)
         self._check_sizes(entry)
+        if entry.made_with.get("conversion") != CONVERSION:
+            raise ModelError(
+                f"{entry.name} was prepared by another version of snakescribe; run: {self.command('prepare', entry.name)}"
+            )
         folder = self.root / entry.name
         forms = {file.partition("/")[0] for file in entry.files}
         return Prepared(
