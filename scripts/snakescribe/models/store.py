@@ -108,9 +108,8 @@ class Store:
         entry = self._imported(model) if os.sep in model else self.entry(model)
         self._check_sizes(entry)
         if entry.made_with.get("conversion") != CONVERSION:
-            raise ModelError(
-                f"{entry.name} was prepared by another version of snakescribe; run: {self.command('prepare', entry.name)}"
-            )
+            mend = self.command("prepare", entry.name)
+            raise ModelError(f"{entry.name} was prepared by another version of snakescribe; run: {mend}")
         folder = self.root / entry.name
         forms = {file.partition("/")[0] for file in entry.files}
         return Prepared(
