@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import wave
 from pathlib import Path
@@ -19,11 +20,13 @@ from snakescribe.config import Config, load_config
 from snakescribe.inventory.manifest import Manifest, Recording
 
 Samples = npt.NDArray[np.int16]
+WRITER = shutil.which("ffmpeg") or ffmpeg_path()
+"""Writes the recordings: a distribution's can write more (GSM) than the wheel's, which reads them."""
 
 
 def ffmpeg(*arguments: str, output: Path | None = None) -> None:
     """Run ffmpeg; with ``output`` through a pipe, so that it cannot go back and fill in lengths."""
-    command = [ffmpeg_path(), "-nostdin", "-v", "error", "-y", *arguments]
+    command = [WRITER, "-nostdin", "-v", "error", "-y", *arguments]
     run = subprocess.run(command, capture_output=True, check=False)
     if run.returncode:
         raise RuntimeError(run.stderr.decode(errors="replace"))

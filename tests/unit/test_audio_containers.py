@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audio_files import describe, ffmpeg, normalise, normalise_one, write_wav
+from audio_files import WRITER, describe, ffmpeg, normalise, normalise_one, write_wav
 
-from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.audio.samples import NormalisedRecording
 
 WHOLE: dict[str, list[str]] = {
@@ -50,7 +49,7 @@ WHOLE: dict[str, list[str]] = {
     "tta": [],
     "wv": [],
 }
-ENCODERS = set(subprocess.run([ffmpeg_path(), "-encoders"], capture_output=True, text=True, check=True).stdout.split())
+ENCODERS = set(subprocess.run([WRITER, "-encoders"], capture_output=True, text=True, check=True).stdout.split())
 WRITABLE = [kind for kind, options in WHOLE.items() if not options or options[0] != "-c:a" or options[1] in ENCODERS]
 """Builds of ffmpeg differ in what they can write (GSM, AMR); what this one cannot is not tried."""
 UNKNOWABLE = {"bare.mp3", "caf", "ts", "g722", "gsm", "amr", "wma", "ac3", "mp2"}
