@@ -18,7 +18,7 @@ from snakescribe.config import Config, load_config
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.work import Step
 from snakescribe.server import process
-from snakescribe.server.messages import Drop, FromServer, Ready, Settled, Stop, Submit
+from snakescribe.server.messages import Drop, FromServer, NotHeard, Ready, Settled, Stop, Submit
 from snakescribe.transcript import Transcript
 from tests.server.handling import Clips, Watch, until
 from tests.unit.engine_run import read_wav
@@ -140,6 +140,7 @@ def test_who_asks_is_told_once(models_root: Path, config: Config, tmp_path: Path
         (tmp_path / "empty.pcm").touch()
         talk.say(Submit("missing", tmp_path / "missing.pcm", ((None, 0, 5),), None, "", False, config))
         failed = talk.hear()
-        assert failed.key == "missing" and "voice activity" in str(failed.result)
+        assert isinstance(failed, NotHeard) and failed.samples == tmp_path / "missing.pcm"
+        assert failed.key == "missing" and "voice activity" in str(failed.failure)
         talk.say(asked("empty", tmp_path / "empty.pcm", config))
         assert talk.transcript("empty").segments == ()

@@ -17,7 +17,7 @@ from snakescribe import errors
 from snakescribe.config import Config
 from snakescribe.engine.work import Step
 from snakescribe.server import process
-from snakescribe.server.messages import Drop, FromEngine, FromServer, NotStarted, Ready, Settled, Stop, Submit
+from snakescribe.server.messages import Drop, FromEngine, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
 
 LOG = logging.getLogger(__name__)
 STALLED = 900.0
@@ -146,6 +146,14 @@ class Engine:
 
     async def _next_step(self) -> Step | None:
         """The next step; None when the process is dead, or silent for so long that it counts as dead."""
+        while isinstance(said := await self._next_word(), NotHeard):
+            asked = self._running.get(said.key)
+            if asked and asked.samples == said.samples:
+                self.drop(said.key)
+                return Step(said.key, 0.0, 0.0, 1, result=said.failure)
+        return said if isinstance(said, Step) else None
+
+    async def _next_word(self) -> FromEngine | None:
         receiving = asyncio.ensure_future(self._receive())
         heard = time.monotonic()
         while not (await asyncio.wait({receiving}, timeout=30))[0]:
@@ -154,8 +162,7 @@ class Engine:
             elif time.monotonic() - heard > STALLED and self._process:
                 LOG.error("the engine said nothing for %d seconds and is killed", STALLED)
                 self._process.kill()
-        said = receiving.result()
-        return said if isinstance(said, Step) else None
+        return receiving.result()
 
     async def _end(self) -> int | None:
         self.ready = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakescribe.config import Config
 from snakescribe.engine.backend import Hardware
 from snakescribe.engine.work import Step
+from snakescribe.errors import EngineFailure
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,15 @@ class NotStarted:
     message: str
 
 
+@dataclass(frozen=True)
+class NotHeard:
+    """The samples of a :class:`Submit` cannot be read, or not understood."""
+
+    key: str
+    samples: Path
+    """Tell it from an earlier one of the same content, whose samples are gone because nobody waits for it."""
+    failure: EngineFailure
+
+
 FromServer = Submit | Drop | Settled | Stop
-FromEngine = Ready | NotStarted | Step
+FromEngine = Ready | NotStarted | NotHeard | Step

@@ -21,7 +21,7 @@ from snakescribe.engine.work import Step
 from snakescribe.errors import EngineFailure, SnakescribeError
 from snakescribe.files import use_one_arena
 from snakescribe.server.logs import to_stderr
-from snakescribe.server.messages import Drop, FromServer, NotStarted, Ready, Settled, Stop, Submit
+from snakescribe.server.messages import Drop, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
 
 LOG = logging.getLogger(__name__)
 LISTENERS = 6
@@ -73,7 +73,7 @@ class _Engine:
         self._listeners = ThreadPoolExecutor(LISTENERS, "listener")
         self._send(Ready(backend.name, backend.hardware))
 
-    def _send(self, message: Ready | Step) -> None:
+    def _send(self, message: Ready | NotHeard | Step) -> None:
         with self._sending:
             self._connection.send(message)
 
@@ -113,11 +113,10 @@ class _Engine:
             tracks = tuple(Track(channel, samples[first : first + count]) for channel, first, count in asked.tracks)
             self._turns.add(Job(asked.key, tracks, asked.language, asked.prompt, asked.mixed), asked.config, wanted)
         except Exception as error:
-            if wanted():  # else it went away, and its samples with it
+            if wanted():  # else it went away, and its samples with it; the server knows whether that is on its way
                 LOG.exception("listening to a recording failed")
-                self._wanted.pop(asked.key, None)
                 failure = EngineFailure(f"voice activity failed: {type(error).__name__}")
-                self._send(Step(asked.key, 0.0, 0.0, 1, result=failure))
+                self._send(NotHeard(asked.key, asked.samples, failure))
         self._more.set()
 
     def read(self) -> None:
