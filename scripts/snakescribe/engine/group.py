@@ -16,7 +16,7 @@ from snakescribe.audio import SAMPLE_RATE
 from snakescribe.engine.guards import understandable
 from snakescribe.engine.heap import trim
 from snakescribe.engine.journal import FATAL_DEATHS, Journal, Language, WindowText
-from snakescribe.engine.language import leaders, settled, vote
+from snakescribe.engine.language import leaders, settled, vote, voters
 from snakescribe.engine.log_mel import LADDER, encoder_frames, rung
 from snakescribe.engine.reader import Attempt, Heard, Reader
 from snakescribe.engine.segments import inserted, moved
@@ -37,8 +37,8 @@ class _Outcome:
     """What is left of a bucket."""
 
     doubtful: list[tuple[Work, Attempt]] = field(default_factory=list)
-    unsettled: list[Work] = field(default_factory=list)
-    """Windows whose language the model was not sure of."""
+    unsettled: list[tuple[Work, dict[str, float]]] = field(default_factory=list)
+    """Windows whose language the model was not sure of, with what it said."""
 
 
 class Group:
@@ -77,17 +77,11 @@ class Group:
         self._take_languages(work for work in works if not work.state.job.mixed)
         first = leaders(works)
         results = self._each(pool, self._buckets(first), self._settle_and_read)
-        unsettled = [work for result in results for work in result.unsettled]
-        for work in unsettled:
-            state = work.state
-            if state.job.mixed:
-                found = vote([work], self._reader)
-                work.language = found.language if found else None
-            elif found := vote([other for other in works if other.state is state], self._reader):
-                state.language = found
-                self._journal.add([found])
+        unsettled = {id(work): said for result in results for work, said in result.unsettled}
+        voting = [[work] if work.state.job.mixed else voters(work, works) for work in first if id(work) in unsettled]
+        self._each(pool, voting, lambda some: self._vote(some, unsettled[id(some[0])]))
         self._take_languages(work for work in works if not work.state.job.mixed)
-        done = {id(work) for work in first} - {id(work) for work in unsettled}
+        done = {id(work) for work in first} - unsettled.keys()
         rest = [work for work in works if id(work) not in done]
         results += self._each(pool, self._buckets(rest), self._read)
         doubtful = [pair for result in results for pair in result.doubtful]
@@ -101,15 +95,9 @@ class Group:
 
     def _each(self, pool: Executor, buckets: Iterable[list[Work]], do: Callable[[list[Work]], T]) -> list[T]:
         """All buckets, as many at once as the pool has workers; suspects strictly one after the other."""
-
-        def read(bucket: list[Work]) -> T:
-            result = do(bucket)
-            trim()
-            return result
-
         every = list(buckets)
-        alone = [bucket for bucket in every if self._suspect(bucket[0])]
-        return [read(bucket) for bucket in alone] + list(pool.map(read, (b for b in every if not self._suspect(b[0]))))
+        alone = [bucket for bucket in every if any(map(self._suspect, bucket))]
+        return [do(bucket) for bucket in alone] + list(pool.map(do, (b for b in every if b not in alone)))
 
     def _suspect(self, work: Work) -> bool:
         """Whether it was in flight when an earlier attempt died; the next death must name it alone."""
@@ -143,16 +131,27 @@ class Group:
                         work.state.language = found
                         languages.append(found)
                 else:
-                    result.unsettled.append(work)
+                    result.unsettled.append((work, probabilities))
             self._journal.add(languages)
             if sure:
                 self._attempt(heard, sure, result)
+        trim()
         return result
+
+    def _vote(self, voting: list[Work], first: dict[str, float]) -> None:
+        """Settle the language of a recording, or of a window of a mixed one, whose longest window was not sure."""
+        found, leader = vote(voting, first, self._reader), voting[0]
+        if leader.state.job.mixed:
+            leader.language = found.language if found else None
+        elif found:
+            leader.state.language = found
+            self._journal.add([found])
 
     def _read(self, works: list[Work]) -> _Outcome:
         result = _Outcome()
         for heard in self._reader.heard(works):
             self._attempt(heard, heard.works, result)
+        trim()
         return result
 
     def _attempt(self, heard: Heard, works: list[Work], result: _Outcome) -> None:
@@ -192,6 +191,7 @@ class Group:
         took = (time.perf_counter() - began) / len(works)
         for work, attempt in best:
             self._finish([(work, self._reader.text(work, self._mended(work, attempt), took))])
+        trim()
 
     def _finish(self, finished: list[tuple[Work, WindowText]]) -> None:
         self._journal.add(text for _, text in finished)

@@ -15,8 +15,8 @@ from snakescribe.engine.heap import share_arenas
 from snakescribe.errors import DeviceError, ModelError
 from snakescribe.models.store import Prepared
 
-BUCKET_BYTES = {"cpu": 112e6, "cuda": 4.5e9}
-"""Keys and values of a bucket, per worker: with base 6 windows of 30 s on a CPU, where more gain little."""
+BUCKET_BYTES = {"cpu": 94e6, "cuda": 4.5e9}
+"""Keys and values of a bucket, per worker: with base 5 windows of 30 s on a CPU, where more gain little."""
 MOST_ROWS = 32
 CTRANSLATE2_CUBLAS = "libcublas.so.12"
 """Of CTranslate2 4.8 (`containers/variants.yaml`, read out of the wheel by a test)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from whisper.tokenizer import Tokenizer
 
 from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio.samples import release
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Search
 from snakescribe.engine.guards import Verdict, judge, most_tokens, unlikely_speech
@@ -60,8 +61,8 @@ class Heard:
 
     works: list[Work]
     encoded: Encoded
-    full: bool
-    """Whether each was heard in 30 s of context."""
+    context: int
+    """Mel frames that each was heard in at least."""
 
 
 class Reader:
@@ -77,22 +78,24 @@ class Reader:
         decoding = config.decoding
         self._search = Search(decoding.beam_size, decoding.patience, decoding.margin)
 
-    def heard(self, works: list[Work], full: bool = False) -> Iterator[Heard]:
-        """Encode windows; what is too much for the device at once comes back one by one.
+    def heard(self, works: list[Work], context: int = 0) -> Iterator[Heard]:
+        """Encode windows, in at least so many mel frames; what is too much for the device comes back one by one.
 
         A window that fails even alone fails its recording.
         """
         try:
             with self._journal.in_flight(work.place for work in works):
-                frames = [FULL_CONTEXT if full else encoder_frames(work.length) for work in works]
+                frames = [max(context, encoder_frames(work.length)) for work in works]
                 mels = [log_mel(work.samples, self.backend.n_mels, n) for work, n in zip(works, frames, strict=True)]
+                for work in works:
+                    release(work.samples)
                 encoded = self.backend.encode(mels)
         except ENGINE_ERRORS as error:
             if not self._fails_alone(works, error):
                 for work in works:
-                    yield from self.heard([work], full)
+                    yield from self.heard([work], context)
         else:
-            yield Heard(works, encoded, full)
+            yield Heard(works, encoded, context)
 
     def languages(self, heard: Heard) -> list[dict[str, float]]:
         """Probability per language code, for each window."""
@@ -110,7 +113,7 @@ class Reader:
         """
         tried = {id(work): [first] for work, first in doubtful}
         unsure = []
-        for heard in self.heard([work for work, _ in doubtful], full=True):
+        for heard in self.heard([work for work, _ in doubtful], FULL_CONTEXT):
             for work, attempt in self.read(heard, heard.works):
                 if attempt.verdict.flags:
                     tried[id(work)].append(attempt)
@@ -125,7 +128,7 @@ class Reader:
 
     def _sampled(self, work: Work) -> Iterator[Attempt]:
         searches = [Search(temperature=t, seed=work.seed) for t in self._config.decoding.temperatures[1:]]
-        for heard in self.heard([work], full=True) if searches else ():
+        for heard in self.heard([work], FULL_CONTEXT) if searches else ():
             yield from (attempt for _, attempt in self._read(heard, [(work, search) for search in searches]))
 
     def gaps(self, work: Work, attempt: Attempt) -> list[Gap]:
@@ -191,7 +194,7 @@ class Reader:
         except ENGINE_ERRORS as error:
             if not self._fails_alone(works, error):
                 for work in works:
-                    for alone in self.heard([work], heard.full):
+                    for alone in self.heard([work], heard.context):
                         yield from self._read(alone, [row for row in asked if row[0] is work])
         else:
             yield from ((work, attempt) for (work, _), attempt in zip(asked, attempts, strict=True))

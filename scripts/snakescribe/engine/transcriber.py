@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from snakescribe.audio import SAMPLE_RATE
-from snakescribe.audio.samples import release
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend
 from snakescribe.engine.group import Group
@@ -84,8 +83,6 @@ class Transcriber:
                     group.add(work)
                     if group.seconds >= LOOK_AHEAD:
                         reading, group = read(group), new()
-                        for track in job.tracks:
-                            release(track.samples)
                         yield from _finished(states)
                 state.listened = True
             read(group).result()
