@@ -22,10 +22,13 @@ def token_starts(attention: Floats) -> tuple[int, ...]:
     """
     if len(attention) == 1:
         return (0,)
-    weights = attention / np.maximum(attention.sum(-1, keepdims=True), 1e-9)
-    weights -= weights.mean(0)
-    weights /= np.maximum(weights.std(0), 1e-9)
-    return _starts(-_median(weights).mean(1))
+    total = np.zeros((len(attention), attention.shape[-1]), np.float32)
+    for head in range(attention.shape[1]):  # all at once would be 100 MB
+        weights = attention[:, head] / np.maximum(attention[:, head].sum(-1, keepdims=True), 1e-9)
+        weights -= weights.mean(0)
+        weights /= np.maximum(weights.std(0), 1e-9)
+        total += _median(weights)
+    return _starts(-total / attention.shape[1])
 
 
 def _median(weights: Floats) -> Floats:
