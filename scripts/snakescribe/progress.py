@@ -28,7 +28,7 @@ class Meter:
     def __init__(self, path: Path, options: str) -> None:
         """``options`` is the :func:`options_digest` that the batch is made with."""
         self._path, self._options = path, options
-        self._total = self._finished = self._ahead = 0.0
+        self._total = self._finished = self._ahead = self._before = 0.0
         self._began = self._logged = self._written = time.monotonic()
 
     def log(self, line: str) -> None:
@@ -37,7 +37,7 @@ class Meter:
 
     def start(self, seconds: float) -> None:
         """``seconds`` of audio are about to be transcribed."""
-        self._total, self._began = seconds, time.monotonic()
+        self._total = seconds
 
     def speech(self, seconds: float) -> None:
         """A window of speech was decoded."""
@@ -47,7 +47,7 @@ class Meter:
     def recording(self, seconds: float) -> None:
         """A recording is finished: its audio counts whole."""
         self._finished += seconds
-        self._ahead = 0.0
+        self._ahead = max(0.0, self._ahead - seconds)  # what is left is of the recordings after it
         self._tell()
 
     def finish(self) -> None:
@@ -57,11 +57,13 @@ class Meter:
     def _tell(self) -> None:
         now = time.monotonic()
         done = min(self._total, self._finished + self._ahead)
+        if not self._before:  # the first text of a long recording comes after all of its speech was looked for
+            self._before, self._began = done, now
         if now - self._written >= 1.0:
             self._write(round(done, 1))
             self._written = now
         if now - self._logged >= 60.0:
-            self.log(describe(Progress(done, self._total, done / (now - self._began))))
+            self.log(describe(Progress(done, self._total, (done - self._before) / (now - self._began or 1.0))))
             self._logged = now
 
     def _write(self, done: float | None) -> None:
