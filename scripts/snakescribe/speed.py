@@ -22,8 +22,8 @@ from snakescribe.errors import EngineFailure, InputError, RecordingError
 from snakescribe.inventory.walk import recordings_root, walk
 
 CANDIDATES = (
-    ("openvino", "bfloat16"),
-    ("openvino", "float32"),
+    ("openvino", "int8_bfloat16"),
+    ("openvino", "int8_float32"),
     ("ctranslate2", "int8"),
     ("ctranslate2", "float16"),
     ("ctranslate2", "float32"),
@@ -95,7 +95,7 @@ def trials(config: Config, speech: list[bytes], threads: int, failed: Callable[[
     wanted = [
         (engine, kind)
         for engine, kind in CANDIDATES
-        if config.engine in ("auto", engine) and config.compute_type in ("auto", kind)
+        if config.engine in ("auto", engine) and config.compute_type in ("auto", kind, kind.partition("_")[0])
     ]
     lengths = [len(part) // 2 for part in speech]
     done: list[Trial] = []

@@ -110,6 +110,7 @@ def test_a_long_wrong_value_is_cut() -> None:
         ),
         ({"language": "ko", "model": "models/base.en.pt"}, "base.en knows only English; use model: base"),
         ({"engine": "torch_whisper", "compute_type": "int8"}, "torch_whisper has no int8"),
+        ({"engine": "openvino", "compute_type": "bfloat16"}, "use int8_bfloat16, or engine: auto"),
         ({"engine": "ctranslate2", "compute_type": "bfloat16", "device": "cpu"}, "no bfloat16 on the CPU"),
         ({"compute_type": "float16", "device": "cpu"}, "float16 needs CUDA"),
     ],

@@ -104,7 +104,7 @@ def test_every_form_hears_the_same(store: Store, name: str) -> None:
     assert tokenizer.decode(result.sequences_ids[0]).strip() == by_torch.text
     assert by_torch.text.endswith("Fail again. Fail better.")
 
-    hardware = Hardware("cpu", "", None, "float32", "")
+    hardware = Hardware("cpu", "", None, "int8_float32", "")
     openvino = OpenVinoWhisper(model, hardware, rows=1, workers=1)
     greedy = Search(beam_size=1)
     bucket = Bucket(openvino.encode([mel]), (0,), (tuple(prompt),), (100,), (len(samples) // 160,), (greedy,))

@@ -14,6 +14,7 @@ from snakescribe.config import load_config
 from snakescribe.config.load import read_options
 from snakescribe.doctor.quick import check_backend
 from snakescribe.engine.load import load_backend
+from snakescribe.errors import DeviceError
 from snakescribe.models import Store
 
 
@@ -51,8 +52,8 @@ def test_a_folder_without_speech_to_measure_with(
 @pytest.mark.parametrize(
     ("features", "engine", "compute_type"),
     [
-        ({"avx2", "avx512_vnni", "avx512_bf16"}, "openvino", "bfloat16"),
-        ({"avx2", "avx512_vnni"}, "openvino", "float32"),
+        ({"avx2", "avx512_vnni", "avx512_bf16"}, "openvino", "int8_bfloat16"),
+        ({"avx2", "avx512_vnni"}, "openvino", "int8_float32"),
         ({"avx2"}, "ctranslate2", "int8_float32"),
     ],
 )
@@ -65,3 +66,31 @@ def test_auto_goes_by_what_the_processor_has(
     backend = load_backend(config, prepared, 1)
     assert (backend.name, backend.hardware.compute_type) == (engine, compute_type)
     check_backend(backend, prepared)
+
+
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        ({"compute_type": "int8"}, ("openvino", "int8_bfloat16")),
+        ({"compute_type": "int8_float32"}, ("openvino", "int8_float32")),
+        ({"compute_type": "float32"}, ("ctranslate2", "float32")),
+        ({"compute_type": "bfloat16"}, ("torch_whisper", "bfloat16")),
+        ({"engine": "ctranslate2", "compute_type": "int8"}, ("ctranslate2", "int8_float32")),
+        ({"engine": "openvino", "compute_type": "int8"}, ("openvino", "int8_bfloat16")),
+    ],
+)
+def test_the_precision_that_is_asked_for_is_what_it_computes_in(
+    options: dict[str, str], used: tuple[str, str], models_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "cpu_features", lambda: frozenset({"avx2", "avx512_vnni", "avx512_bf16"}))
+    config = load_config({"model": "tiny.en", "models": str(models_root), "device": "cpu"} | options, Path.cwd())
+    hardware = (backend := load_backend(config, Store(models_root).resolve("tiny.en"), 1)).hardware
+    assert (backend.name, hardware.compute_type) == used
+
+
+def test_a_precision_that_the_processor_lacks_is_an_error(models_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cpu_features", lambda: frozenset({"avx2", "avx512_vnni"}))
+    options = {"model": "tiny.en", "models": str(models_root), "device": "cpu", "engine": "openvino"}
+    config = load_config(options | {"compute_type": "int8_bfloat16"}, Path.cwd())
+    with pytest.raises(DeviceError, match=r"openvino has no int8_bfloat16 on .*one of int8_float32"):
+        load_backend(config, Store(models_root).resolve("tiny.en"), 1)

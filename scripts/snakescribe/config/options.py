@@ -206,10 +206,11 @@ class Config(Options):
     engine: Literal["auto", "torch_whisper", "ctranslate2", "openvino"] = Field(
         "auto", description="recognition backend; `auto` takes the fastest for the device"
     )
-    compute_type: Literal["auto", "int8", "float32", "float16", "bfloat16"] = Field(
+    compute_type: Literal["auto", "int8", "int8_bfloat16", "int8_float32", "bfloat16", "float16", "float32"] = Field(
         "auto",
-        description="precision of the weights and products; `auto` is what the engine is fastest with: "
-        "bfloat16, int8 or float32 on CPU, float16 on CUDA",
+        description="precision of the products; `int8` is of the linear layers, with the rest in `bfloat16` or "
+        "`float32`, as the engine is fastest or as named after it; `auto` is what the engine is fastest with: int8 on "
+        "CPU (`torch_whisper`: float32), float16 on CUDA",
     )
     prompt: str = Field("", description="text that Whisper takes as what was said before: names, spelling, style")
     hotwords: list[str] = Field([], description="words to expect; given to the model in front of every window")
@@ -248,8 +249,12 @@ class Config(Options):
             raise ValueError(f"task: {name} knows only English and cannot translate; use model: {name[:-3]}")
         if name.endswith(".en") and self.language not in ("auto", "mixed", "en"):
             raise ValueError(f"language: {name} knows only English; use model: {name[:-3]}")
-        if self.engine in ("torch_whisper", "openvino") and self.compute_type == "int8":
-            raise ValueError(f"compute_type: {self.engine} has no int8; use engine: ctranslate2 or float32")
+        if self.engine == "torch_whisper" and self.compute_type.startswith("int8"):
+            raise ValueError("compute_type: torch_whisper has no int8; use engine: auto or float32")
+        if self.engine == "openvino" and self.compute_type in ("bfloat16", "float32"):
+            raise ValueError(
+                f"compute_type: openvino has int8 linear layers; use int8_{self.compute_type}, or engine: auto"
+            )
         if self.engine == "openvino" and self.device == "cuda":
             raise ValueError(
                 "engine: openvino runs on the CPU; use engine: auto, torch_whisper or ctranslate2 for cuda"

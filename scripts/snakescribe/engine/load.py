@@ -23,9 +23,9 @@ CTRANSLATE2_CUBLAS = "libcublas.so.12"
 TYPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("torch_whisper", "cpu"): ("float32", "bfloat16"),
     ("torch_whisper", "cuda"): ("float16", "bfloat16", "float32"),
-    ("openvino", "cpu"): ("bfloat16", "float32"),
+    ("openvino", "cpu"): ("int8_bfloat16", "int8_float32"),
 }
-"""Per engine and device; the first is ``auto``."""
+"""Per engine and device; the first is ``auto``. After ``int8_``, of the linear layers, stands what the rest is."""
 FASTEST: tuple[tuple[str, Callable[[], bool]], ...] = (
     ("openvino", lambda: devices.has_bfloat16() or "avx512_vnni" in devices.cpu_features()),
     ("ctranslate2", lambda: True),
@@ -90,14 +90,12 @@ def _engine(config: Config, prepared: Prepared, device: devices.Device) -> str:
         "ctranslate2": lambda: _ctranslate2_runs_on(device),
         "openvino": lambda: device.kind == "cpu" and importlib.util.find_spec("openvino") is not None,
     }
-    usable = [engine for engine in ("openvino", "ctranslate2") if forms[engine] and runs[engine]()]
-    if asked == "auto" and config.compute_type == "auto" and device.kind == "cpu":
-        return next(engine for engine, ahead in FASTEST if engine in (*usable, "torch_whisper") and ahead())
-    if asked == "auto" and config.compute_type == "bfloat16" and "openvino" in usable and devices.has_bfloat16():
-        return "openvino"
+    usable = [engine for engine in forms if forms[engine] and runs[engine]()] + ["torch_whisper"]
     if asked == "auto":
-        return "ctranslate2" if "ctranslate2" in usable and config.compute_type != "bfloat16" else "torch_whisper"
-    if asked == "torch_whisper" or asked in usable:
+        fitting = [e for e in usable if config.compute_type == "auto" or _fitting(e, config.compute_type, device)]
+        ahead = [engine for engine, condition in FASTEST if engine in fitting and condition()]
+        return (ahead or fitting or ["torch_whisper"])[0]
+    if asked in usable:
         return asked
     if not forms[asked]:
         raise ModelError(f"{prepared.name} has no {asked} form; run `snakescribe models prepare {prepared.name}`")
@@ -123,26 +121,34 @@ def _has_cublas() -> bool:
     return True
 
 
-def _compute_type(engine: str, asked: str, device: devices.Device) -> str:
-    """The type really used. CTranslate2 would convert an unsupported one silently; here that is an error."""
+def _compute_types(engine: str, device: devices.Device) -> tuple[str, ...]:
+    """What it really computes in here, the one of ``auto`` first."""
     if engine == "ctranslate2":
         import ctranslate2
 
         supported = ctranslate2.get_supported_compute_types(device.kind)
         preferred = ("int8_float32", "float32") if device.kind == "cpu" else ("float16", "int8_float32", "float32")
-        types: tuple[str, ...] = tuple(t for t in (*preferred, "bfloat16") if t in supported)
-    else:
-        types = TYPES[engine, device.kind]
-        if engine == "openvino" and not devices.has_bfloat16():
-            types = ("float32",)
-    if asked == "auto":
-        return types[0]
-    wanted = {"int8": "int8_float32"}.get(asked, asked) if engine == "ctranslate2" else asked
-    if wanted not in types:
+        return tuple(kind for kind in (*preferred, "bfloat16") if kind in supported)
+    types = TYPES[engine, device.kind]
+    if engine == "openvino" and not devices.has_bfloat16():
+        return tuple(kind for kind in types if "bfloat16" not in kind)
+    return types
+
+
+def _fitting(engine: str, asked: str, device: devices.Device) -> list[str]:
+    """The engine's types that are what was asked for; ``int8`` leaves open what stands beside it."""
+    return [kind for kind in _compute_types(engine, device) if asked in (kind, kind.partition("_")[0])]
+
+
+def _compute_type(engine: str, asked: str, device: devices.Device) -> str:
+    """The type really used. CTranslate2 would convert an unsupported one silently; here that is an error."""
+    types = _compute_types(engine, device)
+    found = types if asked == "auto" else _fitting(engine, asked, device)
+    if not found:
         raise DeviceError(
             f"{engine} has no {asked} on {device.name}; use compute_type: auto or one of {', '.join(types)}"
         )
-    return wanted
+    return found[0]
 
 
 def _gpu_index(device: devices.Device) -> int:

@@ -1,4 +1,4 @@
-"""OpenVINO: the engine's own network in bfloat16, the fastest way on CPUs that have it."""
+"""OpenVINO: the engine's own network, linear layers in int8, the rest in bfloat16 on CPUs that have it: the fastest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from snakescribe.engine.search import Choice, Ints, Next, Rules, decode, detect_
 from snakescribe.engine.tokens import tokenizer_for
 from snakescribe.models.store import Prepared
 
-PRECISIONS = {"bfloat16": ("bf16", Type.bf16, np.uint16), "float32": ("f32", Type.f32, np.float32)}
+PRECISIONS = {"int8_bfloat16": ("bf16", Type.bf16, np.uint16), "int8_float32": ("f32", Type.f32, np.float32)}
+"""Of all but the linear layers, which are int8 in the prepared form."""
 
 QUANTISED_TOGETHER = (256, 128, 64)
 """Values of an input that share one int8 scale; a size that does not divide the layer falls back to slow products."""
