@@ -6,6 +6,7 @@ import struct
 import sys
 import time
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,9 @@ def test_score_of_a_folder() -> None:
             recording("c", "ko", "가나다라"),
             recording("d", ""),
             recording("e", "de", "eins zwei"),
+            replace(recording("f", "", kind="broken"), seconds=0.0),
         ],
-        {"a": "7 o'clock", "b": "won", "c": "가나다", "d": "thank you"},
+        {"a": "7 o'clock", "b": "won", "c": "가나다", "d": "thank you", "f": "what is left of it"},
     )
     assert found["en"].total == 0 and found["en"].units == 2
     assert found["ko"] == Errors(deletions=1, units=4)
