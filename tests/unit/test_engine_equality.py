@@ -13,9 +13,14 @@ ENGINES = ["openvino", "torch_whisper", "ctranslate2"]
 
 
 @cache
-def _transcribed(models_root: Path, engine: str, rows: int, workers: int) -> dict[str, list[tuple[float, float, str]]]:
+def _transcribed(
+    models_root: Path, engine: str, rows: int, workers: int, compute_type: str = "auto", beam_size: int = 4
+) -> dict[str, list[tuple[float, float, str]]]:
     """Segments of some dozen pieces of the samples, of 1 to 13 seconds."""
-    loaded = Engine(models_root, model="tiny.en", engine=engine, threads=workers, decoding={"rows": rows})
+    decoding = {"rows": rows, "beam_size": beam_size}
+    loaded = Engine(
+        models_root, model="tiny.en", engine=engine, threads=workers, compute_type=compute_type, decoding=decoding
+    )
     assert loaded.backend.rows == rows
     assert loaded.backend.workers == workers or loaded.backend.hardware.device == "cuda"
     pieces = [
@@ -39,16 +44,23 @@ def test_text_and_times_do_not_depend_on_rows_and_workers(
     assert _transcribed(models_root, engine, rows, workers) == alone
 
 
-@pytest.mark.parametrize(("engine", "most"), [("torch_whisper", 0.03), ("ctranslate2", 0.12)])
+@pytest.mark.parametrize(("engine", "most"), [("torch_whisper", 0.05), ("ctranslate2", 0.12)])
 def test_engines_agree(models_root: Path, engine: str, most: float) -> None:
-    """Whole texts are compared: a dozen pieces are too few to count those that are identical.
-
-    CTranslate2 has a beam search of its own and eight bits on a CPU.
-    """
-    first, second = (
-        {key: plain(" ".join(text for *_, text in segments)) for key, segments in found.items()}
-        for found in (_transcribed(models_root, name, 32, 1) for name in (ENGINES[0], engine))
-    )
+    """Eight bits beside float32 (below 0.03 without AMX, 0.035 with it), and beside CTranslate2's own beam search."""
+    first, second = (_texts(_transcribed(models_root, name, 32, 1)) for name in (ENGINES[0], engine))
     assert list(first) == list(second)
     spoken = [key for key in first if first[key]]
     assert jiwer.wer([first[key] for key in spoken], [second[key] for key in spoken]) < most
+
+
+def test_engines_agree_to_the_letter_where_nothing_is_rounded(models_root: Path) -> None:
+    """Two libraries, two searches: in float32, without a beam, they hear the same words in 19 of 20 pieces."""
+    torch_whisper, ctranslate2 = (
+        _texts(_transcribed(models_root, engine, 32, 1, "float32", 1)) for engine in ("torch_whisper", "ctranslate2")
+    )
+    same = sum(text == ctranslate2[key] for key, text in torch_whisper.items())
+    assert same >= 0.95 * len(torch_whisper)
+
+
+def _texts(found: dict[str, list[tuple[float, float, str]]]) -> dict[str, str]:
+    return {key: plain(" ".join(text for *_, text in segments)) for key, segments in found.items()}
