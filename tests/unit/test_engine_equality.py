@@ -9,7 +9,11 @@ import jiwer
 import pytest
 from engine_run import Engine, cut, heard, job, plain, samples_of
 
+from snakescribe import devices
+
 ENGINES = ["openvino", "torch_whisper", "ctranslate2"]
+ROUNDED = 0.04 if "amx_bf16" in devices.cpu_features() else 0.03
+"""Word errors of eight bits beside float32, at most; with AMX, which multiplies in bfloat16, 0.035 were measured."""
 
 
 @cache
@@ -44,9 +48,12 @@ def test_text_and_times_do_not_depend_on_rows_and_workers(
     assert _transcribed(models_root, engine, rows, workers) == alone
 
 
-@pytest.mark.parametrize(("engine", "most"), [("torch_whisper", 0.05), ("ctranslate2", 0.12)])
+@pytest.mark.parametrize(("engine", "most"), [("torch_whisper", ROUNDED), ("ctranslate2", 0.12)])
 def test_engines_agree(models_root: Path, engine: str, most: float) -> None:
-    """Eight bits beside float32 (below 0.03 without AMX, 0.035 with it), and beside CTranslate2's own beam search."""
+    """Whole texts are compared: a dozen pieces are too few to count those that are identical.
+
+    CTranslate2 has a beam search of its own and eight bits on a CPU.
+    """
     first, second = (_texts(_transcribed(models_root, name, 32, 1)) for name in (ENGINES[0], engine))
     assert list(first) == list(second)
     spoken = [key for key in first if first[key]]

@@ -28,7 +28,6 @@ PRECISIONS = {"int8_bfloat16": ("bf16", Type.bf16, np.uint16), "int8_float32": (
 QUANTISED_TOGETHER = (256, 128, 64)
 """Values of an input that share one int8 scale; a size that does not divide the layer falls back to slow products."""
 
-
 FEWEST_ROWS = 5
 """Of a step: with AMX, oneDNN multiplies up to four rows by another instruction, whose last bits differ."""
 
@@ -167,8 +166,9 @@ class _Session:
 
 def _filled(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """With its first row again and again behind it, until there are ``FEWEST_ROWS``."""
-    missing = max(0, FEWEST_ROWS - len(array))
-    return np.concatenate([array, np.repeat(array[:1], missing, 0)])
+    if len(array) >= FEWEST_ROWS:
+        return np.ascontiguousarray(array)
+    return np.concatenate([array, np.repeat(array[:1], FEWEST_ROWS - len(array), 0)])
 
 
 def _typed(core: ov.Core, path: Path, kind: Type) -> ov.Model:
