@@ -299,7 +299,8 @@ def test_more_bytes_than_allowed(closed: Served, path: str) -> None:
     kind = {"Content-Type": "multipart/form-data; boundary=x"}  # and chunked, without a length
     refused(closed.http.post(path, content=pieces(), headers=kind), 413, "too_large")
     log = [line for line in closed.log() if line.get("event") == "request"][-1]
-    assert log["status"] == 413 and log["received_bytes"] < 2_200_000
+    ahead = 65_536 + 262_144  # uvicorn stops reading above the first, asyncio reads up to the second at once
+    assert log["status"] == 413 and log["received_bytes"] <= 2_000_000 + ahead
 
 
 def test_an_upload_that_does_not_end(models_root: Path) -> None:

@@ -31,7 +31,8 @@ MOST_CHANNELS = 64
 _BLOCK = 1 << 20  # bytes read at once
 _LINE = 4096  # bytes of one line of stderr that are looked at
 _COMPLAINTS = 1  # lines of stderr kept for the row: the first one names the cause
-_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+_HARD_EXIT = 123  # ffmpeg's own, after more than three signals, and without its closing line (fftools/ffmpeg.c)
+_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP, _HARD_EXIT)
 
 _TAGGED = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(info|warning|error|fatal|panic)\] (.*)", re.DOTALL)
 _CONTAINER = re.compile(r"Input #0, (.+?), from ")
@@ -235,6 +236,6 @@ def _run(command: list[str], take: Callable[[bytes], bool], heard: Heard, second
         finally:
             if enough or selector.get_map():
                 process.kill()
-    if not enough and (process.returncode in _OUTSIDE or (heard.interrupted and process.returncode in (123, 255))):
+    if not enough and (process.returncode in _OUTSIDE or (heard.interrupted and process.returncode == 255)):
         raise SnakescribeError("ffmpeg was ended from outside (no memory left, or a stop of the job); run again")
     return process.returncode
