@@ -165,3 +165,17 @@ def test_asked_for_what_is_not_there_is_an_error(models_root: Path) -> None:
         Engine(models_root, model="tiny.en", engine="ctranslate2", compute_type="bfloat16")
     hardware = Engine(models_root, model="tiny.en", engine="ctranslate2", compute_type="int8").backend.hardware
     assert hardware.device in ("cpu", "cuda") and hardware.compute_type.startswith("int8") and hardware.device_name
+
+
+@pytest.mark.parametrize("name", ["openvino", "ctranslate2", "torch_whisper"])
+def test_a_word_spoken_alone_is_heard_once(models_root: Path, name: str) -> None:
+    """With 4 s of context the last of them was ``only only``."""
+    engine = Engine(models_root, model="tiny.en", engine=name)
+    spoken = samples_of(models_root)
+    words = {"story": ("endgame_nagg_nell", 15.33), "only": ("two_cities", 40.95)}
+    found = engine.run([job(word, _alone(spoken[of], start)) for word, (of, start) in words.items()])
+    assert {word: plain(heard(text).text) for word, text in found.items()} == {word: word for word in words}
+
+
+def _alone(samples: Samples, start: float) -> Samples:
+    return np.pad(samples[round(start * 16_000) : round((start + 0.6) * 16_000)], 1600)

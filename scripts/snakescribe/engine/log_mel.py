@@ -17,8 +17,10 @@ PADDING = 300
 """Mel frames of silence kept after the speech: with none the decoder repeats itself (docs/decisions.md)."""
 RUNG = 100
 """Encoder lengths are multiples of this many frames, so that windows of about one length can go together on a GPU."""
-SHORTEST = 400
-LADDER = (200, 300, 400, 550, 750, 1000, 1250, 1350, 1500)
+BRIEF, BRIEF_CONTEXT = 200, 1100
+"""A window of at most so many mel frames is heard in so many: in 4 to 6 s a lone word is heard twice
+(docs/decisions.md)."""
+LADDER = (300, 400, 550, 750, 1000, 1250, 1350, 1500)
 """Lengths of what a bucket's decoder hears, in encoder positions. Sums over 800 positions and over 800 with zeros
 behind them differ in their last bits, so a window always gets the zeros up to its own rung: its text never depends on
 its neighbours."""
@@ -27,13 +29,11 @@ its neighbours."""
 def encoder_frames(samples: int) -> int:
     """Mel frames to encode for a window: its own length and the padding, rounded up to whole ``RUNG``.
 
-    >>> encoder_frames(16_000)
-    400
-    >>> encoder_frames(16_000 * 28)
-    3000
+    >>> encoder_frames(16_000), encoder_frames(16_000 * 3), encoder_frames(16_000 * 28)
+    (1100, 600, 3000)
     """
-    frames = -(-samples // FRAME) + PADDING
-    return min(FULL_CONTEXT, max(SHORTEST, -(-frames // RUNG) * RUNG))
+    frames = -(-samples // FRAME)
+    return BRIEF_CONTEXT if frames <= BRIEF else min(FULL_CONTEXT, -(-(frames + PADDING) // RUNG) * RUNG)
 
 
 def rung(positions: int) -> int:
