@@ -48,6 +48,22 @@ def test_text_and_times_do_not_depend_on_rows_and_workers(
     assert _transcribed(models_root, engine, rows, workers) == alone
 
 
+def test_doubtful_text_does_not_depend_on_what_else_is_doubtful(models_root: Path) -> None:
+    """Nothing is trusted here, so everything is sampled; what is sampled comes from its own audio."""
+    decoding = {"mean_logprob": -1e-9, "no_speech": None, "temperatures": [0.0, 0.4, 0.8], "beam_size": 2}
+    loaded = Engine(models_root, model="tiny.en", engine="openvino", decoding=decoding)
+    pieces = [
+        job(f"{name} {start}", samples[16_000 * start : 16_000 * start + 16_000 + 3_000 * start])
+        for name, samples in samples_of(models_root).items()
+        for start in (1, 3, 5)
+    ]
+    together = loaded.run(pieces)
+    sampled = [segment.temperature for result in together.values() for segment in heard(result).segments]
+    assert sum(temperature > 0 for temperature in sampled) >= 2
+    for piece in pieces:
+        assert heard(loaded.run([piece])[piece.key]).segments == heard(together[piece.key]).segments
+
+
 @pytest.mark.parametrize(("engine", "most"), [("torch_whisper", ROUNDED), ("ctranslate2", 0.12)])
 def test_engines_agree(models_root: Path, engine: str, most: float) -> None:
     """Whole texts are compared: a dozen pieces are too few to count those that are identical.

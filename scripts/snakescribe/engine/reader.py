@@ -33,8 +33,6 @@ from snakescribe.transcript import Gap, Segment, Word
 LOG = logging.getLogger(__name__)
 SHORTEST_SEGMENT = 0.02
 """Seconds; one encoder position."""
-SAMPLED_SECONDS = 6.0
-"""Of windows sampled together: a short window alone is 25 rows that end at once and one that goes on to its limit."""
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
 """What torch, CTranslate2 and OpenVINO raise, out of memory included."""
 
@@ -114,26 +112,24 @@ class Reader:
             For each window the first attempt that the guards trust, else the best one; nothing where the engine failed.
         """
         tried = {id(work): [first] for work, first in doubtful}
+        unsure = []
         for heard in self.heard([work for work, _ in doubtful], FULL_CONTEXT):
-            unsure = []
             for work, attempt in self.read(heard, heard.works):
                 if attempt.verdict.flags:
                     tried[id(work)].append(attempt)
                     unsure.append(work)
                 else:
                     yield work, attempt
-            for some in _bounded(unsure):
-                for work, attempt in self._sampled(heard, some):
-                    tried[id(work)].append(attempt)
-            for work in unsure:
-                if not work.state.failure:
-                    trusted = (attempt for attempt in tried[id(work)] if not attempt.verdict.flags)
-                    yield work, next(trusted, None) or max(tried[id(work)], key=lambda attempt: attempt.rank)
+        for work in unsure:  # one by one: as many rows as there are temperatures are a bucket of their own
+            tried[id(work)] += self._sampled(work)
+            if not work.state.failure:
+                trusted = (attempt for attempt in tried[id(work)] if not attempt.verdict.flags)
+                yield work, next(trusted, None) or max(tried[id(work)], key=lambda attempt: attempt.rank)
 
-    def _sampled(self, heard: Heard, works: list[Work]) -> Iterator[tuple[Work, Attempt]]:
-        temperatures = self._config.decoding.temperatures[1:]
-        searches = [(work, Search(temperature=t, seed=work.seed)) for work in works for t in temperatures]
-        return self._read(heard, searches) if searches else iter(())
+    def _sampled(self, work: Work) -> Iterator[Attempt]:
+        searches = [Search(temperature=t, seed=work.seed) for t in self._config.decoding.temperatures[1:]]
+        for heard in self.heard([work], FULL_CONTEXT) if searches else ():
+            yield from (attempt for _, attempt in self._read(heard, [(work, search) for search in searches]))
 
     def gaps(self, work: Work, attempt: Attempt) -> list[Gap]:
         """Speech of the window that its text leaves out, in seconds from the start of the recording."""
@@ -238,18 +234,6 @@ class Reader:
     def _prompt(self, work: Work) -> tuple[int, ...]:
         previous = previous_text(work.state.job.prompt, self._config.hotwords)
         return prompt_tokens(self._tokenizer(work), previous)
-
-
-def _bounded(works: list[Work]) -> Iterator[list[Work]]:
-    """Windows that may be sampled together: each is as many rows as there are temperatures times hypotheses."""
-    some: list[Work] = []
-    for work in works:
-        if some and sum(one.seconds for one in (*some, work)) > SAMPLED_SECONDS:
-            yield some
-            some = []
-        some.append(work)
-    if some:
-        yield some
 
 
 def _shown(word: Word) -> Word:
