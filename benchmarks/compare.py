@@ -48,14 +48,22 @@ def systems(bench: Bench, only: Sequence[str]) -> list[System]:
     named = variants()
     names = only or [OURS, *PEERS, *(name for name in named if name != OURS)]
     if unknown := set(names) - set(PEERS) - set(named):
-        known = ", ".join([*PEERS, *named])
+        known = ", ".join(map(repr, [*PEERS, *named]))
         raise BenchmarkError(f"no system is called {unknown.pop()!r}; there are: {known}")
     found = []
     for name in names:
-        version = importlib.metadata.version(PEERS[name].package) if name in PEERS else bench.our_version
+        version = _version(name) if name in PEERS else bench.our_version
         options = named.get(name, {})
         found.append(System(name, version, options, bench.state(name, version, options)))
     return found
+
+
+def _version(peer: str) -> str:
+    package = PEERS[peer].package
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        raise BenchmarkError(f"{package} is not installed; `make .venv/.bench` installs the peers") from None
 
 
 def run(bench: Bench, rounds: int, only: Sequence[str]) -> int:
@@ -63,7 +71,10 @@ def run(bench: Bench, rounds: int, only: Sequence[str]) -> int:
     everyone = {system.name: system for system in systems(bench, only)}
     states = {name: system.state for name, system in everyone.items()}
     ahead = records.pending(records.read(bench.raw), KIND, states, rounds)
-    weights = prepare(bench.store, bench.model, bench.work / "weights") if ahead else None
+    if not ahead:
+        print("compare: all of it has been measured already")
+    peers = any(name in PEERS for _, name in ahead)
+    weights = prepare(bench.store, bench.model, bench.work / "weights") if peers else None
     failed = 0
     for number, name in ahead:
         system = everyone[name]
