@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from snakescribe.transcript import Transcript
 
@@ -34,9 +35,7 @@ def apply(transcript: Transcript, glossary: Mapping[str, str]) -> Transcript:
         segment.model_copy(
             update={
                 "text": replaced(segment.text, count=True),
-                "words": tuple(
-                    word.model_copy(update={"text": replaced(word.text, count=False)}) for word in segment.words
-                ),
+                "words": tuple(replace(word, text=replaced(word.text, count=False)) for word in segment.words),
             }
         )
         for segment in transcript.segments

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.dataclasses import dataclass
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Word(_Frozen):
-    """A word with its times (seconds) and the model's probability (0 to 1) for its tokens."""
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Word:
+    """A word with its times (seconds) and the model's probability (0 to 1) for its tokens.
+
+    Not a model: ten hours have 90,000 of them, and with slots one takes a quarter of the memory.
+    """
 
     start: float
     end: float

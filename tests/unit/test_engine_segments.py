@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -80,10 +81,10 @@ def _ends(a: Word, b: Word) -> bool:
 
 def test_a_long_sentence_is_cut_at_its_widest_pause_then_at_a_comma() -> None:
     words = [_word(i * 1.0, i * 1.0 + 1.0) for i in range(14)]
-    words[3] = words[3].model_copy(update={"end": 3.7})
+    words[3] = replace(words[3], end=3.7)
     assert [len(group) for group in segments(words)] == [4, 10]
-    words[3] = words[3].model_copy(update={"end": 4.0})
-    words[8] = words[8].model_copy(update={"text": " word,"})
+    words[3] = replace(words[3], end=4.0)
+    words[8] = replace(words[8], text=" word,")
     assert [len(group) for group in segments(words)] == [9, 5]
     words[8] = _word(8, 9)
     assert [len(group) for group in segments(words)] == [7, 7]

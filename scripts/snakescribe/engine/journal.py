@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -87,12 +87,12 @@ class Journal:
 
     def add(self, entries: Iterable[WindowText | Language]) -> None:
         """Remember ``entries`` and have them on disk before returning."""
-        records = [
-            {"window" if isinstance(entry, WindowText) else "language": entry.model_dump(mode="json")}
-            for entry in entries
-        ]
-        self._append(records)
-        if records and self._file is not None:
+        kept = list(entries)
+        with self._lock:
+            for entry in kept:
+                self._keep(entry)
+            self._write(map(_record, kept))
+        if kept and self._file is not None:
             os.fsync(self._file.fileno())
 
     @contextmanager
@@ -128,10 +128,8 @@ class Journal:
         if self._file is None or self._path is None:
             return
         with self._lock:
-            records: list[dict[str, Any]] = [
-                {"window": window.model_dump(mode="json")} for window in self.windows.values()
-            ]
-            records += [{"language": language.model_dump(mode="json")} for language in self.languages.values()]
+            records = [_record(window) for window in self.windows.values()]
+            records += [_record(language) for language in self.languages.values()]
             records += [{"died": [place]} for place in self.deaths.elements()]
             write_atomically(self._path, "".join(_line(record) for record in records).encode())
             self._file.close()
@@ -143,23 +141,29 @@ class Journal:
             self._file.close()
             self._path.unlink(missing_ok=True)
 
-    def _append(self, records: Iterable[Mapping[str, Any]]) -> None:
+    def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
         with self._lock:
             for record in records:
                 self._remember(record)
-                if self._file is not None:
-                    self._file.write(_line(record).encode())
-            if self._file is not None:
-                self._file.flush()
+            self._write(records)
+
+    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        if self._file is not None:
+            self._file.writelines(_line(record).encode() for record in records)
+            self._file.flush()
+
+    def _keep(self, entry: WindowText | Language) -> None:
+        if isinstance(entry, WindowText):
+            self.windows[entry.place] = entry
+        else:
+            self.languages[entry.key] = entry
 
     def _remember(self, record: Mapping[str, Any]) -> None:
         match record:
             case {"window": value}:
-                window = WindowText.model_validate(value)
-                self.windows[window.place] = window
+                self._keep(WindowText.model_validate(value))
             case {"language": value}:
-                language = Language.model_validate(value)
-                self.languages[language.key] = language
+                self._keep(Language.model_validate(value))
             case {"begun": places}:
                 self._in_flight.update((key, track, start, end) for key, track, start, end in places)
             case {"ended": places}:
@@ -167,6 +171,10 @@ class Journal:
             case {"died": places}:
                 self.deaths.update((key, track, start, end) for key, track, start, end in places)
                 self._in_flight.clear()
+
+
+def _record(entry: WindowText | Language) -> dict[str, Any]:
+    return {"window" if isinstance(entry, WindowText) else "language": entry.model_dump(mode="json")}
 
 
 def _line(record: Mapping[str, Any]) -> str:

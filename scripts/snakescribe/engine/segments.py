@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import inf
 
@@ -28,7 +29,7 @@ def placed(words: Sequence[Word], speech: Sequence[Stretch]) -> list[Word]:
         end = max((min(word.end, b) for a, b in speech if a < word.end), default=word.end)
         if start >= end:  # all of it in a pause: kept as it is
             start, end = word.start, word.end
-        found.append(word.model_copy(update={"start": start, "end": end}))
+        found.append(replace(word, start=start, end=end))
     return found
 
 
@@ -74,11 +75,11 @@ def inserted(words: Sequence[Word], parts: Sequence[Sequence[Word]]) -> list[Wor
 
 def moved(word: Word, seconds: float) -> Word:
     """The word so much later."""
-    return word.model_copy(update={"start": word.start + seconds, "end": word.end + seconds})
+    return replace(word, start=word.start + seconds, end=word.end + seconds)
 
 
 def _until(word: Word, latest: float) -> Word:
-    return word.model_copy(update={"start": min(word.start, latest), "end": min(word.end, latest)})
+    return replace(word, start=min(word.start, latest), end=min(word.end, latest))
 
 
 def _bounded(group: list[Word]) -> list[list[Word]]:
