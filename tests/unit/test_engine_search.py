@@ -20,6 +20,8 @@ from snakescribe.engine.search import (
     Ints,
     Next,
     Rules,
+    _Live,
+    _Window,
     decode,
     detect_language,
     slots,
@@ -184,6 +186,32 @@ def test_within_the_margin_nothing_is_given_up(seed: int, margin: float) -> None
     first = _logprobs(_logits((START, ENGLISH), 0, seed), RULES.first.bias)
     kept = sum(first[token] >= first.max() - margin for token in TEXT)
     assert session.rows[:2] == [1, 1] and session.rows[2:3] == [kept]
+
+
+@pytest.mark.parametrize(("rank", "ends"), [(0, 1), (1, 1), (2, 0), (3, 0)])
+def test_an_end_counts_among_the_best_only(rank: int, ends: int) -> None:
+    """As in CTranslate2; openai/whisper takes both ends of ``A end end B`` for two beams."""
+    window = _Window(0, 9, 1, Search(beam_size=2, margin=np.inf), np.random.default_rng(0), [_Live(0.0, None, 0)])
+    order = [A, B, C]
+    order.insert(rank, END)
+    logprobs = np.array([[-0.1, -0.2, -0.3, -0.4]], np.float32)
+    window.grow(Next(logprobs, np.array([order]), np.zeros((1, 1), np.float32), np.zeros((1, 1, 1))), END, False)
+    assert [_token(hypothesis) for hypothesis in window.live] == [A, B]
+    assert [_token(hypothesis) for hypothesis in window.ended] == [END] * ends
+
+
+def test_an_end_behind_another_end_does_not_count() -> None:
+    window = _Window(0, 9, 1, Search(beam_size=2, margin=np.inf), np.random.default_rng(0))
+    window.live = [_Live(0.0, None, 0), _Live(-0.1, None, 1)]
+    logprobs = np.array([[-0.1, -0.3, -0.9], [-0.1, -0.9, -1.0]], np.float32)
+    tokens = np.array([[A, END, B], [END, A, B]])
+    window.grow(Next(logprobs, tokens, np.zeros((2, 1), np.float32), np.zeros((2, 1, 1))), END, False)
+    assert [(_token(ended), ended.row) for ended in window.ended] == [(END, 1)]  # not that of row 0, which is third
+
+
+def _token(hypothesis: _Live) -> int:
+    assert hypothesis.node
+    return hypothesis.node.token
 
 
 def test_patience_waits_for_more_ended_hypotheses() -> None:

@@ -96,7 +96,11 @@ class _Window:
     ended: list[_Live] = field(default_factory=list)
 
     def grow(self, found: Next, end: int, last: bool) -> None:
-        """Take the best continuations; ``last`` says that no more tokens are allowed."""
+        """Take the best continuations; ``last`` says that no more tokens are allowed.
+
+        An end counts only among the ``beam_size`` best continuations, as in CTranslate2 (``decoding.cc``), so that all
+        engines search alike.
+        """
         search = self.search
         sampling = search.temperature > 0
         candidates = [
@@ -113,9 +117,11 @@ class _Window:
             candidates.sort(key=lambda candidate: -candidate[0])
             width, floor = search.beam_size, candidates[0][0] - search.margin
         self.live = []
-        for total, token, logprob, parent in candidates:
+        for rank, (total, token, logprob, parent) in enumerate(candidates):
             if total < floor or len(self.live) == width:
                 break
+            if token == end and rank >= width:
+                continue
             grown = _Live(
                 total,
                 _Node(parent.node, token, logprob, found.attention[parent.row, :, : self.positions].copy()),
