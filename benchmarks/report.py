@@ -179,9 +179,10 @@ def ratios(found: Sequence[Result]) -> str:
     lines = []
     for peer in found[1:]:
         times = (peer.cpu[0] / ours.cpu[0], peer.wall[0] / ours.wall[0], peer.peak_mb / ours.peak_mb)
-        more = peer.errors["all"].total - ours.errors["all"].total
-        lines.append([peer.name, *(f"{ratio:.2f}" for ratio in times), f"{more:+d}"])
-    return markdown(["peer", "core-s", "wall", "memory", "errors"], lines)
+        theirs, own = peer.errors["all"], ours.errors["all"]
+        more, invented = theirs.total - own.total, theirs.invented - own.invented
+        lines.append([peer.name, *(f"{ratio:.2f}" for ratio in times), f"{more:+d}", f"{more + invented:+d}"])
+    return markdown(["peer", "core-s", "wall", "memory", "errors", "with invented words"], lines)
 
 
 def encoder_part(row: Row) -> str:

@@ -135,14 +135,14 @@ def test_measuring_counts_the_whole_tree_and_ends_what_is_left(tmp_path: Path) -
     assert usage.peak_mb > 80
 
 
-def sums(name: str, wall: float, cpu: float, wrong: int) -> Result:
-    errors = {group: Errors(substitutions=wrong, units=100) for group in ("en", "fr", "ko", "others", "all")}
+def sums(name: str, wall: float, cpu: float, wrong: int, invented: int = 0) -> Result:
+    errors = {group: Errors(wrong, units=100, invented=invented) for group in ("en", "fr", "ko", "others", "all")}
     return Result(name, "1", 3, (wall, wall, wall), (cpu, cpu, cpu), 500.0, errors, 0)
 
 
 def test_ratios_are_a_peers_to_ours() -> None:
-    table = ratios([sums("ours", 10, 20, 12), sums("openai-greedy", 85, 230, 10)])
-    assert table.splitlines()[-1] == "| openai-greedy | 11.50 | 8.50 | 1.00 | -2 |"
+    table = ratios([sums("ours", 10, 20, 12, 1), sums("openai-greedy", 85, 230, 10, 6)])
+    assert table.splitlines()[-1] == "| openai-greedy | 11.50 | 8.50 | 1.00 | -2 | +3 |"
 
 
 def test_medians_and_the_errors_of_the_run_in_the_middle() -> None:
