@@ -84,21 +84,21 @@ def write(bench: Bench, target: Path) -> None:
 
     rows = records.read(bench.raw)
     found = results(bench)
-    text = document(bench.folder, rows, found)
+    text = document(bench.folder, rows, found, target.stem)
     images = target.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
     if found:
         hours = bench.folder.seconds / 3600
         spots = [plot.Spot(r.name, r.cpu[0] / hours, r.errors["all"].rate or 0.0, r.ours) for r in found]
-        plot.draw_comparison(spots, images / "benchmark.svg")
+        plot.draw_comparison(spots, images / f"{target.stem}.svg")
     if sizes := records.current(rows, scale.KIND):
         points = [(cost.each, cost.per_hour) for cost in costs(sizes, "length")]
-        plot.draw_scale(points, images / "benchmark-scale.svg")
+        plot.draw_scale(points, images / f"{target.stem}-scale.svg")
     target.write_text(text, encoding="utf-8")
 
 
-def document(folder: Folder, rows: Sequence[Row], found: Sequence[Result]) -> str:
-    """The Markdown.
+def document(folder: Folder, rows: Sequence[Row], found: Sequence[Result], name: str = "benchmarks") -> str:
+    """The Markdown; ``name`` is what its plots are called after.
 
     Raises:
         BenchmarkError: nothing has been measured.
@@ -109,11 +109,11 @@ def document(folder: Folder, rows: Sequence[Row], found: Sequence[Result]) -> st
     software = [row["software"] for row in rows if row["kind"] == SOFTWARE][-1]
     parts = [head(folder, measured[-1]["setting"], measured, software)]
     if found:
-        parts.append(comparison(found, folder.seconds))
+        parts.append(comparison(found, folder.seconds, name))
     if speeds := records.current(rows, encoder.KIND):
         parts.append(encoder_part(next(iter(speeds.values()))[-1]))
     if sizes := records.current(rows, scale.KIND):
-        parts.append(scale_part(sizes))
+        parts.append(scale_part(sizes, name))
     return "\n".join([*parts, versions(software)])
 
 
@@ -143,7 +143,7 @@ parentheses the least and the most. Errors stand beside every time. How it is do
 """
 
 
-def comparison(found: Sequence[Result], seconds: float) -> str:
+def comparison(found: Sequence[Result], seconds: float, name: str) -> str:
     """Ours beside the peers, the ratios, our other variants, the plot."""
     first = [r for r in found if r.name == compare.OURS or not r.ours]
     others = [r for r in found if r.ours and r.name != compare.OURS]
@@ -155,7 +155,7 @@ def comparison(found: Sequence[Result], seconds: float) -> str:
     if disturbed := sum(r.disturbed for r in found):
         share = f"{disturbed} of {sum(r.runs for r in found)} runs"
         parts.append(f"In {share}, other processes took more than {BUSY:.0%} of the run's CPU seconds.\n")
-    parts.append("![Error rate against core-seconds per hour of audio](images/benchmark.svg)\n")
+    parts.append(f"![Error rate against core-seconds per hour of audio](images/{name}.svg)\n")
     return "\n".join(parts)
 
 
@@ -202,7 +202,7 @@ One core. torch's matrix product reaches (GFLOP/s): {peaks}. The encoder takes {
 {markdown(["encoder", "s per window", "GFLOP/s", *(f"of {precision}" for precision in precisions)], lines)}"""
 
 
-def scale_part(sizes: Mapping[str, Sequence[Row]]) -> str:
+def scale_part(sizes: Mapping[str, Sequence[Row]], name: str) -> str:
     """Cost per hour of audio over lengths and numbers of recordings."""
     parts = ["## Scale\n", "Ours alone, speech cut from the same recordings, every recording different.\n"]
     for series, title in (("length", "The same audio in recordings of"), ("count", "More recordings of one length")):
@@ -220,7 +220,7 @@ def scale_part(sizes: Mapping[str, Sequence[Row]]) -> str:
             columns = ["recordings", "s each", "n", "min", "wall s", "core-s", "peak MB", "core-s per hour"]
             columns += ["core-s per further hour"] if series == "count" else []
             parts += [f"{title}:\n", markdown(columns, lines)]
-    parts.append("![Core-seconds per hour of audio against length](images/benchmark-scale.svg)\n")
+    parts.append(f"![Core-seconds per hour of audio against length](images/{name}-scale.svg)\n")
     return "\n".join(parts)
 
 
