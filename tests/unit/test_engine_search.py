@@ -295,6 +295,14 @@ def test_languages_are_a_softmax_over_language_tokens() -> None:
         assert list(probabilities.values()) == pytest.approx(np.exp(logits) / np.exp(logits).sum(), abs=1e-5)
 
 
+def test_languages_come_in_the_order_of_their_tokens() -> None:
+    """The tokenizer's order is that of a set of strings; equally probable languages must not depend on it."""
+    shuffled = Rules(_Tokenizer(all_language_tokens=(KOREAN, ENGLISH), all_language_codes=("ko", "en")), VOCABULARY)  # type: ignore[arg-type]
+    assert [list(found.items()) for found in detect_language(_Session(seed=6), 2, shuffled)] == [
+        list(found.items()) for found in detect_language(_Session(seed=6), 2, RULES)
+    ]
+
+
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.randoms())
 def test_slots_give_every_row_a_place_among_its_windows(counts: list[int], random: Any) -> None:
     windows = [window for window, count in enumerate(counts) for _ in range(count)]

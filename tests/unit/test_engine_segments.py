@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snakescribe.engine.segments import (
+    LAST_SOUND,
     LONGEST,
     LONGEST_WORD,
     PAUSE,
@@ -91,20 +93,20 @@ def test_a_long_sentence_is_cut_at_its_widest_pause_then_at_a_comma() -> None:
 
 
 @given(lengths, stretches)
-def test_placed_words_lose_silence_only(
+def test_placed_words_lose_silence_and_end_with_the_voice(
     made: list[tuple[float, float, str]], spoken: list[tuple[float, float]]
 ) -> None:
     words, speech = _words(made), _speech(spoken)
     found = placed(words, speech)
     assert [word.text for word in found] == [word.text for word in words]
     assert all(a.end <= b.start + 1e-9 for a, b in pairwise(found))
-    for before, after in zip(words, found, strict=True):
+    for before, after, following in zip(words, found, [*(word.start for word in words), inf][1:], strict=True):
         heard = [(max(a, before.start), min(b, before.end)) for a, b in speech]
-        heard = [(a, b) for a, b in heard if a < b]
-        if heard:
-            assert (after.start, after.end) == (heard[0][0], heard[-1][1])
-        else:
-            assert after == before
+        heard = [(a, b) for a, b in heard if a < b] or [(before.start, before.end)]
+        assert after.start == heard[0][0]
+        if after.end != heard[-1][1]:
+            assert heard[-1][1] < after.end <= min(heard[-1][1] + LAST_SOUND, following)
+            assert after.end in [b for _, b in speech]
 
 
 def test_words_in_and_over_a_pause() -> None:
@@ -112,6 +114,13 @@ def test_words_in_and_over_a_pause() -> None:
     found = placed([_word(0.0, 1.5), _word(1.5, 3.0), _word(3.0, 3.5), _word(3.5, 9.0)], speech)
     assert [(word.start, word.end) for word in found] == [(1.0, 1.5), (1.5, 2.0), (3.0, 3.5), (4.0, 5.0)]
     assert placed([_word(0.0, 1.0)], []) == [_word(0.0, 1.0)]
+
+
+def test_the_last_word_before_a_pause_ends_with_the_voice() -> None:
+    speech = [(1.0, 2.0), (4.0, 5.0), (6.0, 9.0)]
+    found = placed([_word(1.0, 1.4), _word(1.4, 1.8), _word(4.2, 4.7), _word(4.7, 4.9), _word(6.0, 8.0)], speech)
+    # the fourth reaches the end, the third must leave it room, and a second without a word is told as one
+    assert [word.end for word in found] == [1.4, 2.0, 4.7, 5.0, 8.0]
 
 
 @given(lengths, stretches)

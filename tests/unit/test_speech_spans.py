@@ -61,8 +61,22 @@ def test_pads_share_a_pause() -> None:
 
 
 def test_the_last_chunk_may_be_short() -> None:
-    """A span ends where the recording does."""
-    assert find_speech(chunks((0.9, 3)), PLAIN, 2 * CHUNK + 5)[-1].end == 2 * CHUNK + 5
+    """A span ends where the recording does, with a pad or without one."""
+    for pad in (0.0, 1.0):
+        (span,) = find_speech(chunks((0.9, 3)), PLAIN.model_copy(update={"pad": pad}), 2 * CHUNK + 5)
+        assert (span.end, span.tail, span.voiced) == (2 * CHUNK + 5, 0, 2 * CHUNK + 5)
+
+
+def test_the_silence_around_speech_is_known() -> None:
+    """Also where pads share a pause, and where a span is cut."""
+    options = PLAIN.model_copy(update={"pad": 4 * 0.032})
+    probabilities = chunks((0.0, 2), (0.9, 3), (0.0, 6), (0.9, 300), (0.0, 20))
+    first, second = find_speech(probabilities, options, len(probabilities) * CHUNK)
+    assert (first.lead, first.tail, first.voiced) == (2 * CHUNK, 3 * CHUNK, 3 * CHUNK)
+    assert (second.lead, second.tail, second.voiced) == (3 * CHUNK, 4 * CHUNK, 300 * CHUNK)
+    begin, end = (window.speech[0] for window in windows([second], probabilities, 8.0))
+    assert (begin.lead, begin.tail, end.lead, end.tail) == (3 * CHUNK, 0, 0, 4 * CHUNK)
+    assert begin.voiced + end.voiced == second.voiced
 
 
 @given(
@@ -82,6 +96,7 @@ def test_spans_are_ordered_apart_and_inside(
     options = SpeechOptions(threshold=threshold, min_silence=silence, min_speech=speech, pad=pad)
     found = find_speech(probabilities, options, total)
     assert all(0 <= span.start < span.end <= total for span in found)
+    assert all(span.lead >= 0 and span.tail >= 0 and span.voiced > 0 for span in found)
     assert all(before.end <= after.start for before, after in pairwise(found))
     loud = np.flatnonzero(probabilities >= threshold)
     for span in found:

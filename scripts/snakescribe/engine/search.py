@@ -181,13 +181,19 @@ def _floats(attention: npt.NDArray[Any]) -> Floats:
 
 
 def detect_language(session: Session, windows: int, rules: Rules) -> list[dict[str, float]]:
-    """Softmax over the language tokens that may follow the start token, per window (openai/whisper)."""
+    """Softmax over the language tokens that may follow the start token, per window (openai/whisper).
+
+    In the order of the tokens: the tokenizer's own is that of a set of strings, another in every process, and in
+    bfloat16 two languages may be equally probable.
+    """
     tokenizer = rules.tokenizer
     start = np.full((windows, 1), tokenizer.sot, np.int64)
     special = session.read(start, range(windows), range(windows), rules.anything).special
-    logprobs = special[:, np.array(tokenizer.all_language_tokens) - tokenizer.sot]
+    tokens, codes = zip(
+        *sorted(zip(tokenizer.all_language_tokens, tokenizer.all_language_codes, strict=True)), strict=True
+    )
+    logprobs = special[:, np.array(tokens) - tokenizer.sot]
     probabilities = np.exp(logprobs - np.logaddexp.reduce(logprobs, axis=1, keepdims=True))
-    codes = tokenizer.all_language_codes
     return [dict(zip(codes, row.tolist(), strict=True)) for row in probabilities]
 
 

@@ -29,6 +29,8 @@ LOOK_AHEAD = 2400.0
 """Seconds of speech sorted together: enough for full buckets, few enough that results leave in order."""
 MORE_SENSITIVE = 0.5
 """Times the threshold of voice activity, where text leaves speech out."""
+MILLISECOND = SAMPLE_RATE // 1000
+"""Samples; what times of gaps are rounded to."""
 
 Result = tuple[Job, Transcript | EngineFailure, float]
 """A job, what became of it, and the wall seconds it took."""
@@ -95,13 +97,13 @@ class Transcriber:
             probabilities = self._detector.probabilities(track.samples)
             spans = find_speech(probabilities, self.config.speech, len(track.samples))
             found = windows(spans, probabilities, self.config.decoding.window)
-            state.speech_samples += sum(span.end - span.start for span in spans)
+            state.speech_samples += sum(span.voiced for span in spans)
             state.wall_seconds += time.perf_counter() - began
             yield from (Work(state, number, window) for window in found)
 
     def more_sensitive(self, work: Work, gap: Gap) -> list[Work]:
         """Windows of speech in a gap, with a lower threshold of voice activity."""
-        first, last = (round(seconds * SAMPLE_RATE) for seconds in (gap.start, gap.end))
+        first, last = _with_silence(work.window, *(round(seconds * SAMPLE_RATE) for seconds in (gap.start, gap.end)))
         samples = work.state.job.tracks[work.track].samples[first:last]
         probabilities = self._detector.probabilities(samples)
         options = self.config.speech
@@ -116,6 +118,16 @@ class Transcriber:
 def _moved(window: Window, samples: int) -> Window:
     speech = tuple(replace(span, start=span.start + samples, end=span.end + samples) for span in window.speech)
     return replace(window, start=window.start + samples, end=window.end + samples, speech=speech)
+
+
+def _with_silence(window: Window, first: int, last: int) -> tuple[int, int]:
+    """A stretch that begins or ends with a voice, and the silence the model heard around that voice (samples)."""
+    for span in window.speech:
+        if span.start <= first <= span.start + span.lead + MILLISECOND:
+            first = span.start
+        if span.end - span.tail - MILLISECOND <= last <= span.end:
+            last = span.end
+    return first, last
 
 
 def _finished(states: deque[State]) -> Iterator[Result]:

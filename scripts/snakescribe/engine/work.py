@@ -100,11 +100,10 @@ class Work:
 
     @property
     def speech(self) -> list[tuple[float, float]]:
-        """Speech in it, seconds from its start."""
-        return [
-            ((span.start - self.window.start) / SAMPLE_RATE, (span.end - self.window.start) / SAMPLE_RATE)
-            for span in self.window.speech
-        ]
+        """Speech in it without the silence around it, seconds from its start."""
+        bounds = ((span.start + span.lead, span.end - span.tail) for span in self.window.speech)
+        origin = self.window.start
+        return [((start - origin) / SAMPLE_RATE, (end - origin) / SAMPLE_RATE) for start, end in bounds]
 
     @property
     def place(self) -> Place:

@@ -25,10 +25,19 @@ SHORTEST_REST = SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of speech; ``end`` is the first sample after it."""
+    """A stretch of speech with some silence around it; ``end`` is the first sample after it."""
 
     start: int
     end: int
+    lead: int = field(default=0, compare=False)
+    """Samples of silence before the voice, there so that no soft sound is lost."""
+    tail: int = field(default=0, compare=False)
+    """The same after it."""
+
+    @property
+    def voiced(self) -> int:
+        """Samples of voice."""
+        return self.end - self.tail - self.start - self.lead
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def find_speech(probabilities: npt.NDArray[np.float32], options: SpeechOptions, 
     before = [pad, *(min(pad, pause - pause // 2) for pause in pauses)]
     after = [*(min(pad, pause // 2) for pause in pauses), pad]
     return [
-        Span(max(0, span.start - left), min(total_samples, span.end + right))
+        _padded(span, min(left, span.start), min(right, total_samples - span.end))
         for span, left, right in zip(kept, before, after, strict=False)  # both have one for no span at all
     ]
 
@@ -97,6 +106,11 @@ def windows(spans: list[Span], probabilities: npt.NDArray[np.float32], max_secon
     ]
 
 
+def _padded(span: Span, lead: int, tail: int) -> Span:
+    """With silence around it; the last chunk may reach beyond the recording, and its tail is then negative: none."""
+    return Span(span.start - lead, span.end + tail, lead, max(0, tail))
+
+
 def _bursts(probabilities: npt.NDArray[np.float32], threshold: float) -> Iterator[Span]:
     """Runs of chunks that are speech by two thresholds, whole chunks long."""
     change = np.where(probabilities >= threshold, 1, np.where(probabilities < threshold - HYSTERESIS, -1, 0))
@@ -110,7 +124,7 @@ def _bursts(probabilities: npt.NDArray[np.float32], threshold: float) -> Iterato
 
 def _pieces(span: Span, smooth: npt.NDArray[np.floating], longest: int) -> Iterator[Span]:
     """The span, cut into pieces of at most ``longest`` samples."""
-    start = span.start
+    start, lead = span.start, span.lead
     while span.end - start > longest:
         # Whole chunks between two thirds of the length and all of it, leaving something to say for the rest.
         first = -(-(start + 2 * longest // 3) // CHUNK)
@@ -120,6 +134,6 @@ def _pieces(span: Span, smooth: npt.NDArray[np.floating], longest: int) -> Itera
             cut = (last - 1 - least) * CHUNK + CHUNK // 2
         else:
             cut = start + longest
-        yield Span(start, cut)
-        start = cut
-    yield Span(start, span.end)
+        yield Span(start, cut, lead)
+        start, lead = cut, 0
+    yield Span(start, span.end, lead, min(span.tail, span.end - start))
