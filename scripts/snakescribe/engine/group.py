@@ -16,7 +16,7 @@ from snakescribe.audio import SAMPLE_RATE
 from snakescribe.engine.guards import understandable
 from snakescribe.engine.heap import trim
 from snakescribe.engine.journal import FATAL_DEATHS, Journal, Language, WindowText
-from snakescribe.engine.language import leaders, settled, vote, voters
+from snakescribe.engine.language import settled, vote, voters
 from snakescribe.engine.log_mel import LADDER, encoder_frames, rung
 from snakescribe.engine.reader import Attempt, Heard, Reader
 from snakescribe.engine.segments import inserted, moved
@@ -75,11 +75,11 @@ class Group:
         """Read everything taken in."""
         works, self._works, self.seconds = self._works, [], 0.0
         self._take_languages(work for work in works if not work.state.job.mixed)
-        first = leaders(works)
-        results = self._each(pool, self._buckets(first), self._settle_and_read)
+        voting = voters(works)
+        first = [leader for leader, *_ in voting.values()]
+        results = self._each(pool, self._buckets(first), partial(self._settle_and_read, voting))
         unsettled = {id(work): said for result in results for work, said in result.unsettled}
-        voting = [[work] if work.state.job.mixed else voters(work, works) for work in first if id(work) in unsettled]
-        self._each(pool, voting, lambda some: self._vote(some, unsettled[id(some[0])]))
+        self._each(pool, (voting[key] for key in unsettled), lambda some: self._vote(some, unsettled[id(some[0])]))
         self._take_languages(work for work in works if not work.state.job.mixed)
         done = {id(work) for work in first} - unsettled.keys()
         rest = [work for work in works if id(work) not in done]
@@ -118,13 +118,16 @@ class Group:
             count = min(rows * LADDER[-1] // length, rows * MOST_WINDOWS)
             yield from _evenly(together, count)
 
-    def _settle_and_read(self, works: list[Work]) -> _Outcome:
-        """The language of each window first; text only of those where it is sure."""
+    def _settle_and_read(self, voting: dict[int, list[Work]], works: list[Work]) -> _Outcome:
+        """The language of each window first; text only of those where it is settled.
+
+        ``voting`` has the voters of each, by ``id``.
+        """
         result = _Outcome()
         for heard in self._reader.heard(works):
             sure, languages = [], []
             for work, probabilities in zip(heard.works, self._reader.languages(heard), strict=True):
-                if found := settled(work, probabilities):
+                if found := settled(voting[id(work)], probabilities):
                     work.language = found.language
                     sure.append(work)
                     if not work.state.job.mixed:

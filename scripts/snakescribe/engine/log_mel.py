@@ -26,6 +26,11 @@ behind them differ in their last bits, so a window always gets the zeros up to i
 its neighbours."""
 
 
+def brief(samples: int) -> bool:
+    """Whether a window is so short that it is heard in ``BRIEF_CONTEXT``."""
+    return samples <= BRIEF * FRAME
+
+
 def encoder_frames(samples: int) -> int:
     """Mel frames to encode for a window: its own length and the padding, rounded up to whole ``RUNG``.
 
@@ -33,7 +38,7 @@ def encoder_frames(samples: int) -> int:
     (1100, 600, 3000)
     """
     frames = -(-samples // FRAME)
-    return BRIEF_CONTEXT if frames <= BRIEF else min(FULL_CONTEXT, -(-(frames + PADDING) // RUNG) * RUNG)
+    return BRIEF_CONTEXT if brief(samples) else min(FULL_CONTEXT, -(-(frames + PADDING) // RUNG) * RUNG)
 
 
 def rung(positions: int) -> int:

@@ -39,15 +39,24 @@ class Memory(NamedTuple):
     """Keys and values of each layer, (windows, heads, rung, width); bfloat16 as its bits."""
     lengths: list[int]
     """Encoder positions of each window; zeros follow."""
+    order: list[int]
+    """Which window is where in the arrays; shared by all that :meth:`only` makes."""
+    windows: list[int]
+    """Those this is about, by what ``order`` calls them."""
 
     def only(self, rows: Sequence[int]) -> Memory:
-        """These windows, in rising order, moved to the front of the same arrays; the others are lost."""
-        if len(rows) == len(self.lengths):
-            return self
-        for array in self.arrays:
-            for place, row in enumerate(rows):
-                array[place] = array[row]
-        return Memory([array[: len(rows)] for array in self.arrays], [self.lengths[row] for row in rows])
+        """Some of these windows, at the front of the same arrays: they change places with what is there.
+
+        What was made before must be asked for again, with ``only``.
+        """
+        wanted = [self.windows[row] for row in rows]
+        for place, window in enumerate(wanted):
+            other = self.order.index(window)
+            if other != place:
+                self.order[place], self.order[other] = window, self.order[place]
+                for array in self.arrays:
+                    array[[place, other]] = array[[other, place]]
+        return Memory(self.arrays, [self.lengths[row] for row in rows], self.order, wanted)
 
 
 class OpenVinoWhisper:
@@ -95,7 +104,7 @@ class OpenVinoWhisper:
             for i, array in enumerate(arrays):
                 array[row, :, :length] = request.get_output_tensor(i).data.view(self.dtype)[0]
                 array[row, :, length:] = 0
-        return Memory(arrays, lengths)
+        return Memory(arrays, lengths, list(range(len(lengths))), list(range(len(lengths))))
 
     def _room(self, shape: tuple[int, ...]) -> list[npt.NDArray[Any]]:
         """Arrays that this thread uses again and again: as large as a bucket, they would be new pages every time."""
@@ -152,7 +161,8 @@ class _Session:
             self._listen()
 
     def _listen(self) -> None:
-        lengths, arrays = self._memory.lengths, self._memory.arrays
+        lengths = self._memory.lengths
+        arrays = [array[: len(lengths)] for array in self._memory.arrays]
         padding = np.zeros((len(lengths), 1, 1, arrays[0].shape[2]), np.float32)
         for row, length in zip(padding, lengths, strict=True):
             row[:, :, length:] = -np.inf

@@ -103,7 +103,7 @@ class Reader:
 
     def read(self, heard: Heard, works: list[Work]) -> Iterator[tuple[Work, Attempt]]:
         """First attempts at some of the windows heard, again one by one when it is too much for the device."""
-        return self._read(heard, [(work, self._search) for work in works])
+        yield from ((work, attempt) for work, attempt, _ in self._read(heard, [(work, self._search) for work in works]))
 
     def again(self, doubtful: Sequence[tuple[Work, Attempt]]) -> Iterator[tuple[Work, Attempt]]:
         """Doubtful windows in full context: beam search, and what that leaves in doubt at every temperature at once.
@@ -111,25 +111,21 @@ class Reader:
         Yields:
             For each window the first attempt that the guards trust, else the best one; nothing where the engine failed.
         """
-        tried = {id(work): [first] for work, first in doubtful}
-        unsure = []
+        firsts = {id(work): first for work, first in doubtful}
         for heard in self.heard([work for work, _ in doubtful], FULL_CONTEXT):
-            for work, attempt in self.read(heard, heard.works):
+            for work, attempt, again in self._read(heard, [(work, self._search) for work in heard.works]):
                 if attempt.verdict.flags:
-                    tried[id(work)].append(attempt)
-                    unsure.append(work)
-                else:
+                    tried = [firsts[id(work)], attempt, *self._sampled(again, work)]
+                    trusted = (some for some in tried if not some.verdict.flags)
+                    attempt = next(trusted, None) or max(tried, key=lambda some: some.rank)
+                if not work.state.failure:
                     yield work, attempt
-        for work in unsure:  # one by one: as many rows as there are temperatures are a bucket of their own
-            tried[id(work)] += self._sampled(work)
-            if not work.state.failure:
-                trusted = (attempt for attempt in tried[id(work)] if not attempt.verdict.flags)
-                yield work, next(trusted, None) or max(tried[id(work)], key=lambda attempt: attempt.rank)
 
-    def _sampled(self, work: Work) -> Iterator[Attempt]:
+    def _sampled(self, heard: Heard, work: Work) -> list[Attempt]:
+        """One window at all temperatures: as many rows as there are temperatures are a bucket of their own."""
         searches = [Search(temperature=t, seed=work.seed) for t in self._config.decoding.temperatures[1:]]
-        for heard in self.heard([work], FULL_CONTEXT) if searches else ():
-            yield from (attempt for _, attempt in self._read(heard, [(work, search) for search in searches]))
+        asked = [(work, search) for search in searches]
+        return [attempt for _, attempt, _ in self._read(heard, asked)] if asked else []
 
     def gaps(self, work: Work, attempt: Attempt) -> list[Gap]:
         """Speech of the window that its text leaves out, in seconds from the start of the recording."""
@@ -187,7 +183,8 @@ class Reader:
         works[0].state.failure = EngineFailure(f"{self.backend.name} failed on a window: {message}")
         return True
 
-    def _read(self, heard: Heard, asked: list[tuple[Work, Search]]) -> Iterator[tuple[Work, Attempt]]:
+    def _read(self, heard: Heard, asked: list[tuple[Work, Search]]) -> Iterator[tuple[Work, Attempt, Heard]]:
+        """Attempts with what they were read from, which is good until the next one is taken."""
         works = [work for work in heard.works if any(work is other for other, _ in asked)]
         try:
             attempts = self._attempts(heard, asked)
@@ -197,7 +194,7 @@ class Reader:
                     for alone in self.heard([work], heard.context):
                         yield from self._read(alone, [row for row in asked if row[0] is work])
         else:
-            yield from ((work, attempt) for (work, _), attempt in zip(asked, attempts, strict=True))
+            yield from ((work, attempt, heard) for (work, _), attempt in zip(asked, attempts, strict=True))
 
     def _attempts(self, heard: Heard, asked: list[tuple[Work, Search]]) -> list[Attempt]:
         works = [work for work, _ in asked]
