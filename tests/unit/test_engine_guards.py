@@ -78,11 +78,11 @@ def test_a_loop_that_stays_is_kept_and_flagged(models_root: Path, beckett: Sampl
 
 
 def test_text_the_model_is_not_sure_of_is_kept_and_flagged(models_root: Path, cities: Samples) -> None:
-    """Speech backwards: invented sentences."""
+    """Speech backwards: invented sentences; the third text is what was heard in a gap, and is not taken."""
     found = _Heard(models_root, _part(cities, 35, 43)[::-1].copy())
     assert all(hypothesis.mean_logprob < -1.05 for hypothesis in found.hypotheses)
     assert found.after.flags == ("low_confidence",)
-    assert plain(found.after.text) in [plain(text) for text in found.texts] and len(found.texts) == 2
+    assert plain(found.after.text) in [plain(text) for text in found.texts[:2]] and len(found.texts) == 3
 
 
 def test_text_where_nobody_speaks_is_left_out(models_root: Path, cities: Samples) -> None:

@@ -73,7 +73,7 @@ class SpeechOptions(Options):
     threshold: float = Field(0.3, gt=0, lt=1, description="probability above which 32 ms of audio are speech")
     min_speech: float = Field(0.2, ge=0, description="shorter bursts of speech are dropped (seconds)")
     min_silence: float = Field(0.16, ge=0, description="shorter pauses do not end a piece of speech (seconds)")
-    pad: float = Field(0.4, ge=0, le=2, description="kept before and after each piece of speech (seconds)")
+    pad: float = Field(0.5, ge=0, le=2, description="kept before and after each piece of speech (seconds)")
 
 
 class DecodingOptions(Options):
