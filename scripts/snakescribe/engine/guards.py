@@ -16,6 +16,10 @@ COVERAGE_GAP = 3.0
 REPEATS, REPEATED_TOKENS, LONGEST_NGRAM = 5, 12, 24
 """An n-gram of at most 24 tokens said five times in a row, twelve tokens in all, is a loop: people say `네 네 네`."""
 
+SAID_TWICE = 6
+"""Letters and digits from which on a whole text that comes twice in a row is heard once more: in little silence the
+decoder begins again when it has said everything. In full context it is believed."""
+
 
 LOW_VOICE = 0.45
 """Mean probability of speech over a segment: none of 407 segments of ordinary recordings was below (minimum 0.47),
@@ -40,7 +44,9 @@ def most_tokens(seconds: float, room: int) -> int:
     return min(room, int(seconds * TOKENS_PER_SECOND) + SPARE_TOKENS)
 
 
-def judge(hypothesis: Hypothesis, ratio: float, options: DecodingOptions, most: int, uncovered: float) -> Verdict:
+def judge(
+    hypothesis: Hypothesis, ratio: float, options: DecodingOptions, most: int, uncovered: float, twice: bool = False
+) -> Verdict:
     """Check one hypothesis.
 
     Args:
@@ -49,12 +55,13 @@ def judge(hypothesis: Hypothesis, ratio: float, options: DecodingOptions, most: 
         options: thresholds; None switches a guard off.
         most: the token limit it was decoded with.
         uncovered: seconds of speech after its last text.
+        twice: it says everything twice, which full context has not confirmed.
     """
     flags = []
     looping = options.compression_ratio is not None and (
         ratio > options.compression_ratio or repeats_itself(hypothesis.tokens)
     )
-    if looping or len(hypothesis.tokens) >= most:
+    if looping or twice or len(hypothesis.tokens) >= most:
         flags.append("repetition")
     unsure = options.mean_logprob is not None and hypothesis.mean_logprob < options.mean_logprob
     silence = bool(unsure and options.no_speech and hypothesis.no_speech_probability > options.no_speech)
@@ -79,6 +86,16 @@ def unlikely_speech(hypothesis: Hypothesis, voice: float) -> bool:
 def understandable(verdict: Verdict, hypothesis: Hypothesis) -> bool:
     """Whether what was heard in a gap may stand in a text that is trusted."""
     return not verdict.flags and not verdict.silence and hypothesis.mean_logprob > UNSURE
+
+
+def said_twice(text: str) -> bool:
+    """Whether a text is another one said twice or more, whatever the punctuation.
+
+    >>> said_twice("See you later. See you later"), said_twice("네, 네."), said_twice("See you, see you later.")
+    (True, False, False)
+    """
+    letters = "".join(c for c in text.casefold() if c.isalnum())
+    return SAID_TWICE <= (letters * 2).find(letters, 1) < len(letters)
 
 
 def repeats_itself(tokens: Sequence[int]) -> bool:

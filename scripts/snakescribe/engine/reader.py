@@ -12,7 +12,7 @@ from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.samples import release
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Search
-from snakescribe.engine.guards import Verdict, judge, most_tokens, unlikely_speech
+from snakescribe.engine.guards import Verdict, judge, most_tokens, said_twice, unlikely_speech
 from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.engine.log_mel import FRAME, FULL_CONTEXT, encoder_frames, log_mel
 from snakescribe.engine.phrases import invented
@@ -210,17 +210,18 @@ class Reader:
         )
         with self._journal.in_flight(work.place for work in works):
             hypotheses = self.backend.decode(bucket)
-        return [self._judged(*row) for row in zip(works, hypotheses, bucket.limits, strict=True)]
+        full = heard.context == FULL_CONTEXT
+        return [self._judged(*row, full) for row in zip(works, hypotheses, bucket.limits, strict=True)]
 
-    def _judged(self, work: Work, hypothesis: Hypothesis, limit: int) -> Attempt:
+    def _judged(self, work: Work, hypothesis: Hypothesis, limit: int, full: bool) -> Attempt:
         tokenizer = self._tokenizer(work)
         said = placed(words(hypothesis, tokenizer), work.speech)
-        ratio = compression_ratio(tokenizer.decode(list(hypothesis.tokens)))
+        text = tokenizer.decode(list(hypothesis.tokens))
+        ratio, twice = compression_ratio(text), said_twice(text) and not full
         covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
         uncovered = sum(max(0.0, end - max(start, covered)) for start, end in work.speech)
-        return Attempt(
-            hypothesis, judge(hypothesis, ratio, self._config.decoding, limit, uncovered), ratio, tuple(said)
-        )
+        verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice)
+        return Attempt(hypothesis, verdict, ratio, tuple(said))
 
     def _tokenizer(self, work: Work) -> Tokenizer:
         assert work.language is not None
