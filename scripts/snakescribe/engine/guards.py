@@ -20,7 +20,6 @@ SAID_TWICE = 6
 """Letters and digits from which on a whole text that comes twice in a row is heard once more: in little silence the
 decoder begins again when it has said everything. In full context it is believed."""
 
-
 LOW_VOICE = 0.45
 """Mean probability of speech over a segment: none of 407 segments of ordinary recordings was below (minimum 0.47),
 noise that was forced through at most 0.12."""
@@ -59,9 +58,9 @@ def judge(
     """
     flags = []
     looping = options.compression_ratio is not None and (
-        ratio > options.compression_ratio or repeats_itself(hypothesis.tokens)
+        ratio > options.compression_ratio or twice or repeats_itself(hypothesis.tokens)
     )
-    if looping or twice or len(hypothesis.tokens) >= most:
+    if looping or len(hypothesis.tokens) >= most:
         flags.append("repetition")
     unsure = options.mean_logprob is not None and hypothesis.mean_logprob < options.mean_logprob
     silence = bool(unsure and options.no_speech and hypothesis.no_speech_probability > options.no_speech)
