@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend
@@ -21,8 +24,9 @@ from snakescribe.engine.reader import Reader
 from snakescribe.engine.work import Job, State, Track, Work
 from snakescribe.errors import EngineFailure
 from snakescribe.models.store import Prepared
+from snakescribe.speech.loudness import doubted, levels
 from snakescribe.speech.silero import SpeechDetector
-from snakescribe.speech.spans import Window, find_speech, windows
+from snakescribe.speech.spans import Span, Window, find_speech, windows
 from snakescribe.transcript import Gap, Segment, Transcript
 
 LOOK_AHEAD = 2400.0
@@ -94,12 +98,20 @@ class Transcriber:
         """Windows of speech of a recording, track by track."""
         for number, track in enumerate(state.job.tracks):
             began = time.perf_counter()
-            probabilities = self._detector.probabilities(track.samples)
-            spans = find_speech(probabilities, self.config.speech, len(track.samples))
+            probabilities, spans = self._speech(track.samples)
             found = windows(spans, probabilities, self.config.decoding.window)
             state.speech_samples += sum(span.voiced for span in spans)
             state.wall_seconds += time.perf_counter() - began
             yield from (Work(state, number, window) for window in found)
+
+    def _speech(self, samples: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.float32], list[Span]]:
+        """Voice activity, and the speech in a track by it and by how loud it is."""
+        probabilities, options = self._detector.probabilities(samples), self.config.speech
+        spans = find_speech(probabilities, options, len(samples))
+        loud = doubted(probabilities, spans, levels(samples))
+        if loud.any():
+            spans = find_speech(np.where(loud, np.float32(1), probabilities), options, len(samples))
+        return probabilities, spans
 
     def more_sensitive(self, work: Work, gap: Gap) -> list[Work]:
         """Windows of speech in a gap, with a lower threshold of voice activity."""
