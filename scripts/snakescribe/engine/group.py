@@ -104,7 +104,10 @@ class Group:
         return self._journal.deaths[work.place] > 0
 
     def _buckets(self, works: Iterable[Work], full: bool = False) -> Iterator[list[Work]]:
-        """Windows of one rung (``full``: the last) and previous text, longest first, as many as the device can hold."""
+        """Windows of one rung and previous text, longest first, as many as the device can hold.
+
+        ``full``: they are heard in the last rung, and so few that every worker gets some.
+        """
         alike: dict[tuple[int, str], list[Work]] = defaultdict(list)
         for work in works:
             if work.state.failure is None:
@@ -116,7 +119,7 @@ class Group:
             yield from ([work] for work in members if self._suspect(work))
             together = [work for work in members if not self._suspect(work)]
             count = min(rows * LADDER[-1] // length, rows * MOST_WINDOWS)
-            yield from _evenly(together, count)
+            yield from _evenly(together, count, self._reader.backend.workers if full else 1)
 
     def _settle_and_read(self, voting: dict[int, list[Work]], works: list[Work]) -> _Outcome:
         """The language of each window first; text only of those where it is settled.
@@ -209,8 +212,11 @@ class Group:
                 self._progress(work.seconds)
 
 
-def _evenly(works: list[Work], most: int) -> Iterator[list[Work]]:
-    """Parts of at most ``most``, of about one size: a small last one would cost nearly as much as a full one."""
-    parts = -(-len(works) // most)
+def _evenly(works: list[Work], most: int, least: int) -> Iterator[list[Work]]:
+    """Parts of at most ``most``, of about one size: a small last one would cost nearly as much as a full one.
+
+    At least ``least`` parts, if there are as many windows.
+    """
+    parts = max(-(-len(works) // most), min(least, len(works)))
     bounds = [len(works) * i // parts for i in range(parts + 1)] if parts else []
     yield from (works[a:b] for a, b in pairwise(bounds))

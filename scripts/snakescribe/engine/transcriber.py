@@ -61,7 +61,7 @@ class Transcriber:
         """Yield (job, transcript or failure, wall seconds) in the order of ``jobs``.
 
         Args:
-            jobs: recordings; consumed as far ahead as twice ``LOOK_AHEAD`` seconds of speech.
+            jobs: recordings; consumed as far ahead as twice ``LOOK_AHEAD`` seconds of speech, and a few more.
             journal: windows found in it are not decoded again; new ones are added bucket by bucket.
             progress: called from any thread with the seconds of speech finished since the last call.
         """
@@ -82,10 +82,9 @@ class Transcriber:
                 return Group(reader, journal, self.more_sensitive, progress)
 
             group = new()
-            for job in jobs:
-                state = State(job)
+            for state, works in self._listened(jobs):
                 states.append(state)
-                for work in self.listen(state):
+                for work in works:
                     group.add(work)
                     if group.seconds >= LOOK_AHEAD:
                         reading, group = read(group), new()
@@ -93,6 +92,19 @@ class Transcriber:
                 state.listened = True
             read(group).result()
         yield from _finished(states)
+
+    def _listened(self, jobs: Iterable[Job]) -> Iterator[tuple[State, list[Work]]]:
+        """Recordings and their windows, in order; a few are listened to at once."""
+        count = max(2, self._backend.workers)
+        ahead: deque[tuple[State, Future[list[Work]]]] = deque()
+        with ThreadPoolExecutor(count, "listener") as pool:
+            for job in jobs:
+                state = State(job)
+                ahead.append((state, pool.submit(lambda state: list(self.listen(state)), state)))
+                if len(ahead) > count:
+                    state, works = ahead.popleft()
+                    yield state, works.result()
+            yield from ((state, works.result()) for state, works in ahead)
 
     def listen(self, state: State) -> Iterator[Work]:
         """Windows of speech of a recording, track by track."""
