@@ -22,8 +22,8 @@ AS_LOUD = 6.0
 UNSURE = 0.06
 """Mean probability of speech. Of the stretches as loud as speech, where someone spoke had 0.08 to 0.12, a whale 0.003
 and 0.026; music on hold has 0.002."""
-BLOCK = 1 << 15
-"""Chunks (17 min) read at once."""
+BLOCK = 1 << 12
+"""Chunks (2 min) read at once."""
 
 
 def levels(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
