@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -45,11 +46,17 @@ def main(argv: list[str] | None = None) -> int:
     named = [name for name in argv[:1] if name in COMMANDS]
     args, unknown = _parser(named or list(COMMANDS)).parse_known_args(argv)
     if unknown:
-        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        hint = "; options of config/README.md go like this: --config language=ko" if "recordings" in args else ""
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     try:
-        return int(args.run(args) or 0)
+        code = int(args.run(args) or 0)
+        sys.stdout.flush()
+        return code
     except SnakescribeError as error:
         return report(error, args)
+    except BrokenPipeError:  # who read our output has heard enough (`… | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        return 128 + signal.SIGPIPE
     except OSError as error:
         known = disk_error(error)
         if known is None:

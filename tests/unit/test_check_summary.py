@@ -40,7 +40,7 @@ def test_fail_exits_1_says_which_and_leaves_no_output(tmp_path: Path, capsys: py
     lines = capsys.readouterr().err.splitlines()
     assert lines[1] == "  통화 1.wav: UnreadableRecording: not a media file"
     assert lines[2] == (
-        "snakescribe: FailedRecordings: 1 recording failed; the rest is done (on_error: report exits 0)"
+        "snakescribe: FailedRecordings: 1 recording failed; the rest is done (set `on_error: report` to exit 0)"
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -205,6 +206,16 @@ def test_commands_and_exit_codes(store: Store, capfdbinary: pytest.CaptureFixtur
     assert main(["models", "import", "/dev/null/x.pt", *where]) == 5
     assert main(["models", "fetch", "nonsense", *where]) == 5
     assert not list(store.root.glob(".part-*"))
+
+
+def test_a_list_that_nobody_reads_to_its_end(store: Store) -> None:
+    """``snakescribe models list | head -1``: no error, as little as there is one in `ls | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "snakescribe", "models", "list", "--models", str(store.root)]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_two_writers_keep_out_of_each_others_way(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

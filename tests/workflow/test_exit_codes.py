@@ -49,6 +49,13 @@ def test_an_unknown_option(site: Site, bare: bool) -> None:
     refused(site, 2, "ConfigError: unknown option 'modle'; did you mean 'model'?", bare=bare, modle="base")
 
 
+def test_an_option_given_like_an_argument(site: Site) -> None:
+    command = [*site.command(), "--langauge", "ko"]
+    done = subprocess.run(command, cwd=site.folder, env=site.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "unrecognized arguments: --langauge ko; options of config/README.md go like this: --config" in done.stderr
+
+
 @BARE
 def test_an_empty_folder(site: Site, bare: bool) -> None:
     empty = site.folder / "empty"

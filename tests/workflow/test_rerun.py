@@ -102,6 +102,7 @@ def test_nothing_to_be_done_a_second_time(site: Site) -> None:
     before = site.state("**/*.parquet")
     settled(site)
     assert site.state("**/*.parquet") == before
+    assert "\nnothing new to transcribe; the results so far:\n" in site.run().said
 
 
 def test_a_failure_that_counts_runs_only_the_check_again(site: Site) -> None:
@@ -110,6 +111,7 @@ def test_a_failure_that_counts_runs_only_the_check_again(site: Site) -> None:
         assert site.jobs() == {"check": 1}
         assert "broken.wav: UnreadableRecording: " in ended.said
         assert "log: " in ended.said
+        assert ended.said.endswith(f"tables: {site.results.root / 'tables'}\ntranscripts: {site.results.transcripts}\n")
         assert not (site.results.root / ".snakescribe/checked").exists()
     site.run()
     assert site.jobs() == {"check": 1}
@@ -124,7 +126,7 @@ def test_device_and_threads_are_no_reason(site: Site) -> None:
 def test_one_file_more_is_one_batch_more(site: Site, speech: dict[str, Path]) -> None:
     before, batches = site.state("batches/*.parquet"), site.batches()
     cut(speech["endgame"], site.recordings / "one more.wav", 0, FIVE_SECONDS)
-    site.run()
+    assert "nothing new" not in site.run().said
     (new,) = set(site.batches()) - set(batches)
     assert site.jobs() == {"inventory": 1, "normalise": 1, "transcribe": 1, "export": 1} | ADDED
     after = site.state("batches/*.parquet")

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if summary.failed and config.on_error == "fail":
         plural = "s" * (summary.failed > 1)
         raise FailedRecordings(
-            f"{summary.failed} recording{plural} failed; the rest is done (on_error: report exits 0)"
+            f"{summary.failed} recording{plural} failed; the rest is done (set `on_error: report` to exit 0)"
         )
     write_atomically(args.output, b"")
     return 0

@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             with store.writing():
                 writing[args.action](store, args)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ModelError(f"{error.filename or store.root}: {error.strerror or error}; see --models") from error
     return 0

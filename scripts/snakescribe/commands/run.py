@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         _count_retry(results)
     log = results.root / "logs/snakemake.log"
     log.parent.mkdir(exist_ok=True)
+    before = _batches(results)
     command = [
         sys.executable,
         "-P",  # a six.py in the folder it is started in is not to be imported
@@ -85,7 +86,14 @@ def run(args: argparse.Namespace) -> int:
     if stopped and code:
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
         return 128 + stopped[0]
+    if before and before == _batches(results):
+        print("nothing new to transcribe; the results so far:", file=sys.stderr)
     return _tell(code, log, results)
+
+
+def _batches(results: Results) -> dict[Path, int]:
+    """When each batch file was written (nanoseconds)."""
+    return {path: path.stat().st_mtime_ns for path in results.batch("b").parent.glob("*.parquet")}
 
 
 def _as_our_child() -> None:
@@ -150,13 +158,14 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
 def _tell(code: int, log: Path, results: Results) -> int:
     """Say how it ended; the exit code is that of the worst failure a step has left."""
     failures = _left_behind(results)
+    made = f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}"
     if code == 0:
-        print(results.summary.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
-        print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
+        print(results.summary.read_text(encoding="utf-8").rstrip(), made, sep="\n", file=sys.stderr)
         return 0
     if any(failure["class"] == FailedRecordings.__name__ for failure in failures):
         # Everything is done and some recordings failed: the check step has named them.
-        print((results.root / "logs/check.log").read_text(encoding="utf-8").rstrip(), file=sys.stderr)
+        told = (results.root / "logs/check.log").read_text(encoding="utf-8").rstrip()
+        print(told, made, sep="\n", file=sys.stderr)
     elif failures:
         for message in dict.fromkeys(f"{failure['class']}: {failure['message']}" for failure in failures):
             print(f"snakescribe: {message}", file=sys.stderr)
