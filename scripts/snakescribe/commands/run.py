@@ -86,9 +86,7 @@ def run(args: argparse.Namespace) -> int:
     if stopped and code:
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
         return 128 + stopped[0]
-    if before and before == _batches(results):
-        print("nothing new to transcribe; the results so far:", file=sys.stderr)
-    return _tell(code, log, results)
+    return _tell(code, log, results, nothing_new=bool(before) and before == _batches(results))
 
 
 def _batches(results: Results) -> dict[Path, int]:
@@ -155,17 +153,18 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
                 logged = now
 
 
-def _tell(code: int, log: Path, results: Results) -> int:
+def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
     """Say how it ended; the exit code is that of the worst failure a step has left."""
     failures = _left_behind(results)
-    made = f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}"
-    if code == 0:
-        print(results.summary.read_text(encoding="utf-8").rstrip(), made, sep="\n", file=sys.stderr)
-        return 0
-    if any(failure["class"] == FailedRecordings.__name__ for failure in failures):
-        # Everything is done and some recordings failed: the check step has named them.
-        told = (results.root / "logs/check.log").read_text(encoding="utf-8").rstrip()
-        print(told, made, sep="\n", file=sys.stderr)
+    some_failed = any(failure["class"] == FailedRecordings.__name__ for failure in failures)
+    if code == 0 or some_failed:  # everything is done, and the check step has named what failed
+        if nothing_new:
+            print("nothing new to transcribe; the results so far:", file=sys.stderr)
+        told = results.root / "logs/check.log" if code else results.summary
+        print(told.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
+        print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
+        if code == 0:
+            return 0
     elif failures:
         for message in dict.fromkeys(f"{failure['class']}: {failure['message']}" for failure in failures):
             print(f"snakescribe: {message}", file=sys.stderr)
