@@ -124,12 +124,13 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
 
 def _sweep(results: Results) -> None:
     """Remove what killed steps left half-written; after an hour without a byte more, nobody is at it."""
-    for file in (
+    flat = [
         results.plan,
         results.table("t", "tsv"),
-        *(of("b") for of in (results.batch, results.journal)),
-    ):
-        for path in file.parent.glob(".*.part"):
+        *(of("b") for of in (results.batch, results.journal, results.exported)),
+    ]
+    for folder in [*(file.parent for file in flat), *(Path(folder) for folder, _, _ in os.walk(results.transcripts))]:
+        for path in folder.glob(".*.part"):
             with contextlib.suppress(FileNotFoundError):
                 if HALF_WRITTEN.fullmatch(path.name) and time.time() - path.stat().st_mtime > 3600:
                     path.unlink()
