@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from snakescribe.cache import Cache, content_key, transcript_key
 from snakescribe.config import Config
 from snakescribe.errors import ModelError, ResultsError
-from snakescribe.files import HALF_WRITTEN, atomic_file, write_atomically
+from snakescribe.files import atomic_file, write_atomically
 from snakescribe.formats.names import FORMATS, transcript_stem
 from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
@@ -65,7 +65,7 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
     for manifest in manifests:
         own = [entry for entry in manifest.recordings if entry.recording_id == found.recording_id]
         removed["transcript files"] += _transcripts(results, manifest.batch, own)
-    removed["work files"] += _deleted(_half_written(results))
+    removed["work files"] += _deleted(results.half_written())
     shutil.rmtree(results.backups, ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
     if results.summary.exists() and results.table("recordings", "parquet").exists():
@@ -109,13 +109,6 @@ def _work_files(results: Results, batch: str) -> Iterator[Path]:
     work = results.samples(batch).parent
     yield from work.glob(f"{batch}.*")
     yield from work.glob(f".{batch}.*")
-
-
-def _half_written(results: Results) -> Iterator[Path]:
-    files = (results.batch("b"), results.exported("b"), results.table("t", "tsv"), results.journal("b"))
-    for top in (results.transcripts, *(path.parent for path in files)):
-        for folder, _, names in os.walk(top):
-            yield from (Path(folder) / name for name in names if HALF_WRITTEN.fullmatch(name))
 
 
 def _deleted(paths: Iterable[Path]) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from snakescribe.files import HALF_WRITTEN
 
 
 @dataclass(frozen=True)
@@ -93,3 +97,10 @@ class Results:
     def table(self, name: str, kind: str) -> Path:
         """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""
         return self.root / f"tables/{name}.{kind}"
+
+    def half_written(self) -> Iterator[Path]:
+        """What killed steps left behind, and what steps at work are writing."""
+        files = (self.plan, self.batch("b"), self.exported("b"), self.table("t", "tsv"), self.journal("b"))
+        for top in (self.transcripts, *(path.parent for path in files)):
+            for folder, _, names in os.walk(top):
+                yield from (Path(folder) / name for name in names if HALF_WRITTEN.fullmatch(name))

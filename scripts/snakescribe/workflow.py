@@ -21,7 +21,7 @@ from snakescribe.cli import report
 from snakescribe.config import Config, load_config, load_file
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ResultsError, SnakescribeError
-from snakescribe.files import HALF_WRITTEN, disk_error, hold_lock, write_atomically
+from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.layout import Results
@@ -109,9 +109,9 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         if LOCK_FD not in os.environ:
             busy = f"another run works on {results.root}; wait for it, or choose another folder with --results"
             lock = hold_lock(results.lock, busy)
+            _sweep(results)
         shutil.rmtree(results.failures, ignore_errors=True)
         results.failures.mkdir()
-        _sweep(results)
         return lock
     except (FileExistsError, NotADirectoryError):
         raise ResultsError(f"{results.root} is not a folder; choose another one with --results") from None
@@ -124,16 +124,10 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
 
 def _sweep(results: Results) -> None:
     """Remove what killed steps left half-written; after an hour without a byte more, nobody is at it."""
-    flat = [
-        results.plan,
-        results.table("t", "tsv"),
-        *(of("b") for of in (results.batch, results.journal, results.exported)),
-    ]
-    for folder in [*(file.parent for file in flat), *(Path(folder) for folder, _, _ in os.walk(results.transcripts))]:
-        for path in folder.glob(".*.part"):
-            with contextlib.suppress(FileNotFoundError):
-                if HALF_WRITTEN.fullmatch(path.name) and time.time() - path.stat().st_mtime > 3600:
-                    path.unlink()
+    for path in results.half_written():
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > 3600:
+                path.unlink()
 
 
 def _run(config: Config, seen: str) -> Run:
