@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
-import json
 import os
 import signal
 import sys
@@ -14,7 +12,9 @@ from types import ModuleType
 
 from snakescribe import __version__
 from snakescribe.errors import EXIT_CODES, SnakescribeError
+from snakescribe.failures import leave_note, report
 from snakescribe.files import disk_error
+from snakescribe.layout import Results
 
 COMMANDS = (
     # for people
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except SnakescribeError as error:
-        return report(error, args)
+        return _failed(error)
     except BrokenPipeError:  # who read our output has heard enough (`… | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return 128 + signal.SIGPIPE
@@ -61,20 +61,15 @@ def main(argv: list[str] | None = None) -> int:
         known = disk_error(error)
         if known is None:
             raise
-        return report(known, args)
+        return _failed(known)
     except KeyboardInterrupt:
         return 130
 
 
-def report(error: SnakescribeError, args: argparse.Namespace | None = None) -> int:
-    """Print the one line of ``error`` and give its exit code; a step also leaves it for ``snakescribe run``."""
-    print(f"snakescribe: {type(error).__name__}: {error}", file=sys.stderr)
-    failures = Path.cwd() / ".snakescribe/failures"
-    if args is not None and failures.is_dir():
-        failure = {"class": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
-        with contextlib.suppress(OSError):  # a full disk is what we may be telling about
-            (failures / f"{os.getpid()}.json").write_text(json.dumps(failure), encoding="utf-8")
-    return error.exit_code
+def _failed(error: SnakescribeError) -> int:
+    """Tell the person who waits, and ``snakescribe run`` when this is one of its steps (in the results folder)."""
+    leave_note(error, Results(Path.cwd()))
+    return report(error)
 
 
 def _parser(commands: list[str]) -> argparse.ArgumentParser:

@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from snakescribe.cache import Cache, content_key, transcript_key
 from snakescribe.config import Config
 from snakescribe.errors import ModelError, ResultsError
 from snakescribe.files import atomic_file, write_atomically
@@ -27,9 +26,10 @@ from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
-from snakescribe.summary import summarise
 from snakescribe.tables.batch import row_groups
+from snakescribe.tables.summary import summarise
 from snakescribe.tables.write import write_tables
+from snakescribe.transcribe.cache import Cache, content_key, transcript_key
 
 TABLES = [(name, kind) for name in ("recordings", "segments", "words") for kind in ("parquet", "tsv")]
 

@@ -126,9 +126,10 @@ def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: i
     """Read recordings of ``lengths`` samples from a file: the first to warm up, then all; for :func:`in_child`."""
     from snakescribe.engine.journal import Journal
     from snakescribe.engine.load import load_backend
-    from snakescribe.engine.transcriber import Job, Track, Transcriber
+    from snakescribe.engine.transcriber import Transcriber
+    from snakescribe.engine.windows import Channel, RecordingJob
     from snakescribe.models.store import Store
-    from snakescribe.speech.silero import SpeechDetector
+    from snakescribe.vad.silero import SpeechDetector
 
     config = load_config(options, Path.cwd())
     store = Store(Path(config.models or ""))
@@ -137,9 +138,9 @@ def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: i
     transcriber = Transcriber(backend, prepared, SpeechDetector(store.silero()), config)
     parts = np.split(np.fromfile(speech, np.int16), np.cumsum(lengths)[:-1])
     language = None if config.language in ("auto", "mixed") else config.language
-    jobs = [Job(str(number), (Track(None, part),), language, "") for number, part in enumerate(parts)]
+    jobs = [RecordingJob(str(number), (Channel(None, part),), language, "") for number, part in enumerate(parts)]
 
-    def read(jobs: list[Job]) -> None:
+    def read(jobs: list[RecordingJob]) -> None:
         for _, result, _ in transcriber.transcribe(jobs, Journal(None)):
             if isinstance(result, EngineFailure):
                 raise result

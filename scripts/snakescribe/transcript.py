@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from snakescribe.records import Frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -23,7 +21,7 @@ class Word:
     probability: float
 
 
-class Segment(_Frozen):
+class Segment(Frozen):
     """A sentence, or what was said between two pauses, with the figures its guards look at."""
 
     start: float
@@ -46,7 +44,7 @@ class Segment(_Frozen):
     words: tuple[Word, ...] = ()
 
 
-class Gap(_Frozen):
+class Gap(Frozen):
     """Speech without text (seconds); what was said there is missing."""
 
     start: float
@@ -54,7 +52,7 @@ class Gap(_Frozen):
     channel: str | None = None
 
 
-class Transcript(_Frozen):
+class Transcript(Frozen):
     """All segments of a recording by start time, with what was found about its speech."""
 
     duration: float

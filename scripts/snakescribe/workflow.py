@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe import __version__, devices
-from snakescribe.cli import report
 from snakescribe.config import Config, load_config, load_file
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ResultsError, SnakescribeError
+from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
-from snakescribe.progress import options_digest
+from snakescribe.transcribe.progress import options_digest
 
 CALLER = "SNAKESCRIBE_CALLER"
 """Version of the checkout whose Snakefile runs; a step may run in an image with another one."""

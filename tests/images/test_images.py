@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from snakescribe import bundle
 from snakescribe.cli import main
 from snakescribe.errors import ImageError
+from snakescribe.images import bundle
 from snakescribe.images.archive import load, save
 from snakescribe.images.build import build, reference
 from snakescribe.images.patch import patch

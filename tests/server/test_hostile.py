@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from snakescribe.config import load_config
-from snakescribe.server.gate import Gate
 from snakescribe.server.metrics import Metrics
+from snakescribe.server.middleware import Middleware
 from tests.server.serving import Served, scratch, serving
 from tests.unit.audio_files import ffmpeg
 
@@ -475,7 +475,7 @@ def test_a_key_that_is_not_ascii() -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        gate = Gate(app, load_config({"recordings": "x"}, Path(), {}), "열쇠 1", Metrics())
+        gate = Middleware(app, load_config({"recordings": "x"}, Path(), {}), "열쇠 1", Metrics())
         scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": [(b"authorization", header)]}
         await gate(scope, receive, send)
         return statuses[0]

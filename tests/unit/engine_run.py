@@ -15,11 +15,12 @@ from snakescribe.config import Config, load_config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.load import load_backend
-from snakescribe.engine.transcriber import Job, Track, Transcriber
+from snakescribe.engine.transcriber import Transcriber
+from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.errors import EngineFailure
 from snakescribe.models.store import Store
-from snakescribe.speech.silero import SpeechDetector
 from snakescribe.transcript import Transcript
+from snakescribe.vad.silero import SpeechDetector
 
 Samples = npt.NDArray[np.int16]
 CUTS = (2.3, 0.9, 7.1, 3.4, 12.6, 5.2, 1.5, 9.8, 4.3, 6.6, 2.9, 8.4)
@@ -61,9 +62,9 @@ def heard(result: Transcript | EngineFailure) -> Transcript:
     return result
 
 
-def job(key: str, samples: Samples, language: str | None = None) -> Job:
+def job(key: str, samples: Samples, language: str | None = None) -> RecordingJob:
     """A job of one track."""
-    return Job(key, (Track(None, samples),), language, "")
+    return RecordingJob(key, (Channel(None, samples),), language, "")
 
 
 class Engine:
@@ -76,7 +77,9 @@ class Engine:
         self.prepared = self.store.resolve(self.config.model)
         self.backend = backend or load_backend(self.config, self.prepared, threads)
 
-    def run(self, jobs: Iterable[Job], journal: Journal | None = None) -> dict[str, Transcript | EngineFailure]:
+    def run(
+        self, jobs: Iterable[RecordingJob], journal: Journal | None = None
+    ) -> dict[str, Transcript | EngineFailure]:
         """Transcripts by key, in the order they came."""
         detector = SpeechDetector(self.store.silero())
         transcriber = Transcriber(self.backend, self.prepared, detector, self.config)

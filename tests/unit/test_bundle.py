@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from snakescribe.bundle import SUMS, TEMPLATES, verify
 from snakescribe.errors import ImageError
+from snakescribe.images.bundle import SUMS, TEMPLATES, verify
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from snakescribe import devices
-from snakescribe.cache import Cache, Entry, Provenance, skip_known, transcript_key
 from snakescribe.config import Config, load_config
 from snakescribe.errors import DeviceError
 from snakescribe.inventory.manifest import Recording
 from snakescribe.models.store import Store
+from snakescribe.transcribe.cache import Cache, CachedTranscript, Provenance, skip_known, transcript_key
 from snakescribe.transcript import Transcript
 
 SHA = "ab" * 32
@@ -35,7 +35,7 @@ def _recording(**values: Any) -> Recording:
     )
 
 
-def _entry(duration: float = 1.0) -> Entry:
+def _entry(duration: float = 1.0) -> CachedTranscript:
     made = Provenance(
         model="base",
         model_sha256="00",
@@ -50,7 +50,7 @@ def _entry(duration: float = 1.0) -> Entry:
         finished_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     transcript = Transcript(duration=duration, speech_seconds=0, language=None, language_probability=None, segments=())
-    return Entry(transcript=transcript, provenance=made)
+    return CachedTranscript(transcript=transcript, provenance=made)
 
 
 def test_the_key_changes_with_what_changes_the_text_and_with_nothing_else(models_root: Path, tmp_path: Path) -> None:

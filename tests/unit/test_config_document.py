@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from snakescribe import errors
+from snakescribe.checkout import sources
 from snakescribe.cli import main
 from snakescribe.commands import config as command
 from snakescribe.config import Config
@@ -85,7 +86,7 @@ def test_write_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_elsewhere_the_checkout_of_the_package_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command.repository() == ROOT
+    assert sources() == ROOT
 
 
 def test_show_prints_what_is_in_force(

@@ -150,7 +150,7 @@ def test_the_languages_are_whispers() -> None:
 
 
 def test_paths_become_absolute_from_the_given_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snakescribe.config.load.CHECKOUT_MODELS", tmp_path / ".models")
+    monkeypatch.setattr("snakescribe.checkout.MODELS", tmp_path / ".models")
     environ = {"HOME": "/home/me", "XDG_CACHE_HOME": "/fast/cache"}
     config = load_config({"recordings": "녹음 1", "model": "w/my.pt", "results": "/r"}, Path("/base"), environ)
     assert (config.recordings, config.model, config.results) == ("/base/녹음 1", "/base/w/my.pt", "/r")

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from doctor_facts import RTX_3090, VARIANTS, facts, heard, machine, torch_of
 
-from snakescribe.doctor.diagnose import Verdict, diagnose
+from snakescribe.doctor.diagnose import Diagnosis, diagnose
 from snakescribe.doctor.facts import Container, Facts, Ffmpeg, Folder, Package
 from snakescribe.errors import EXIT_CODES
 
 MULTIPART = Package(name="python-multipart", installed=None, declared=">=0.0.9")
 
 
-def verdict(**changes: Any) -> Verdict:
+def verdict(**changes: Any) -> Diagnosis:
     return diagnose(facts(**changes), VARIANTS)
 
 
@@ -84,7 +84,7 @@ def test_damaged_weights() -> None:
 
 
 def test_disk() -> None:
-    def on(free: float, writable: bool = True) -> Verdict:
+    def on(free: float, writable: bool = True) -> Diagnosis:
         return verdict(folders=(Folder(option="results", path="/r", free_gb=free, writable=writable),))
 
     assert on(0.05).exit_code == 4 and "hardly any room is left for results (/r): 0.05 GB" in on(0.05).line

@@ -20,11 +20,11 @@ from doctor_facts import (
 )
 
 from snakescribe.doctor.cuda import Variants
-from snakescribe.doctor.diagnose import Verdict, diagnose
+from snakescribe.doctor.diagnose import Diagnosis, diagnose
 from snakescribe.doctor.facts import Container, CTranslate2, Gpu, Nvidia, Torch
 
 
-def verdict(nvidia: Nvidia, torch: Torch, device: str = "cuda", **changes: object) -> Verdict:
+def verdict(nvidia: Nvidia, torch: Torch, device: str = "cuda", **changes: object) -> Diagnosis:
     """The doctor's answer; where CUDA cannot be had, the clip is not heard either."""
     hearing = heard(None, problem="no CUDA", error="DeviceError") if device == "cuda" else heard()
     return diagnose(facts(nvidia=nvidia, torch=torch, device=device, **{"hearing": hearing} | changes), VARIANTS)

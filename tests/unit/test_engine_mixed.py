@@ -11,7 +11,7 @@ from engine_run import Engine, heard, job, plain, samples_of
 from espeak import say
 
 from snakescribe.engine.journal import Journal
-from snakescribe.engine.transcriber import Job, Track
+from snakescribe.engine.windows import Channel, RecordingJob
 
 SPANISH = "Buenos días a todos. Hoy vamos a hablar de la historia de España y de sus ciudades más importantes."
 ITALIAN = "Buongiorno a tutti. Oggi parliamo della storia d'Italia e delle sue città più importanti."
@@ -28,7 +28,7 @@ def test_three_languages_in_one_recording(models_root: Path, tmp_path: Path, nam
     samples = np.concatenate([english, PAUSE, spanish, PAUSE, italian])
     engine = Engine(models_root, model="base", engine=name, language="mixed")
     jobs = [
-        Job("mixed", (Track(None, samples),), None, "", mixed=True),
+        RecordingJob("mixed", (Channel(None, samples),), None, "", mixed=True),
         job("one", np.concatenate([english, PAUSE, spanish, PAUSE, english])),
     ]
     found = engine.run(jobs, Journal(tmp_path / "j.jsonl"))
@@ -60,5 +60,5 @@ def test_a_window_whose_language_is_not_sure_decides_for_itself(models_root: Pat
     english = samples_of(models_root)["two_cities"][: round(16_000 * 8.3)]
     samples = np.concatenate([english, PAUSE, say(SPANISH, "es"), PAUSE, say(POLISH, "pl")])
     engine = Engine(models_root, model="base", engine="ctranslate2", language="mixed")
-    said = heard(engine.run([Job("mixed", (Track(None, samples),), None, "", mixed=True)])["mixed"])
+    said = heard(engine.run([RecordingJob("mixed", (Channel(None, samples),), None, "", mixed=True)])["mixed"])
     assert list(dict.fromkeys(segment.language for segment in said.segments)) == ["en", "es", "pl"]

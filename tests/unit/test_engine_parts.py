@@ -258,7 +258,7 @@ def _killed(path: Path) -> None:
     journal = Journal(path)
     reached = threading.Barrier(3)
 
-    def work(*places: tuple[str, int, int, int]) -> None:
+    def task(*places: tuple[str, int, int, int]) -> None:
         for place in places:
             with journal.in_flight([place]):
                 if place == places[-1]:
@@ -267,7 +267,7 @@ def _killed(path: Path) -> None:
             journal.add([_window(place[2])])
 
     for places in ((A, B), (C,)):
-        threading.Thread(target=work, args=places, daemon=True).start()
+        threading.Thread(target=task, args=places, daemon=True).start()
     reached.wait()
     os._exit(9)
 
@@ -288,14 +288,14 @@ def test_two_threads_write_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     journal = Journal(path)
 
-    def work(first: int) -> None:
+    def task(first: int) -> None:
         for i in range(100):
             window = _window(first + i, text="말" * 2000)
             with journal.in_flight([window.place]):
                 pass
             journal.add([window])
 
-    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 1000)]
+    threads = [threading.Thread(target=task, args=(first,)) for first in (0, 1000)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from finished import finish, row, segment
 
-from snakescribe.cache import Cache, Entry, Provenance, content_key, transcript_key
 from snakescribe.cli import main
 from snakescribe.config import Config, load_file
 from snakescribe.engine.journal import Journal, WindowText
@@ -21,6 +20,7 @@ from snakescribe.inventory.ledger import Ledger, still_wanted
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.tables.write import write_tables
+from snakescribe.transcribe.cache import Cache, CachedTranscript, Provenance, content_key, transcript_key
 from snakescribe.transcript import Segment, Transcript
 
 SECRET = "das bleibt unter uns"
@@ -28,13 +28,13 @@ PATH = b"a b/not \xff {x}.wav"
 KEPT = "das darf jeder wissen"
 
 
-def entry(text: str) -> Entry:
+def entry(text: str) -> CachedTranscript:
     """What the cache holds about a recording."""
     said = Segment(**segment(0, 2, text))
     transcript = Transcript(duration=2, speech_seconds=2, language="de", language_probability=1.0, segments=(said,))
     made: dict[str, Any] = dict.fromkeys(("model", "model_sha256", "engine", "versions", "device"), "x")
     made |= {"device_name": "x", "driver": None, "compute_type": "x", "options_hash": "x", "wall_seconds": 1}
-    return Entry(transcript=transcript, provenance=Provenance(**made, finished_at="2026-01-02T03:04:05Z"))
+    return CachedTranscript(transcript=transcript, provenance=Provenance(**made, finished_at="2026-01-02T03:04:05Z"))
 
 
 @pytest.fixture

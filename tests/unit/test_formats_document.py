@@ -8,8 +8,8 @@ from pathlib import Path
 from finished import gap, row, segment
 
 from snakescribe.formats.document import json_document, text_document
+from snakescribe.schema import RECORDING, SEGMENT
 from snakescribe.tables.batch import read_batch, write_batch
-from snakescribe.tables.schema import RECORDING, SEGMENT
 
 
 def test_json_has_everything_but_bytes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from test_inventory_walk import nobody
 
 from snakescribe.errors import ResultsError
-from snakescribe.inventory.ledger import Content, Current, Known, Ledger
+from snakescribe.inventory.ledger import Current, FileContent, Known, Ledger
 from snakescribe.inventory.manifest import Recording
 
 
@@ -124,12 +124,12 @@ def test_what_is_no_ledger_is_said(tmp_path: Path, filled: Path) -> None:
 
 
 def test_contents_come_back(tmp_path: Path) -> None:
-    content = Content(1, 2**62, "s", 1.5, "mp3", 8000, 2, None)
+    content = FileContent(1, 2**62, "s", 1.5, "mp3", 8000, 2, None)
     with Ledger.open(tmp_path / "l") as ledger:
-        ledger.add_contents([(b"\xff", content), (b"b", Content(1, 2, ""))])
-        ledger.add_contents([(b"b", Content(1, 3, "", probe_error="Permission denied"))])
+        ledger.add_contents([(b"\xff", content), (b"b", FileContent(1, 2, ""))])
+        ledger.add_contents([(b"b", FileContent(1, 3, "", probe_error="Permission denied"))])
     with Ledger.open(tmp_path / "l", readonly=True) as ledger:
         assert ledger.contents() == {
             b"\xff": content,
-            b"b": Content(1, 3, "", probe_error="Permission denied"),
+            b"b": FileContent(1, 3, "", probe_error="Permission denied"),
         }

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from test_inventory_walk import NAMES, nobody, put
 
-from snakescribe.audio.safety import FORMATS
-from snakescribe.inventory.ledger import Content
+from snakescribe.inventory.ledger import FileContent
 from snakescribe.inventory.probe import examine, examine_all
+from snakescribe.media import ALLOWED_DEMUXERS
 
 
 def speak(path: Path, seconds: float = 0.5, rate: int = 8000, channels: int = 1, value: int = 0) -> Path:
@@ -29,7 +29,7 @@ def speak(path: Path, seconds: float = 0.5, rate: int = 8000, channels: int = 1,
     return path
 
 
-def crashing(path: str, hashing: bool) -> Content:
+def crashing(path: str, hashing: bool) -> FileContent:
     """A library that is brought down by one file, and hung by another."""
     name = Path(path).name
     if name.startswith("crash"):
@@ -43,7 +43,7 @@ def test_a_header_is_read(tmp_path: Path) -> None:
     path = speak(tmp_path / "a.wav", 1.5, 16000, 2)
     status = path.stat()
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    expected = Content(status.st_size, status.st_mtime_ns, sha256, 1.5, "pcm_s16le", 16000, 2, None)
+    expected = FileContent(status.st_size, status.st_mtime_ns, sha256, 1.5, "pcm_s16le", 16000, 2, None)
     assert examine(str(path)) == expected
     assert examine(str(path), hashing=False) == expected._replace(sha256="")
 
@@ -78,7 +78,7 @@ def test_playlists_are_not_followed(tmp_path: Path, name: str, text: str) -> Non
 
 def test_no_demuxer_that_reads_other_files() -> None:
     dangerous = "hls applehttp dash concat concatf image2 image2pipe sdp rtp rtsp imf lavfi webm_dash_manifest vobsub"
-    assert not set(FORMATS.split(",")) & set(dangerous.split())
+    assert not set(ALLOWED_DEMUXERS.split(",")) & set(dangerous.split())
 
 
 def test_a_duration_that_cannot_be_is_not_believed(tmp_path: Path) -> None:

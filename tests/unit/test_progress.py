@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from snakescribe import progress
-from snakescribe.progress import Meter
+from snakescribe.transcribe import progress
+from snakescribe.transcribe.progress import Meter
 
 
 class Clock:

@@ -10,9 +10,9 @@ import pytest
 from finished import row, segment
 
 from snakescribe.errors import ResultsError
+from snakescribe.schema import BATCH, SCHEMA_VERSION
 from snakescribe.tables import batch
 from snakescribe.tables.batch import read_batch, write_batch
-from snakescribe.tables.schema import BATCH, SCHEMA_VERSION
 
 
 def test_rows_come_out_as_they_went_in(tmp_path: Path) -> None:

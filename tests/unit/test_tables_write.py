@@ -20,9 +20,9 @@ from finished import finish, gap, row, segment
 
 from snakescribe.cli import main
 from snakescribe.errors import ResultsError
+from snakescribe.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, WORDS
 from snakescribe.tables import write
 from snakescribe.tables.document import tables_document
-from snakescribe.tables.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, WORDS
 from snakescribe.tables.write import write_tables
 
 TABLES = ("recordings", "segments", "words")

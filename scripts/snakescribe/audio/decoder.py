@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, cast
 import ffmpeg
 
 from snakescribe.audio import SAMPLE_RATE
-from snakescribe.audio.safety import FORMATS, PROTOCOLS
 from snakescribe.errors import SnakescribeError, TimedOut
 from snakescribe.files import die_with_parent
+from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
 
 MEMORY = 2 << 30
 """Bytes one ffmpeg may allocate: a header may ask for any amount."""
@@ -71,7 +71,7 @@ def ffmpeg_version() -> str:
 
 
 @dataclass
-class Heard:
+class FfmpegReport:
     """What ffmpeg said that decides a recording's fate; the rest of its stderr is not kept."""
 
     source: bytes
@@ -118,7 +118,7 @@ class Decoded:
     samples: int
     too_long: bool
     exit_code: int
-    heard: Heard
+    heard: FfmpegReport
 
 
 def decode(
@@ -149,7 +149,7 @@ def decode(
         tick(len(block) // 2)
         return size < 2 * most
 
-    heard = Heard(_first_line(source))
+    heard = FfmpegReport(_first_line(source))
     exit_code = _run(_command(source, f="s16le", af=filters, ar=SAMPLE_RATE, ac=1), write, heard, seconds)
     if size % 2:  # ffmpeg ended within a sample
         target.seek(-1, os.SEEK_CUR)
@@ -157,7 +157,7 @@ def decode(
     return Decoded(size // 2, size >= 2 * most, exit_code, heard)
 
 
-def count_channels(source: str, seconds: float) -> tuple[int, Heard]:
+def count_channels(source: str, seconds: float) -> tuple[int, FfmpegReport]:
     """Channels of the first audio stream (0 when nothing can be decoded), and what ffmpeg said.
 
     Raises:
@@ -170,7 +170,7 @@ def count_channels(source: str, seconds: float) -> tuple[int, Heard]:
         header += block[:24]
         return len(header) < 24
 
-    heard = Heard(_first_line(source))
+    heard = FfmpegReport(_first_line(source))
     _run(_command(source, **{"f": "au", "frames:a": 1}), read, heard, seconds)
     return int.from_bytes(header[20:24], "big"), heard  # the sixth field of a Sun audio header
 
@@ -181,7 +181,7 @@ def _first_line(source: str) -> bytes:
 
 def _command(source: str, **output: Any) -> list[str]:
     """The command line: one local file in by an unmistakable name, one stream out to a pipe."""
-    reading = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS, "threads": 1}
+    reading = {"protocol_whitelist": PROTOCOLS, "format_whitelist": ALLOWED_DEMUXERS, "threads": 1}
     unwanted = {"vn": None, "sn": None, "dn": None}
     quiet = ("-nostdin", "-hide_banner", "-nostats", "-v", "level+info")
     stream = ffmpeg.input("SOURCE", **reading, **unwanted)["a:0"].output("pipe:1", **output)
@@ -190,7 +190,7 @@ def _command(source: str, **output: Any) -> list[str]:
     return command
 
 
-def _run(command: list[str], take: Callable[[bytes], bool], heard: Heard, seconds: float) -> int:
+def _run(command: list[str], take: Callable[[bytes], bool], heard: FfmpegReport, seconds: float) -> int:
     """Run ffmpeg until it ends or ``take`` has enough; both of its pipes are read by this one thread.
 
     Its own process group keeps a terminal's Ctrl-C from ending it early, which would look like a short

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from snakescribe.audio import SAMPLE_RATE
-from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, Track
+from snakescribe.audio.samples import ChannelSpan, NormalisedRecording, SamplesIndex
 from snakescribe.audio.tracks import normalise_recording
 from snakescribe.config import Config
 from snakescribe.files import write_atomically
@@ -28,7 +28,7 @@ class _Stopped(Exception):
     """Another recording ended the batch (full disk, Ctrl-C)."""
 
 
-class _Progress:
+class _DecodingProgress:
     """Samples decoded so far, counted by all threads; also carries the order to stop."""
 
     def __init__(self, total: float, log: Callable[[str], None]) -> None:
@@ -112,7 +112,7 @@ def _decode_all(
 ) -> Iterator[tuple[str, NormalisedRecording]]:
     """Every recording's id and entry, its samples appended to ``target``."""
     groups = _same_content(wanted, config)
-    progress = _Progress(sum(group[0].duration or 0.0 for group in groups), log)
+    progress = _DecodingProgress(sum(group[0].duration or 0.0 for group in groups), log)
     base = 0
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         futures = [
@@ -146,7 +146,9 @@ def _same_content(wanted: list[Recording], config: Config) -> list[list[Recordin
     return list(groups.values())
 
 
-def _decode_group(group: list[Recording], config: Config, part: Path, progress: _Progress) -> list[NormalisedRecording]:
+def _decode_group(
+    group: list[Recording], config: Config, part: Path, progress: _DecodingProgress
+) -> list[NormalisedRecording]:
     """One entry per recording of equal content: all share the first copy that can be decoded."""
     entries: list[NormalisedRecording] = []
     for recording in group:
@@ -159,7 +161,7 @@ def _decode_group(group: list[Recording], config: Config, part: Path, progress: 
     return entries
 
 
-def _wait(future: Future[list[NormalisedRecording]], progress: _Progress) -> list[NormalisedRecording]:
+def _wait(future: Future[list[NormalisedRecording]], progress: _DecodingProgress) -> list[NormalisedRecording]:
     while True:
         finished = wait([future], timeout=HEARTBEAT).done
         progress.tell()
@@ -169,7 +171,7 @@ def _wait(future: Future[list[NormalisedRecording]], progress: _Progress) -> lis
 
 def _moved(entry: NormalisedRecording, base: int) -> NormalisedRecording:
     tracks = tuple(
-        Track(channel=track.channel, offset=base + track.offset, samples=track.samples) for track in entry.tracks
+        ChannelSpan(channel=track.channel, offset=base + track.offset, samples=track.samples) for track in entry.tracks
     )
     return entry.model_copy(update={"tracks": tracks})
 

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+
+from snakescribe.records import Frozen
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Track(_Frozen):
+class ChannelSpan(Frozen):
     """One channel of one recording inside the batch's file of samples."""
 
     channel: str | None
@@ -24,11 +21,11 @@ class Track(_Frozen):
     samples: int
 
 
-class NormalisedRecording(_Frozen):
+class NormalisedRecording(Frozen):
     """Where a recording lies, or why it does not."""
 
     recording_id: str
-    tracks: tuple[Track, ...] = ()
+    tracks: tuple[ChannelSpan, ...] = ()
     duration: float | None = None
     """Seconds of audio decoded (the longest track); None when skipped or failed."""
     flags: tuple[str, ...] = ()
@@ -40,7 +37,7 @@ class NormalisedRecording(_Frozen):
     wall_seconds: float = 0.0
 
 
-class SamplesIndex(_Frozen):
+class SamplesIndex(Frozen):
     """The recordings of a batch in the manifest's order."""
 
     batch: str

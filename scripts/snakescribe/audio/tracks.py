@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from snakescribe.audio import SAMPLE_RATE
-from snakescribe.audio.decoder import MOST_CHANNELS, Decoded, Heard, count_channels, decode
-from snakescribe.audio.samples import NormalisedRecording, Track
+from snakescribe.audio.decoder import MOST_CHANNELS, Decoded, FfmpegReport, count_channels, decode
+from snakescribe.audio.samples import ChannelSpan, NormalisedRecording
 from snakescribe.audio.truncation import ends_early
 from snakescribe.config.options import AudioOptions, Channels
 from snakescribe.errors import (
@@ -94,7 +94,7 @@ def normalise_recording(
         tick: told the samples of every block decoded; what it raises ends the work.
     """
     began = time.monotonic()
-    tracks: tuple[Track, ...] = ()
+    tracks: tuple[ChannelSpan, ...] = ()
     failure: RecordingError | None = None
     early = False
     try:
@@ -114,11 +114,11 @@ def normalise_recording(
 
 def _decode_tracks(
     recording: Recording, source: str, audio: AudioOptions, target: BinaryIO, tick: Callable[[int], None]
-) -> tuple[tuple[Track, ...], bool]:
+) -> tuple[tuple[ChannelSpan, ...], bool]:
     _look(recording, source)
     seconds = time_limit(recording, audio)
     most = round(audio.max_hours * 3600 * SAMPLE_RATE)
-    tracks: list[Track] = []
+    tracks: list[ChannelSpan] = []
     early = False
     for name, number in _wanted_channels(recording, source, audio, seconds):
         filters = channel_filter(number, recording.channels, audio)
@@ -129,7 +129,7 @@ def _decode_tracks(
             raise _why_nothing(source, decoded)
         early |= ends_early(source, decoded)
         offset = tracks[-1].offset + tracks[-1].samples if tracks else 0
-        tracks.append(Track(channel=name, offset=offset, samples=decoded.samples))
+        tracks.append(ChannelSpan(channel=name, offset=offset, samples=decoded.samples))
     if early and audio.truncated == "fail":
         kept = tracks[0].samples / SAMPLE_RATE
         raise TruncatedRecording(
@@ -197,5 +197,5 @@ def _why_nothing(source: str, decoded: Decoded) -> RecordingError:
     return UnreadableRecording(f"no audio can be read; the file is damaged or not a recording{_detail(heard)}")
 
 
-def _detail(heard: Heard) -> str:
+def _detail(heard: FfmpegReport) -> str:
     return f": {'; '.join(heard.complaints)}" if heard.complaints else ""

@@ -30,7 +30,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do one of them."""
-    from snakescribe import bundle
+    from snakescribe.images import bundle
 
     if args.action == "verify":
         bundle.verify(args.folder)

@@ -24,7 +24,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print and write the summary; fail if the run counts as failed."""
-    from snakescribe.summary import summarise
+    from snakescribe.tables.summary import summarise
 
     config, results = resolved(args)
     summary = summarise(results)

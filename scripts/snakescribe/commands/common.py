@@ -11,14 +11,12 @@ from typing import Any
 import yaml
 
 from snakescribe import __version__
+from snakescribe.checkout import ROOT
 from snakescribe.config import Config, load_file
 from snakescribe.config.load import merged, read_options
 from snakescribe.errors import ConfigError, InstallationError
 from snakescribe.files import die_with_parent
 from snakescribe.layout import Results
-
-ROOT = Path(__file__).resolve().parents[3]
-"""The checkout: Snakefile, workflow/, config/, profiles/."""
 
 
 def register_options(parser: argparse.ArgumentParser) -> None:

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from snakescribe.checkout import sources
 from snakescribe.config import load_config, load_file
 from snakescribe.config.document import config_readme, config_schema, config_yaml, errors_document
-from snakescribe.errors import ConfigError
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Show, write or compare."""
     if args.action == "show":
         return _show(args.configfile)
-    return _compare(repository()) if args.check else _write(repository())
+    return _compare(sources()) if args.check else _write(sources())
 
 
 def documents() -> dict[str, Callable[[], str]]:
@@ -49,18 +49,6 @@ def documents() -> dict[str, Callable[[], str]]:
         "docs/tables.md": tables_document,
         "docs/errors.md": errors_document,
     }
-
-
-def repository() -> Path:
-    """The checkout: the current folder, or the one that this package lies in.
-
-    Raises:
-        ConfigError: there is none (an installed package, started elsewhere).
-    """
-    for folder in (Path.cwd(), *Path(__file__).resolve().parents):
-        if (folder / "scripts/snakescribe/config/options.py").is_file():
-            return folder
-    raise ConfigError("no checkout of snakescribe here; go to its folder and try again")
 
 
 def _show(configfile: Path | None) -> int:

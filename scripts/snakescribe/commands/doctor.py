@@ -18,7 +18,7 @@ from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 
 if TYPE_CHECKING:
-    from snakescribe.doctor.diagnose import Verdict
+    from snakescribe.doctor.diagnose import Diagnosis
 
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 WIDTH = 160
@@ -66,7 +66,7 @@ def _image(args: argparse.Namespace) -> int:
     return tool.exit_code(args.image, ["doctor", *(["--json"] if args.json else [])], *options)
 
 
-def _table(verdict: Verdict) -> None:
+def _table(verdict: Diagnosis) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

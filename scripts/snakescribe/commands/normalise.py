@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the batch's samples and their index."""
     from snakescribe.audio.normalise import normalise_batch
     from snakescribe.audio.samples import SamplesIndex
-    from snakescribe.cache import skip_known
     from snakescribe.inventory.ledger import still_wanted
+    from snakescribe.transcribe.cache import skip_known
 
     config, results = resolved(args)
     manifest = still_wanted(results, args.batch)

@@ -7,27 +7,25 @@ estimate, and ends with the exit code of what went wrong. Whatever was finished 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import Any
 
-from snakescribe.commands.common import ROOT, asked_options, register_options
+from snakescribe.checkout import ROOT
+from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 from snakescribe.errors import FailedRecordings
+from snakescribe.failures import notes_left
 from snakescribe.files import die_with_parent, disk_full, write_atomically
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
-from snakescribe.progress import Progress, audio_done, describe, options_digest
+from snakescribe.transcribe.progress import Progress, audio_done, describe, options_digest
 from snakescribe.workflow import LOCK_FD, prepare_results
 
 REFRESH = 1.0
@@ -155,7 +153,7 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
 
 def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
     """Say how it ended; the exit code is that of the worst failure a step has left."""
-    failures = _left_behind(results)
+    failures = notes_left(results)
     some_failed = any(failure["class"] == FailedRecordings.__name__ for failure in failures)
     if code == 0 or some_failed:  # everything is done, and the check step has named what failed
         if nothing_new:
@@ -175,15 +173,6 @@ def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
         own = [line for line in lines if line.startswith("snakescribe: ")]
         print("\n".join(own or lines[-15:]), file=sys.stderr)
     return max((int(failure["exit_code"]) for failure in failures), default=code)
-
-
-def _left_behind(results: Results) -> list[Mapping[str, Any]]:
-    """What steps wrote about their failures; a note that a full disk has cut short is none."""
-    failures = []
-    for path in sorted(results.failures.glob("*.json")):
-        with contextlib.suppress(ValueError):
-            failures.append(json.loads(path.read_bytes()))
-    return failures
 
 
 def _room(results: Results) -> bool:

@@ -16,7 +16,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Try everything, a line for each step."""
-    from snakescribe.selftest import selftest
+    from snakescribe.doctor.selftest import selftest
 
     proof = selftest(lambda step: print(f"ok  {step.name:<9} {step.seconds:5.1f} s  {step.found}", flush=True))
     if args.json:

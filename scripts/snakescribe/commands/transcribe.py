@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         f"batch {args.batch} is being transcribed by another process; wait for it or end it",
     )
     use_one_arena()
-    from snakescribe.batch import Batch
+    from snakescribe.transcribe.batch import Batch
 
     Batch(config, results, args.batch, args.threads).run()
     return 0

@@ -14,11 +14,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from snakescribe import checkout
 from snakescribe.config.options import Config
 from snakescribe.errors import ConfigError
 
-CHECKOUT_MODELS = Path(__file__).resolve().parents[3] / ".models"
-"""Filled by `make setup`; not there when the package is installed outside a checkout."""
 HOME_OF_MODELS = Path(".local/share/snakescribe/models")
 
 
@@ -42,7 +41,7 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     except ValidationError as error:
         raise ConfigError(_one_line(error, "STT_DEVICE" if environ.get("STT_DEVICE") else None)) from None
     home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 (Path.home() fails without a name)
-    usual = CHECKOUT_MODELS if CHECKOUT_MODELS.is_dir() else home / HOME_OF_MODELS
+    usual = checkout.MODELS if checkout.MODELS.is_dir() else home / HOME_OF_MODELS
     models = config.models or environ.get("SNAKESCRIBE_MODELS") or str(usual)
     cache = config.cache.path or str(Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "snakescribe")
     state = config.server.state or str(Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "snakescribe")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-VARIANTS = Path(__file__).resolve().parents[3] / "containers/variants.yaml"
-"""Not there when the package is installed outside a checkout: then no variant is named."""
+from snakescribe.checkout import VARIANTS
+from snakescribe.records import Frozen
 
 MINIMUM_DRIVERS = {11: "450.80.02", 12: "525.60.13", 13: "580"}
 """Oldest Linux driver for any toolkit of a CUDA major version (NVIDIA, CUDA Compatibility, minor version
@@ -55,11 +55,7 @@ _WORKSTATION = re.compile(r"GeForce|Quadro|RTX|TITAN")
 _ARCH = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Build(_Frozen):
+class Build(Frozen):
     """A wheel with GPU code."""
 
     cuda: str | None
@@ -98,7 +94,7 @@ class Variant(Build):
     wheels: Literal["pytorch", "any"]
 
 
-class Variants(_Frozen):
+class Variants(Frozen):
     """``containers/variants.yaml``."""
 
     variants: dict[str, Variant] = Field(default_factory=dict)

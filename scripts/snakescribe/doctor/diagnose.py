@@ -6,13 +6,12 @@ import difflib
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from snakescribe.doctor.cuda import Variants, version
 from snakescribe.doctor.facts import Facts, Package
 from snakescribe.doctor.gpu import both, ctranslate2_problem, either, gpu_problem, highest_cuda
 from snakescribe.errors import DeviceError, InstallationError, ModelError, ResultsError, SnakescribeError
 from snakescribe.known_clip import TEXT, matches, words
+from snakescribe.records import Frozen
 
 OPTIONAL = {"ctranslate2", "openvino"}
 """Engines that an image may be without."""
@@ -24,11 +23,7 @@ NEARLY = 0.6
 """Share of the known clip's words from which on a text is a model's slip and no failure."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Check(_Frozen):
+class Check(Frozen):
     """One thing that was looked at."""
 
     name: str
@@ -39,7 +34,7 @@ class Check(_Frozen):
     """Class of the failure."""
 
 
-class Verdict(_Frozen):
+class Diagnosis(Frozen):
     """The answer."""
 
     line: str
@@ -50,7 +45,7 @@ class Verdict(_Frozen):
     checks: tuple[Check, ...]
 
 
-def diagnose(facts: Facts, variants: Variants) -> Verdict:
+def diagnose(facts: Facts, variants: Variants) -> Diagnosis:
     """Judge; the checks are ordered from cause to effect, so that the first bad one is the one to mend."""
     checks = tuple(_checks(facts, variants))
     worst = next((check for check in checks if check.state == "bad"), None)
@@ -62,7 +57,7 @@ def diagnose(facts: Facts, variants: Variants) -> Verdict:
     else:
         code = 0
         line = next((f"ready, but {check.says}" for check in slight), "") or f"ready: {checks[-1].says}"
-    return Verdict(line=line, exit_code=code, variants=tuple(fits), checks=checks)
+    return Diagnosis(line=line, exit_code=code, variants=tuple(fits), checks=checks)
 
 
 def _checks(facts: Facts, variants: Variants) -> Iterator[Check]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from snakescribe.records import Frozen
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Container(_Frozen):
+class Container(Frozen):
     """Where we run, as far as GPUs are concerned."""
 
     kind: Literal["docker", "podman", "apptainer", "kubernetes"] | None = None
@@ -21,7 +17,7 @@ class Container(_Frozen):
     """``CUDA_VISIBLE_DEVICES``, by which CUDA itself hides GPUs."""
 
 
-class Package(_Frozen):
+class Package(Frozen):
     """A distribution that is needed or locked."""
 
     name: str
@@ -36,7 +32,7 @@ class Package(_Frozen):
     """What importing it said, if that failed."""
 
 
-class Ffmpeg(_Frozen):
+class Ffmpeg(Frozen):
     """The ffmpeg that would be used."""
 
     path: str | None
@@ -47,7 +43,7 @@ class Ffmpeg(_Frozen):
     """Why it cannot be run, or why it did not decode the known clip."""
 
 
-class Gpu(_Frozen):
+class Gpu(Frozen):
     """One GPU."""
 
     name: str
@@ -55,7 +51,7 @@ class Gpu(_Frozen):
     """Compute capability, e.g. ``8.6``."""
 
 
-class Nvidia(_Frozen):
+class Nvidia(Frozen):
     """What the driver says, asked without torch."""
 
     driver: str | None = None
@@ -69,7 +65,7 @@ class Nvidia(_Frozen):
     """Why NVML gave no answer."""
 
 
-class Torch(_Frozen):
+class Torch(Frozen):
     """The torch that is installed."""
 
     version: str | None = None
@@ -83,7 +79,7 @@ class Torch(_Frozen):
     """What it said when a GPU was tried."""
 
 
-class CTranslate2(_Frozen):
+class CTranslate2(Frozen):
     """The CTranslate2 that is installed."""
 
     version: str | None = None
@@ -93,7 +89,7 @@ class CTranslate2(_Frozen):
     """The cuBLAS that it loads can be loaded."""
 
 
-class Folder(_Frozen):
+class Folder(Frozen):
     """A folder that is written."""
 
     option: str
@@ -102,7 +98,7 @@ class Folder(_Frozen):
     writable: bool
 
 
-class Hearing(_Frozen):
+class Hearing(Frozen):
     """The known clip, transcribed."""
 
     text: str | None = None
@@ -116,7 +112,7 @@ class Hearing(_Frozen):
     """Class of the failure, if it is one of ours."""
 
 
-class Facts(_Frozen):
+class Facts(Frozen):
     """Everything that was looked at."""
 
     snakescribe: str

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from snakescribe import __version__, known_clip
 from snakescribe.audio.decoder import ffmpeg_path
-from snakescribe.audio.safety import FORMATS, PROTOCOLS
+from snakescribe.checkout import ROOT
 from snakescribe.config import Config
 from snakescribe.doctor import probes
 from snakescribe.doctor.child import ChildFailed, in_child
@@ -34,9 +34,9 @@ from snakescribe.doctor.facts import (
     Torch,
 )
 from snakescribe.errors import ModelError, SnakescribeError
+from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
 from snakescribe.models.store import Store
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 LOCKS = ("runtime.txt", "no-deps.txt")
 ALONGSIDE = {"fastapi": "python-multipart"}
 """What a package imports only when it is needed, and does not declare itself."""
@@ -61,7 +61,7 @@ def gather(config: Config, variants: Variants) -> Facts:
     return Facts(
         snakescribe=__version__,
         python=platform.python_version(),
-        python_needed=_project(CHECKOUT).python,
+        python_needed=_project(ROOT).python,
         device=config.device,
         engine=config.engine,
         model=config.model,
@@ -95,7 +95,7 @@ def container(environ: Mapping[str, str]) -> Container:
     )
 
 
-def packages(root: Path = CHECKOUT) -> tuple[Package, ...]:
+def packages(root: Path = ROOT) -> tuple[Package, ...]:
     """What pyproject.toml asks for (imported for a try), and what the lock names."""
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
@@ -142,7 +142,14 @@ def ffmpeg() -> Ffmpeg:
         }
         wanted = {"decoders": DECODERS, "demuxers": DEMUXERS, "filters": FILTERS}
         lacks = dict.fromkeys(name for kind, names in wanted.items() for name in names if name not in has[kind])
-        reading = ["-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", f"file:{known_clip.PATH}"]
+        reading = [
+            "-protocol_whitelist",
+            PROTOCOLS,
+            "-format_whitelist",
+            ALLOWED_DEMUXERS,
+            "-i",
+            f"file:{known_clip.PATH}",
+        ]
         command = [path, "-nostdin", "-v", "error", *reading, "-f", "s16le", "-ar", "16000", "-ac", "1", "pipe:1"]
         decoded = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=FFMPEG_SECONDS)
     except (OSError, IndexError, subprocess.SubprocessError) as error:

@@ -90,9 +90,10 @@ def hear(options: str, threads: int) -> dict[str, Any]:
     from snakescribe.config import Config
     from snakescribe.engine.journal import Journal
     from snakescribe.engine.load import load_backend
-    from snakescribe.engine.transcriber import Job, Track, Transcriber
+    from snakescribe.engine.transcriber import Transcriber
+    from snakescribe.engine.windows import Channel, RecordingJob
     from snakescribe.models.store import Store
-    from snakescribe.speech.silero import SpeechDetector
+    from snakescribe.vad.silero import SpeechDetector
 
     config = Config.model_validate_json(options)
     config = config.model_copy(update={"language": known_clip.LANGUAGE, "task": "transcribe", "hotwords": []})
@@ -104,7 +105,7 @@ def hear(options: str, threads: int) -> dict[str, Any]:
             backend = load_backend(config, prepared, threads)
             began = time.perf_counter()
             transcriber = Transcriber(backend, prepared, SpeechDetector(store.silero()), config)
-            job = Job("known clip", (Track(None, known_clip.samples()),), known_clip.LANGUAGE, "")
+            job = RecordingJob("known clip", (Channel(None, known_clip.samples()),), known_clip.LANGUAGE, "")
             ((_, result, _),) = transcriber.transcribe([job], Journal(None))
     except SnakescribeError as error:
         return {"problem": str(error), "error": type(error).__name__}

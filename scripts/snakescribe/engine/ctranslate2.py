@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
-from snakescribe.engine.search import SAMPLES_PER_WINDOW
+from snakescribe.engine.beam_search import SAMPLES_PER_WINDOW
 from snakescribe.models.store import Prepared
 
 SPARE = 32

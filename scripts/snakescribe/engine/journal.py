@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pydantic import BaseModel, ConfigDict
-
 from snakescribe.files import write_atomically
+from snakescribe.records import Frozen
 from snakescribe.transcript import Gap, Segment
 
 Place = tuple[str, int, int, int]
@@ -23,10 +22,8 @@ FATAL_DEATHS = 3
 bucket, then twice alone, so that kills from outside hardly ever blame a good one."""
 
 
-class WindowText(BaseModel):
+class WindowText(Frozen):
     """The text of one window of speech."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     """Content and options of the recording (the cache's key)."""
@@ -46,10 +43,8 @@ class WindowText(BaseModel):
         return (self.key, self.track, self.start, self.end)
 
 
-class Language(BaseModel):
+class Language(Frozen):
     """The language of one recording."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     language: str

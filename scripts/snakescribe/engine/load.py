@@ -11,7 +11,7 @@ from typing import TextIO
 from snakescribe import __version__, devices
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Hardware
-from snakescribe.engine.heap import share_arenas
+from snakescribe.engine.malloc import share_arenas
 from snakescribe.errors import DeviceError, ModelError
 from snakescribe.models.store import Prepared
 

@@ -17,8 +17,8 @@ from openvino.preprocess import PrePostProcessor
 
 from snakescribe import devices
 from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
+from snakescribe.engine.beam_search import Choice, Ints, Next, Rules, decode, detect_language, slots
 from snakescribe.engine.log_mel import rung
-from snakescribe.engine.search import Choice, Ints, Next, Rules, decode, detect_language, slots
 from snakescribe.engine.tokens import tokenizer_for
 from snakescribe.models.store import Prepared
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from whisper.model import LayerNorm, ModelDimensions, Whisper
 
 from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
+from snakescribe.engine.beam_search import Choice, Ints, Next, Rules, decode, detect_language, slots
 from snakescribe.engine.log_mel import rung
-from snakescribe.engine.network import Decoder, Encoder
-from snakescribe.engine.search import Choice, Ints, Next, Rules, decode, detect_language, slots
 from snakescribe.engine.tokens import tokenizer_for
+from snakescribe.models.network import Decoder, Encoder
 from snakescribe.models.store import Prepared
 
 

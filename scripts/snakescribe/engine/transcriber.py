@@ -18,16 +18,16 @@ import numpy.typing as npt
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend
-from snakescribe.engine.group import Group
 from snakescribe.engine.journal import Journal, WindowText
-from snakescribe.engine.reader import Reader
-from snakescribe.engine.work import Job, State, Track, Work
+from snakescribe.engine.lookahead import LookAhead
+from snakescribe.engine.window_decoder import WindowDecoder
+from snakescribe.engine.windows import RecordingJob, RecordingState, WindowTask
 from snakescribe.errors import EngineFailure
 from snakescribe.models.store import Prepared
-from snakescribe.speech.loudness import doubted, levels
-from snakescribe.speech.silero import SpeechDetector
-from snakescribe.speech.spans import Span, Window, find_speech, windows
 from snakescribe.transcript import Gap, Segment, Transcript
+from snakescribe.vad.loudness import doubted, levels
+from snakescribe.vad.silero import SpeechDetector
+from snakescribe.vad.spans import Span, Window, find_speech, windows
 
 LOOK_AHEAD = 2400.0
 """Seconds of speech sorted together: enough for full buckets, few enough that results leave in order."""
@@ -36,10 +36,8 @@ MORE_SENSITIVE = 0.5
 MILLISECOND = SAMPLE_RATE // 1000
 """Samples; what times of gaps are rounded to."""
 
-Result = tuple[Job, Transcript | EngineFailure, float]
+Result = tuple[RecordingJob, Transcript | EngineFailure, float]
 """A job, what became of it, and the wall seconds it took."""
-
-__all__ = ["Job", "Track", "Transcriber"]
 
 
 class Transcriber:
@@ -54,7 +52,7 @@ class Transcriber:
 
     def transcribe(
         self,
-        jobs: Iterable[Job],
+        jobs: Iterable[RecordingJob],
         journal: Journal,
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Iterator[Result]:
@@ -65,27 +63,27 @@ class Transcriber:
             journal: windows found in it are not decoded again; new ones are added bucket by bucket.
             progress: called from any thread with the seconds of speech finished since the last call.
         """
-        reader = Reader(self._backend, self._prepared, self.config, journal)
-        states: deque[State] = deque()
+        decoder = WindowDecoder(self._backend, self._prepared, self.config, journal)
+        states: deque[RecordingState] = deque()
         with (
             ThreadPoolExecutor(self._backend.workers, "reader") as pool,
             ThreadPoolExecutor(1, "group") as background,
         ):
             reading: Future[None] | None = None
 
-            def read(group: Group) -> Future[None]:
+            def read(group: LookAhead) -> Future[None]:
                 if reading:
                     reading.result()
                 return background.submit(group.read, pool)
 
-            def new() -> Group:
-                return Group(reader, journal, self.more_sensitive, progress)
+            def new() -> LookAhead:
+                return LookAhead(decoder, journal, self.more_sensitive, progress)
 
             group = new()
-            for state, works in self._listened(jobs):
+            for state, tasks in self._listened(jobs):
                 states.append(state)
-                for work in works:
-                    group.add(work)
+                for task in tasks:
+                    group.add(task)
                     if group.seconds >= LOOK_AHEAD:
                         reading, group = read(group), new()
                         yield from _finished(states)
@@ -93,20 +91,20 @@ class Transcriber:
             read(group).result()
         yield from _finished(states)
 
-    def _listened(self, jobs: Iterable[Job]) -> Iterator[tuple[State, list[Work]]]:
+    def _listened(self, jobs: Iterable[RecordingJob]) -> Iterator[tuple[RecordingState, list[WindowTask]]]:
         """Recordings and their windows, in order; a few are listened to at once."""
         count = max(2, self._backend.workers)
-        ahead: deque[tuple[State, Future[list[Work]]]] = deque()
+        ahead: deque[tuple[RecordingState, Future[list[WindowTask]]]] = deque()
         with ThreadPoolExecutor(count, "listener") as pool:
             for job in jobs:
-                state = State(job)
+                state = RecordingState(job)
                 ahead.append((state, pool.submit(lambda state: list(self.listen(state)), state)))
                 if len(ahead) > count:
-                    state, works = ahead.popleft()
-                    yield state, works.result()
-            yield from ((state, works.result()) for state, works in ahead)
+                    state, tasks = ahead.popleft()
+                    yield state, tasks.result()
+            yield from ((state, tasks.result()) for state, tasks in ahead)
 
-    def listen(self, state: State) -> Iterator[Work]:
+    def listen(self, state: RecordingState) -> Iterator[WindowTask]:
         """Windows of speech of a recording, track by track."""
         for number, track in enumerate(state.job.tracks):
             began = time.perf_counter()
@@ -114,7 +112,7 @@ class Transcriber:
             found = windows(spans, probabilities, self.config.decoding.window)
             state.speech_samples += sum(span.voiced for span in spans)
             state.wall_seconds += time.perf_counter() - began
-            yield from (Work(state, number, window) for window in found)
+            yield from (WindowTask(state, number, window) for window in found)
 
     def _speech(self, samples: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.float32], list[Span]]:
         """Voice activity, and the speech in a track by it and by how loud it is."""
@@ -125,16 +123,16 @@ class Transcriber:
             spans = find_speech(np.where(loud, np.float32(1), probabilities), options, len(samples))
         return probabilities, spans
 
-    def more_sensitive(self, work: Work, gap: Gap) -> list[Work]:
+    def more_sensitive(self, task: WindowTask, gap: Gap) -> list[WindowTask]:
         """Windows of speech in a gap, with a lower threshold of voice activity."""
-        first, last = _with_silence(work.window, *(round(seconds * SAMPLE_RATE) for seconds in (gap.start, gap.end)))
-        samples = work.state.job.tracks[work.track].samples[first:last]
+        first, last = _with_silence(task.window, *(round(seconds * SAMPLE_RATE) for seconds in (gap.start, gap.end)))
+        samples = task.state.job.tracks[task.track].samples[first:last]
         probabilities = self._detector.probabilities(samples)
         options = self.config.speech
         options = options.model_copy(update={"threshold": options.threshold * MORE_SENSITIVE})
         spans = find_speech(probabilities, options, len(samples))
         return [
-            Work(work.state, work.track, _moved(window, first), work.language)
+            WindowTask(task.state, task.track, _moved(window, first), task.language)
             for window in windows(spans, probabilities, self.config.decoding.window)
         ]
 
@@ -154,13 +152,13 @@ def _with_silence(window: Window, first: int, last: int) -> tuple[int, int]:
     return first, last
 
 
-def _finished(states: deque[State]) -> Iterator[Result]:
+def _finished(states: deque[RecordingState]) -> Iterator[Result]:
     while states and states[0].listened and (states[0].failure or not states[0].waiting):
         state = states.popleft()
         yield state.job, state.failure or assemble(state), state.wall_seconds
 
 
-def assemble(state: State) -> Transcript:
+def assemble(state: RecordingState) -> Transcript:
     """The transcript of a recording all of whose windows are read."""
     texts = _in_order(state.texts)
     longest = max((len(track.samples) for track in state.job.tracks), default=0)
@@ -176,7 +174,7 @@ def assemble(state: State) -> Transcript:
     )
 
 
-def ordered(state: State) -> list[Segment]:
+def ordered(state: RecordingState) -> list[Segment]:
     """Segments of the windows read so far, of all tracks, by their start."""
     segments = (segment for text in _in_order(state.texts) for segment in text.segments)
     return sorted(segments, key=lambda segment: segment.start)
@@ -186,7 +184,7 @@ def _in_order(texts: Iterable[WindowText]) -> list[WindowText]:
     return sorted(texts, key=lambda text: (text.start, text.track))
 
 
-def _language(state: State) -> tuple[str | None, float | None]:
+def _language(state: RecordingState) -> tuple[str | None, float | None]:
     """The recording's language; where every window has its own, that of most of its text, and its share of it."""
     if state.language and not state.job.mixed:
         return state.language.language, round(state.language.probability, 4)

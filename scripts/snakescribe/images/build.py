@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from snakescribe import __version__
-from snakescribe.commands.common import ROOT
+from snakescribe.checkout import ROOT
 from snakescribe.config.options import digest
 from snakescribe.doctor.cuda import Variant, load_variants
 from snakescribe.errors import ConfigError, ImageError

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from snakescribe.commands.common import ROOT
+from snakescribe.checkout import ROOT
 from snakescribe.doctor.cuda import Variant
 from snakescribe.errors import ImageError
 

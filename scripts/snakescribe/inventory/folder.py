@@ -9,17 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from snakescribe.inventory.sheet import Row
-
-_MEDIA = b"""
-3g2 3ga 3gp 3gpp 8svx aac ac3 ac4 act adts aif aifc aiff amr ape asf au avi awb bwf caf divx dsf dss dts
-dtshd dv eac3 ec3 f4a f4v flac flv g722 g723_1 g729 gsm gxf iff ilbc ircam lc3 loas m2a m2ts m4a m4b m4p m4r
-m4v mka mkv mlp mov mp2 mp3 mp4 mpa mpc mpeg mpg mpga mts mxf nist nsv nut oga ogg ogm ogv oma opus osq paf
-pvf qcp qoa qt ra rf64 rm rmvb shn sln snd sph spx tak thd ts tta vob voc vqf w64 wav wave weba webm wma wmv
-wsd wtv wv xwma
-"""
-
-MEDIA = frozenset(b"." + extension for extension in _MEDIA.split())
-"""Extensions taken from a folder, any case. A file in a sheet is taken whatever it is called."""
+from snakescribe.media import EXTENSIONS
 
 _UNFINISHED = b".part .partial .tmp .temp .crdownload .filepart .download .opdownload .swp .!ut .!qb .aria2"
 _PARTIAL = frozenset(_UNFINISHED.split())
@@ -29,7 +19,7 @@ NOT_AUDIO, NOT_A_FILE, UNREADABLE = "not audio", "not a file", "unreadable folde
 REASONS = (HIDDEN, TEMPORARY, UNSETTLED, NOT_AUDIO, NOT_A_FILE, UNREADABLE)
 
 
-class Entry(NamedTuple):
+class FoundFile(NamedTuple):
     """One file to be taken, as ``stat`` sees it."""
 
     path: bytes
@@ -41,7 +31,7 @@ class Entry(NamedTuple):
     row: Row | None = None
 
 
-def search(top: bytes, outside: Iterable[str] = ()) -> tuple[list[Entry], Counter[str]]:
+def search(top: bytes, outside: Iterable[str] = ()) -> tuple[list[FoundFile], Counter[str]]:
     """Every recording below ``top``, and how many names were passed over by reason.
 
     Symbolic links are followed; a folder reached twice (a loop, a second link) is read once, under its real
@@ -54,7 +44,7 @@ def search(top: bytes, outside: Iterable[str] = ()) -> tuple[list[Entry], Counte
     Raises:
         OSError: ``top`` itself cannot be read.
     """
-    found: list[Entry] = []
+    found: list[FoundFile] = []
     skipped: Counter[str] = Counter()
     visited = {_identity(folder) for folder in (top, *map(os.fsencode, outside))} - {None}
     folders: list[bytes] = []
@@ -113,7 +103,7 @@ def _read_folder(
     folder: bytes,
     folders: list[bytes],
     links: list[bytes],
-    found: list[Entry],
+    found: list[FoundFile],
     skipped: Counter[str],
 ) -> None:
     with os.scandir(os.path.join(top, folder)) as names:  # noqa: PTH118
@@ -128,7 +118,7 @@ def _read_folder(
                 folders.append(path)
             elif _leads_to_folder(item):
                 links.append(path)
-            elif extension(name) not in MEDIA:
+            elif extension(name) not in EXTENSIONS:
                 skipped[NOT_AUDIO] += 1
             else:
                 entry = _entry(item, path)
@@ -145,11 +135,11 @@ def _leads_to_folder(link: os.DirEntry[bytes]) -> bool:
         return False
 
 
-def _entry(item: os.DirEntry[bytes], path: bytes) -> Entry | None:
+def _entry(item: os.DirEntry[bytes], path: bytes) -> FoundFile | None:
     try:
         status = item.stat()
     except OSError:  # a dangling link, or gone since
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return Entry(path, status.st_size, status.st_mtime_ns, True)
+    return FoundFile(path, status.st_size, status.st_mtime_ns, True)

@@ -18,7 +18,7 @@ from snakescribe.layout import Results
 _IN_ORDER = "ORDER BY length(batch), batch"
 
 
-class Content(NamedTuple):
+class FileContent(NamedTuple):
     """What is in a file of this size and time."""
 
     size: int
@@ -190,11 +190,11 @@ class Ledger:
         """Size and time of the files that claimed to be from the future when last looked at."""
         return {path: (size, mtime) for path, size, mtime in self._db.execute("SELECT path, size, mtime_ns FROM looks")}
 
-    def contents(self) -> dict[bytes, Content]:
+    def contents(self) -> dict[bytes, FileContent]:
         """Everything ever examined, by path."""
-        return {row[0]: Content(*row[1:]) for row in self._db.execute("SELECT * FROM files")}
+        return {row[0]: FileContent(*row[1:]) for row in self._db.execute("SELECT * FROM files")}
 
-    def add_contents(self, contents: Iterable[tuple[bytes, Content]]) -> None:
+    def add_contents(self, contents: Iterable[tuple[bytes, FileContent]]) -> None:
         """Keep what was examined (one transaction)."""
         with self._db:
             self._db.executemany(

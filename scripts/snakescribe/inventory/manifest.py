@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from snakescribe.config.options import Channels
+from snakescribe.records import Frozen
 
 
-class Recording(BaseModel):
+class Recording(Frozen):
     """One attempt at one recording, with everything about it that can change its text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     recording_id: str
     """Key in every table: the sheet's ``id``, or 16 hex digits of the SHA-256 of the path's bytes."""
@@ -50,10 +47,8 @@ class Recording(BaseModel):
         return os.path.join(root, os.fsdecode(self.path_bytes))  # noqa: PTH118 (bytes that are no text)
 
 
-class Manifest(BaseModel):
+class Manifest(Frozen):
     """The recordings of one batch, in the order they appear in the tables."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     batch: str
     recordings: tuple[Recording, ...]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from snakescribe.config.options import Channels, digest
-from snakescribe.inventory.ledger import Content, Known, PlannedBatch
+from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
 from snakescribe.inventory.manifest import Recording
 
 PLAN_VERSION = 1
@@ -50,7 +50,7 @@ class Listed:
 
     recording_id: str
     path: bytes
-    content: Content
+    content: FileContent
     language: str | None = None
     prompt: str | None = None
     channel_mode: Channels | None = None
@@ -79,7 +79,7 @@ class Changes:
     retried: int
 
 
-def estimated_seconds(content: Content) -> float:
+def estimated_seconds(content: FileContent) -> float:
     """Seconds of audio by the header, or by the size."""
     return content.duration if content.duration is not None else content.size / TYPICAL_RATE
 

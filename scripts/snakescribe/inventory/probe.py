@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import wait
 from typing import Any
 
-from snakescribe.inventory.ledger import Content
+from snakescribe.inventory.ledger import FileContent
 
 BLOCK = 1 << 20  # bytes
 PROBE_SECONDS = 30.0
@@ -30,7 +30,7 @@ LEAST_RATE = 10.0
 """Bytes per second of audio (digital silence in FLAC at 8 kHz needs about 25). A header that claims more than
 a minute beyond this is not believed."""
 
-Examine = Callable[[str, bool], Content]
+Examine = Callable[[str, bool], FileContent]
 
 
 def workers() -> int:
@@ -38,7 +38,7 @@ def workers() -> int:
     return min(8, len(os.sched_getaffinity(0)))
 
 
-def examine(path: str, hashing: bool = True) -> Content:
+def examine(path: str, hashing: bool = True) -> FileContent:
     """Hash and probe one file in this process; what cannot be read is said in ``probe_error``.
 
     Raises:
@@ -59,7 +59,7 @@ def examine_all(
     how: Examine = examine,
     seconds: float = PROBE_SECONDS,
     waiting: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[bytes, Content | None]]:
+) -> Iterator[tuple[bytes, FileContent | None]]:
     """Examine files in child processes; results come in the order of ``files``.
 
     Args:
@@ -94,13 +94,13 @@ def examine_all(
 
 def _collect(
     key: bytes, path: str, future: Any, hashing: bool, waiting: Callable[[], None]
-) -> tuple[bytes, Content | None]:
+) -> tuple[bytes, FileContent | None]:
     from pebble import ProcessExpired
 
     while not future.done() and not wait([future], timeout=1).done:
         waiting()
     try:
-        content: Content | None = future.result()
+        content: FileContent | None = future.result()
     except TimeoutError:
         content = _only_hashed(path, hashing, "examining it took too long")
     except ProcessExpired as error:
@@ -116,7 +116,7 @@ def _prepare_child() -> None:
     av.logging.set_level(None)
 
 
-def _limited(how: Examine, path: str, hashing: bool, seconds: float) -> Content:
+def _limited(how: Examine, path: str, hashing: bool, seconds: float) -> FileContent:
     signal.alarm(math.ceil(seconds) + 5)  # a hung child whose parent was killed ends by itself
     try:
         return how(path, hashing)
@@ -124,9 +124,9 @@ def _limited(how: Examine, path: str, hashing: bool, seconds: float) -> Content:
         signal.alarm(0)
 
 
-def _hashed(path: str, hashing: bool) -> Content:
+def _hashed(path: str, hashing: bool) -> FileContent:
     status = os.stat(path)  # noqa: PTH116
-    content = Content(status.st_size, status.st_mtime_ns, "")
+    content = FileContent(status.st_size, status.st_mtime_ns, "")
     try:
         with open(path, "rb", buffering=0) as file:
             if not hashing:
@@ -140,22 +140,22 @@ def _hashed(path: str, hashing: bool) -> Content:
         raise
     except OSError as error:
         return content._replace(probe_error=_one_line(error))
-    return Content(status.st_size, status.st_mtime_ns, sha256.hexdigest())
+    return FileContent(status.st_size, status.st_mtime_ns, sha256.hexdigest())
 
 
-def _only_hashed(path: str, hashing: bool, error: str) -> Content | None:
+def _only_hashed(path: str, hashing: bool, error: str) -> FileContent | None:
     try:
         return _hashed(path, hashing)._replace(probe_error=error)
     except OSError:
         return None
 
 
-def _probed(path: str, content: Content) -> Content:
+def _probed(path: str, content: FileContent) -> FileContent:
     import av
 
-    from snakescribe.audio.safety import FORMATS, PROTOCOLS
+    from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
 
-    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": ALLOWED_DEMUXERS}
     with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, av.AudioStream):

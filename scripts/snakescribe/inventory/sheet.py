@@ -115,7 +115,7 @@ def _check_header(header: list[str], columns: tuple[str, ...], path: Path) -> No
     if twice:
         raise InputError(f"sample sheet {path}: two columns {twice!r}; rename one")
     if columns:
-        from snakescribe.tables.schema import RECORDINGS  # pyarrow; wanted only by sheets with own columns
+        from snakescribe.schema import RECORDINGS  # pyarrow; wanted only by sheets with own columns
 
         ours = {name.casefold() for name in RECORDINGS.names}
         taken = next((name for name in columns if name.casefold() in ours), None)

@@ -18,8 +18,8 @@ from pathlib import Path
 from snakescribe.config.options import Config
 from snakescribe.errors import ResultsError
 from snakescribe.files import write_atomically
-from snakescribe.inventory.folder import REASONS, UNSETTLED, Entry
-from snakescribe.inventory.ledger import Content, Known, Ledger
+from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile
+from snakescribe.inventory.ledger import FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
 from snakescribe.inventory.probe import examine_all
 from snakescribe.inventory.walk import Walk, entry_id, retries_wanted, walk
@@ -130,14 +130,14 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
-def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, Content]:
+def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, FileContent]:
     """What is in every settled file: known from before, or examined now."""
     contents = ledger.contents()
     todo = {entry.path: entry for entry in walked.entries if entry.settled and _unknown(entry, contents)}
     for path in todo:
         contents.pop(path, None)
     files = ((path, os.path.join(walked.root, os.fsdecode(path)), entry.size) for path, entry in todo.items())  # noqa: PTH118
-    fresh: list[tuple[bytes, Content]] = []
+    fresh: list[tuple[bytes, FileContent]] = []
     kept = said = time.monotonic()
     done = 0
 
@@ -161,17 +161,17 @@ def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, Conten
     return contents
 
 
-def _unknown(entry: Entry, contents: Mapping[bytes, Content]) -> bool:
+def _unknown(entry: FoundFile, contents: Mapping[bytes, FileContent]) -> bool:
     content = contents.get(entry.path)
     # A file that could not be read may be readable now; its size and time need not tell.
     return content is None or not content.sha256 or not _describes(content, entry)
 
 
-def _describes(content: Content, entry: Entry) -> bool:
+def _describes(content: FileContent, entry: FoundFile) -> bool:
     return (content.size, content.mtime_ns) == (entry.size, entry.mtime_ns)
 
 
-def _listed(entry: Entry, content: Content) -> Listed:
+def _listed(entry: FoundFile, content: FileContent) -> Listed:
     row = entry.row
     if row is None:
         return Listed(entry_id(entry), entry.path, content)

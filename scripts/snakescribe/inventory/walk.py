@@ -18,7 +18,7 @@ from pathlib import Path
 from snakescribe.config.options import Config
 from snakescribe.config.options import digest as json_digest
 from snakescribe.errors import InputError
-from snakescribe.inventory.folder import REASONS, UNSETTLED, Entry, search
+from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, search
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read, spellings
 from snakescribe.layout import Results
@@ -29,7 +29,7 @@ class Walk:
     """What lies there now, sorted by path."""
 
     root: str
-    entries: tuple[Entry, ...]
+    entries: tuple[FoundFile, ...]
     skipped: dict[str, int]
     """Names passed over, by reason (:data:`REASONS`); a hidden folder counts once."""
     sheet: Sheet | None
@@ -95,16 +95,16 @@ def retries_wanted(results: Results) -> int:
         return 0
 
 
-def entry_id(entry: Entry) -> str:
+def entry_id(entry: FoundFile) -> str:
     """The recording's key in every table: the sheet's id, or 16 hex digits of the path's SHA-256."""
     return (entry.row and entry.row.id) or hashlib.sha256(entry.path).hexdigest()[:16]
 
 
-def _by_path(entry: Entry) -> tuple[bytes, str]:
+def _by_path(entry: FoundFile) -> tuple[bytes, str]:
     return entry.path, (entry.row.id or "") if entry.row else ""
 
 
-def _settled(config: Config, now: int, found: list[Entry]) -> Callable[[Entry], bool]:
+def _settled(config: Config, now: int, found: list[FoundFile]) -> Callable[[FoundFile], bool]:
     if not config.settle:
         return lambda entry: True
     # A clock that runs ahead (a share, a camera) gives times that no waiting makes old.
@@ -127,7 +127,7 @@ def _knows_recordings(config: Config) -> bool:
         return seen.count() > 0
 
 
-def _searched(config: Config) -> tuple[list[Entry], Counter[str]]:
+def _searched(config: Config) -> tuple[list[FoundFile], Counter[str]]:
     where = f"recordings: {config.recordings}"
     if os.path.realpath(config.recordings) == os.path.realpath(config.results):
         raise InputError(f"{where} is also the results folder; choose another --results")
@@ -150,7 +150,7 @@ def _nothing(recordings: str, skipped: Counter[str]) -> str:
     return f"recordings: {recordings} holds no recordings ({seen}); put audio or video files there"
 
 
-def _listed(config: Config, sheet: Sheet) -> list[Entry]:
+def _listed(config: Config, sheet: Sheet) -> list[FoundFile]:
     where = f"sample sheet {config.recordings}"
     root = os.fsencode(recordings_root(config))
     entries = [(row, _named(root, row)) for row in sheet.rows]
@@ -174,12 +174,12 @@ def _listed(config: Config, sheet: Sheet) -> list[Entry]:
     return found
 
 
-def _named(root: bytes, row: Row) -> Entry | None:
+def _named(root: bytes, row: Row) -> FoundFile | None:
     for path in spellings(row.path):
         try:
             status = os.stat(os.path.join(root, path))  # noqa: PTH116, PTH118 (bytes)
         except (OSError, ValueError):  # ValueError: a NUL in the name
             continue
         if stat.S_ISREG(status.st_mode):
-            return Entry(path, status.st_size, status.st_mtime_ns, True, row)
+            return FoundFile(path, status.st_size, status.st_mtime_ns, True, row)
     return None

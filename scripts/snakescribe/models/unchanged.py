@@ -8,30 +8,27 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from snakescribe.files import write_atomically
 from snakescribe.models.store import Store, Sum
+from snakescribe.records import Frozen
 
 NOTE = ".checked.json"
 
 
-class Seen(BaseModel):
+class Seen(Frozen):
     """A file as it was when its sum was right."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str
     size: int
     mtime_ns: int
 
 
-class Note(BaseModel):
+class Note(Frozen):
     """``.checked.json`` beside the weights, or where the store cannot be written, in the cache."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    files: dict[str, Seen] = {}
+    files: dict[str, Seen] = Field(default_factory=dict)
     """By name in the model's folder."""
 
 

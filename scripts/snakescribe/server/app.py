@@ -15,8 +15,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from snakescribe import __version__
-from snakescribe.server import health, refusals, speech, work
-from snakescribe.server.gate import Gate
+from snakescribe.server import http_errors
+from snakescribe.server.middleware import Middleware
+from snakescribe.server.routes import audio, health, jobs
 from snakescribe.server.state import Server
 
 PAGE = Path(__file__).parent / "page"
@@ -49,7 +50,7 @@ class _Fresh(StaticFiles):
         return response
 
 
-def create_app(server: Server, key: str | None) -> Gate:
+def create_app(server: Server, key: str | None) -> Middleware:
     """The ASGI application of one server."""
     app = FastAPI(
         title="snakescribe",
@@ -62,14 +63,14 @@ def create_app(server: Server, key: str | None) -> Gate:
         telemetry=NO_TELEMETRY,
         form_limits=FORM_LIMITS,
         exception_handlers={
-            RequestValidationError: refusals.on_invalid,
-            HTTPException: refusals.on_http,
-            Exception: refusals.on_failure,
+            RequestValidationError: http_errors.on_invalid,
+            HTTPException: http_errors.on_http,
+            Exception: http_errors.on_failure,
         },
     )
     app.state.server = server
     closed = [Depends(HTTPBearer(auto_error=False, description="the server's API key"))] if key else []
-    for router in (speech.router, work.router, health.figures):
+    for router in (audio.router, jobs.router, health.figures):
         app.include_router(router, dependencies=closed)
     app.include_router(health.router)
 
@@ -84,13 +85,13 @@ def create_app(server: Server, key: str | None) -> Gate:
     app.mount("/page", _Fresh(directory=PAGE), name="page")
     app.mount("/swagger", StaticFiles(directory=_swagger()), name="swagger")
     _correct(app.openapi())
-    return Gate(app, server.config, key, server.metrics)
+    return Middleware(app, server.config, key, server.metrics)
 
 
 def _correct(document: dict[str, Any]) -> None:
     """Take out of an OpenAPI document what the framework only supposes.
 
-    It answers fields that are wrong with 422 (here: 400, :func:`refusals.on_invalid`), and a field that may be left
+    It answers fields that are wrong with 422 (here: 400, :func:`http_errors.on_invalid`), and a field that may be left
     out may be null (but a form has no null).
     """
     schemas = document["components"]["schemas"]

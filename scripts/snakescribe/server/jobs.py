@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from snakescribe.cache import Entry
 from snakescribe.config import Config
 from snakescribe.errors import RecordingError, SnakescribeError, UnreadableRecording
 from snakescribe.files import disk_error
-from snakescribe.server.desk import Asked, Desk, Ticket, hashed
-from snakescribe.server.ledger import JobLedger, JobRow
+from snakescribe.server.http_errors import ErrorObject, of_recording
+from snakescribe.server.intake import Intake, RequestOptions, Ticket, hashed
+from snakescribe.server.job_ledger import JobLedger, JobRow
 from snakescribe.server.metrics import Metrics
-from snakescribe.server.refusals import ErrorObject, of_recording
+from snakescribe.transcribe.cache import CachedTranscript
 
 LOG = logging.getLogger(__name__)
 AT_ONCE = 4
@@ -31,7 +31,7 @@ RETRY = 10.0
 class Jobs:
     """The jobs of one server; lives in the event loop."""
 
-    def __init__(self, ledger: JobLedger, desk: Desk, config: Config, metrics: Metrics, uploads: Path) -> None:
+    def __init__(self, ledger: JobLedger, desk: Intake, config: Config, metrics: Metrics, uploads: Path) -> None:
         """``uploads`` is where files of jobs lie until they are done."""
         self.ledger, self._desk, self._config, self._metrics = ledger, desk, config, metrics
         self.uploads = uploads
@@ -60,7 +60,7 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def add(self, job_id: str, name: str, source: Path, uploaded: bool, asked: Asked) -> JobRow:
+    async def add(self, job_id: str, name: str, source: Path, uploaded: bool, asked: RequestOptions) -> JobRow:
         """Queue a job."""
         row = await asyncio.to_thread(self.ledger.add, job_id, name, source, uploaded, asked)
         self._more.set()
@@ -110,7 +110,9 @@ class Jobs:
             self._more.set()
         LOG.info("job", extra={"job": row.id, "state": "failed" if error else "done", "error": error and error.code})
 
-    async def _outcome(self, row: JobRow, watch: Callable[[Ticket], None]) -> tuple[Entry | None, ErrorObject | None]:
+    async def _outcome(
+        self, row: JobRow, watch: Callable[[Ticket], None]
+    ) -> tuple[CachedTranscript | None, ErrorObject | None]:
         """The transcript, or why there is none."""
         try:
             try:

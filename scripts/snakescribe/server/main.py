@@ -21,9 +21,9 @@ from snakescribe.config import Config
 from snakescribe.errors import BusyError, ConfigError
 from snakescribe.files import hold_lock
 from snakescribe.server.app import create_app
-from snakescribe.server.desk import Desk
+from snakescribe.server.intake import Intake
+from snakescribe.server.job_ledger import JobLedger
 from snakescribe.server.jobs import Jobs
-from snakescribe.server.ledger import JobLedger
 from snakescribe.server.logs import to_stderr
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.proof import Proof
@@ -118,7 +118,7 @@ class _Listener(uvicorn.Server):
 async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
     metrics = Metrics()
     listening = _listen(config)
-    desk = Desk(config, threads, state, metrics)
+    desk = Intake(config, threads, state, metrics)
     try:
         await desk.engine.start()
         ledger = await asyncio.to_thread(JobLedger, state / "jobs.sqlite")

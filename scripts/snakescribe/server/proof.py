@@ -10,7 +10,7 @@ import time
 from snakescribe import known_clip
 from snakescribe.config import Config
 from snakescribe.errors import RecordingError, SnakescribeError
-from snakescribe.server.desk import Desk
+from snakescribe.server.intake import Intake
 from snakescribe.server.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ RETRY = 5.0
 class Proof:
     """Proves one server, again and again."""
 
-    def __init__(self, desk: Desk, config: Config, metrics: Metrics) -> None:
+    def __init__(self, desk: Intake, config: Config, metrics: Metrics) -> None:
         """Nothing is proved yet."""
         self._desk, self._metrics = desk, metrics
         self._every = config.server.proof_minutes * 60

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from snakescribe.config import Config
-from snakescribe.server.desk import Desk
+from snakescribe.server.intake import Intake
 from snakescribe.server.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Server:
     """One server."""
 
     config: Config
-    desk: Desk
+    desk: Intake
     metrics: Metrics
     jobs: Jobs
     proof: Proof

@@ -10,11 +10,11 @@ from typing import Any
 from fastapi import Request
 
 from snakescribe.config import Config
-from snakescribe.server.answers import delta, done, event, texts
-from snakescribe.server.desk import Asked, Content, Ticket
-from snakescribe.server.refusals import Refusal
+from snakescribe.server.deadlines import in_time, log_text, while_wanted
+from snakescribe.server.http_errors import HttpError
+from snakescribe.server.intake import HashedFile, RequestOptions, Ticket
+from snakescribe.server.responses import delta, done, event, texts
 from snakescribe.server.state import Server
-from snakescribe.server.waiting import in_time, log_text, while_wanted
 from snakescribe.transcript import Segment
 
 
@@ -22,7 +22,7 @@ class Events:
     """A transcript as server-sent events: text in order as it comes, and the whole of it at the end."""
 
     def __init__(
-        self, request: Request, server: Server, config: Config, source: Path, content: Content, asked: Asked
+        self, request: Request, server: Server, config: Config, source: Path, content: HashedFile, asked: RequestOptions
     ) -> None:
         self._request, self._server, self._config = request, server, config
         self._ticket: Ticket | None = None
@@ -61,7 +61,7 @@ class Events:
                 await self._news()
         try:
             entry, _ = self._work.result()
-        except Refusal as refusal:
+        except HttpError as refusal:
             yield event({"error": refusal.error.model_dump()})
             return
         log_text(self._request, self._server, entry)

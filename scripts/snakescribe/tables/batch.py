@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from snakescribe.errors import ResultsError
 from snakescribe.files import atomic_file
-from snakescribe.tables.schema import BATCH, SCHEMA_VERSION
+from snakescribe.schema import BATCH, SCHEMA_VERSION
 
 ROW_GROUP_RECORDINGS = 256
 ROW_GROUP_SEGMENTS = 8192

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from snakescribe.tables.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, WORDS
+from snakescribe.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, WORDS
 
 _HEAD = f"""\
-<!-- Generated from scripts/snakescribe/tables/schema.py by `snakescribe config write`; edit that. -->
+<!-- Generated from scripts/snakescribe/schema.py by `snakescribe config write`; edit that. -->
 
 # The tables
 

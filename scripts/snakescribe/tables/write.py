@@ -16,8 +16,8 @@ from snakescribe.errors import ResultsError
 from snakescribe.files import atomic_file
 from snakescribe.inventory.ledger import Current, Ledger
 from snakescribe.layout import Results
+from snakescribe.schema import KEYS, LEDGER, RECORDINGS, SCHEMA_VERSION, SEGMENTS, VERSION, WORDS
 from snakescribe.tables.batch import row_groups
-from snakescribe.tables.schema import KEYS, LEDGER, RECORDINGS, SCHEMA_VERSION, SEGMENTS, VERSION, WORDS
 from snakescribe.tables.tsv import TsvWriter
 
 ROWS = {"recordings": 2048, "segments": 65536, "words": 65536}

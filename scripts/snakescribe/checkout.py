@@ -1,0 +1,29 @@
+"""The checkout that this package lies in: Snakefile, workflow/, config/, profiles/, containers/, requirements/.
+
+Outside a checkout (an installed package) none of these paths is there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snakescribe.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Its folder."""
+MODELS = ROOT / ".models"
+"""The model store that `make setup` fills."""
+VARIANTS = ROOT / "containers/variants.yaml"
+"""The image variants."""
+
+
+def sources() -> Path:
+    """The checkout whose generated files are meant: the current folder, else the one that this package lies in.
+
+    Raises:
+        ConfigError: there is none (an installed package, started elsewhere).
+    """
+    for folder in (Path.cwd(), ROOT):
+        if (folder / "scripts/snakescribe/config/options.py").is_file():
+            return folder
+    raise ConfigError("no checkout of snakescribe here; go to its folder and try again")

@@ -1,0 +1,226 @@
+"""One look-ahead of windows, read together: language first, then text, then what is doubtful or missing again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
+
+from snakescribe.audio import SAMPLE_RATE
+from snakescribe.engine.guards import understandable
+from snakescribe.engine.journal import FATAL_DEATHS, Journal, Language, WindowText
+from snakescribe.engine.language_id import settled, vote, voters
+from snakescribe.engine.log_mel import LADDER, encoder_frames, rung
+from snakescribe.engine.malloc import trim
+from snakescribe.engine.segments import inserted, moved
+from snakescribe.engine.window_decoder import Attempt, EncodedWindows, WindowDecoder
+from snakescribe.engine.windows import WindowTask
+from snakescribe.errors import EngineFailure
+from snakescribe.transcript import Gap, Word
+
+MOST_WINDOWS = 2
+"""Times ``backend.rows``: short windows in a bucket, whose audio is small but whose texts are not."""
+
+T = TypeVar("T")
+Listen = Callable[[WindowTask, Gap], list[WindowTask]]
+"""Windows of speech in a gap of a window, heard with more sensitive ears."""
+
+
+@dataclass
+class _Outcome:
+    """What is left of a bucket."""
+
+    doubtful: list[tuple[WindowTask, Attempt]] = field(default_factory=list)
+    unsettled: list[tuple[WindowTask, dict[str, float]]] = field(default_factory=list)
+    """Windows whose language the model was not sure of, with what it said."""
+
+
+class LookAhead:
+    """A look-ahead of windows; filled by one thread, then read by as many as the backend has workers."""
+
+    def __init__(
+        self, decoder: WindowDecoder, journal: Journal, listen: Listen, progress: Callable[[float], None]
+    ) -> None:
+        """``progress`` is told of seconds of speech finished."""
+        self._decoder, self._journal, self._listen = decoder, journal, listen
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._works: list[WindowTask] = []
+        self.seconds = 0.0
+
+    def add(self, task: WindowTask) -> None:
+        """Take a window in; one that the journal has is finished at once."""
+        state, job, backend = task.state, task.state.job, self._decoder.backend
+        if state.language is None:
+            state.language = self._journal.languages.get(job.key)
+        if state.language is None and (job.language or not backend.multilingual):
+            code = job.language if job.language and backend.multilingual else "en"
+            state.language = Language(key=job.key, language=code, probability=1.0)
+        if self._journal.deaths[task.place] >= FATAL_DEATHS:
+            at = task.window.start / SAMPLE_RATE
+            state.failure = EngineFailure(f"the engine died {FATAL_DEATHS} times on this recording, at {at:.1f} s")
+        state.waiting += 1
+        done = self._journal.windows.get(task.place)
+        if done:
+            self._keep([(task, done)])
+        else:
+            self._works.append(task)
+            self.seconds += task.seconds
+
+    def read(self, pool: Executor) -> None:
+        """Read everything taken in."""
+        tasks, self._works, self.seconds = self._works, [], 0.0
+        self._take_languages(task for task in tasks if not task.state.job.mixed)
+        voting = voters(tasks)
+        first = [leader for leader, *_ in voting.values()]
+        results = self._each(pool, self._buckets(first), partial(self._settle_and_read, voting))
+        unsettled = {id(task): said for result in results for task, said in result.unsettled}
+        self._each(pool, (voting[key] for key in unsettled), lambda some: self._vote(some, unsettled[id(some[0])]))
+        self._take_languages(task for task in tasks if not task.state.job.mixed)
+        done = {id(task) for task in first} - unsettled.keys()
+        rest = [task for task in tasks if id(task) not in done]
+        results += self._each(pool, self._buckets(rest), self._read)
+        doubtful = [pair for result in results for pair in result.doubtful]
+        firsts = {id(task): attempt for task, attempt in doubtful}
+        self._each(pool, self._buckets([task for task, _ in doubtful], full=True), partial(self._again, firsts))
+
+    def _take_languages(self, tasks: Iterable[WindowTask]) -> None:
+        for task in tasks:
+            if task.language is None and task.state.language is not None:
+                task.language = task.state.language.language
+
+    def _each(
+        self, pool: Executor, buckets: Iterable[list[WindowTask]], do: Callable[[list[WindowTask]], T]
+    ) -> list[T]:
+        """All buckets, as many at once as the pool has workers; suspects strictly one after the other."""
+        every = list(buckets)
+        alone = [bucket for bucket in every if any(map(self._suspect, bucket))]
+        return [do(bucket) for bucket in alone] + list(pool.map(do, (b for b in every if b not in alone)))
+
+    def _suspect(self, task: WindowTask) -> bool:
+        """Whether it was in flight when an earlier attempt died; the next death must name it alone."""
+        return self._journal.deaths[task.place] > 0
+
+    def _buckets(self, tasks: Iterable[WindowTask], full: bool = False) -> Iterator[list[WindowTask]]:
+        """Windows of one rung and previous text, longest first, as many as the device can hold.
+
+        ``full``: they are heard in the last rung, and so few that every worker gets some.
+        """
+        alike: dict[tuple[int, str], list[WindowTask]] = defaultdict(list)
+        for task in tasks:
+            if task.state.failure is None:
+                length = LADDER[-1] if full else rung(encoder_frames(task.length) // 2)
+                alike[length, task.state.job.prompt].append(task)
+        rows = self._decoder.backend.rows
+        for (length, _), members in sorted(alike.items(), key=lambda item: -item[0][0]):
+            members.sort(key=lambda task: -task.length)
+            yield from ([task] for task in members if self._suspect(task))
+            together = [task for task in members if not self._suspect(task)]
+            count = min(rows * LADDER[-1] // length, rows * MOST_WINDOWS)
+            yield from _evenly(together, count, self._decoder.backend.workers if full else 1)
+
+    def _settle_and_read(self, voting: dict[int, list[WindowTask]], tasks: list[WindowTask]) -> _Outcome:
+        """The language of each window first; text only of those where it is settled.
+
+        ``voting`` has the voters of each, by ``id``.
+        """
+        result = _Outcome()
+        for heard in self._decoder.heard(tasks):
+            sure, languages = [], []
+            for task, probabilities in zip(heard.tasks, self._decoder.languages(heard), strict=True):
+                if found := settled(voting[id(task)], probabilities):
+                    task.language = found.language
+                    sure.append(task)
+                    if not task.state.job.mixed:
+                        task.state.language = found
+                        languages.append(found)
+                else:
+                    result.unsettled.append((task, probabilities))
+            self._journal.add(languages)
+            if sure:
+                self._attempt(heard, sure, result)
+        trim()
+        return result
+
+    def _vote(self, voting: list[WindowTask], first: dict[str, float]) -> None:
+        """Settle the language of a recording, or of a window of a mixed one, whose longest window was not sure."""
+        found, leader = vote(voting, first, self._decoder), voting[0]
+        if leader.state.job.mixed:
+            leader.language = found.language if found else None
+        elif found:
+            leader.state.language = found
+            self._journal.add([found])
+
+    def _read(self, tasks: list[WindowTask]) -> _Outcome:
+        result = _Outcome()
+        for heard in self._decoder.heard(tasks):
+            self._attempt(heard, heard.tasks, result)
+        trim()
+        return result
+
+    def _attempt(self, heard: EncodedWindows, tasks: list[WindowTask], result: _Outcome) -> None:
+        """Read, keep what the guards trust, and note what is doubtful; listen again to what text leaves out."""
+        began = time.perf_counter()
+        attempts = list(self._decoder.read(heard, tasks))
+        took = (time.perf_counter() - began) / sum(task.seconds for task in tasks)
+        whole, holed = [], []
+        for task, attempt in attempts:
+            share = took * task.seconds
+            if attempt.verdict.flags:
+                task.state.wall_seconds += share
+                result.doubtful.append((task, attempt))
+            elif self._decoder.gaps(task, attempt):
+                holed.append((task, attempt, share))
+            else:
+                whole.append((task, self._decoder.text(task, attempt, share)))
+        self._finish(whole)
+        for task, attempt, share in holed:
+            self._finish([(task, self._decoder.text(task, self._mended(task, attempt), share))])
+
+    def _mended(self, task: WindowTask, attempt: Attempt) -> Attempt:
+        """The attempt with what is understood in its gaps, heard once more with a lower threshold of voice activity."""
+        understood: list[list[Word]] = []
+        for parts in [self._listen(task, gap) for gap in self._decoder.gaps(task, attempt)]:
+            for heard in self._decoder.heard(parts) if parts else ():
+                for part, found in self._decoder.read(heard, heard.tasks):
+                    if understandable(found.verdict, found.hypothesis):
+                        shift = (part.window.start - task.window.start) / SAMPLE_RATE
+                        understood.append([moved(word, shift) for word in found.words])
+        return replace(attempt, words=tuple(inserted(attempt.words, understood)))
+
+    def _again(self, firsts: dict[int, Attempt], tasks: list[WindowTask]) -> None:
+        """Read doubtful windows, whose first attempts are known by ``id``, once more and better."""
+        began = time.perf_counter()
+        best = list(self._decoder.again([(task, firsts[id(task)]) for task in tasks]))
+        took = (time.perf_counter() - began) / len(tasks)
+        for task, attempt in best:
+            self._finish([(task, self._decoder.text(task, self._mended(task, attempt), took))])
+        trim()
+
+    def _finish(self, finished: list[tuple[WindowTask, WindowText]]) -> None:
+        self._journal.add(text for _, text in finished)
+        self._keep(finished)
+
+    def _keep(self, finished: list[tuple[WindowTask, WindowText]]) -> None:
+        with self._lock:
+            for task, text in finished:
+                task.state.texts.append(text)
+                task.state.wall_seconds += text.wall_seconds
+                task.state.waiting -= 1
+                self._progress(task.seconds)
+
+
+def _evenly(tasks: list[WindowTask], most: int, least: int) -> Iterator[list[WindowTask]]:
+    """Parts of at most ``most``, of about one size: a small last one would cost nearly as much as a full one.
+
+    At least ``least`` parts, if there are as many windows.
+    """
+    parts = max(-(-len(tasks) // most), min(least, len(tasks)))
+    bounds = [len(tasks) * i // parts for i in range(parts + 1)] if parts else []
+    yield from (tasks[a:b] for a, b in pairwise(bounds))

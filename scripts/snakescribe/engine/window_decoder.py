@@ -1,0 +1,246 @@
+"""Reading windows: encode, decode, judge, try again, and make timed text of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from whisper.tokenizer import Tokenizer
+
+from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio.samples import release
+from snakescribe.config import Config
+from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Search
+from snakescribe.engine.guards import Verdict, judge, most_tokens, said_twice, unlikely_speech
+from snakescribe.engine.hallucinations import invented
+from snakescribe.engine.journal import Journal, WindowText
+from snakescribe.engine.log_mel import FRAME, FULL_CONTEXT, encoder_frames, log_mel
+from snakescribe.engine.segments import LONGEST_WORD, gaps, moved, placed, segments
+from snakescribe.engine.tokens import (
+    TEXT_CONTEXT,
+    compression_ratio,
+    previous_text,
+    prompt_tokens,
+    tokenizer_for,
+    words,
+)
+from snakescribe.engine.windows import WindowTask
+from snakescribe.errors import EngineFailure
+from snakescribe.models.store import Prepared
+from snakescribe.transcript import Gap, Segment, Word
+
+LOG = logging.getLogger(__name__)
+SHORTEST_SEGMENT = 0.02
+"""Seconds; one encoder position."""
+ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
+"""What torch, CTranslate2 and OpenVINO raise, out of memory included."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A hypothesis with what was made of it."""
+
+    hypothesis: Hypothesis
+    verdict: Verdict
+    ratio: float
+    words: tuple[Word, ...]
+    """Seconds from the window's start."""
+
+    @property
+    def rank(self) -> tuple[bool, int, float]:
+        """Which of several doubtful attempts to keep: no loop, fewest flags, most probable; of loops the least one."""
+        flags = self.verdict.flags
+        loop = "repetition" in flags
+        return (not loop, -len(flags), -self.ratio if loop else self.hypothesis.mean_logprob)
+
+
+@dataclass(frozen=True)
+class EncodedWindows:
+    """Windows the encoder has seen."""
+
+    tasks: list[WindowTask]
+    encoded: Encoded
+    context: int
+    """Mel frames that each was heard in at least."""
+
+
+class WindowDecoder:
+    """Reads windows with one backend, from any thread; knows nothing of order or look-ahead."""
+
+    def __init__(self, backend: Backend, prepared: Prepared, config: Config, journal: Journal) -> None:
+        """``journal`` is told which windows the model is about to see."""
+        self.backend = backend
+        self._prepared = prepared
+        self._config = config
+        self._journal = journal
+        self._tokenizers: dict[str, Tokenizer] = {}
+        decoding = config.decoding
+        self._search = Search(decoding.beam_size, decoding.patience, decoding.margin)
+
+    def heard(self, tasks: list[WindowTask], context: int = 0) -> Iterator[EncodedWindows]:
+        """Encode windows, in at least so many mel frames; what is too much for the device comes back one by one.
+
+        A window that fails even alone fails its recording.
+        """
+        try:
+            with self._journal.in_flight(task.place for task in tasks):
+                frames = [max(context, encoder_frames(task.length)) for task in tasks]
+                mels = [log_mel(task.samples, self.backend.n_mels, n) for task, n in zip(tasks, frames, strict=True)]
+                for task in tasks:
+                    release(task.samples)
+                encoded = self.backend.encode(mels)
+        except ENGINE_ERRORS as error:
+            if not self._fails_alone(tasks, error):
+                for task in tasks:
+                    yield from self.heard([task], context)
+        else:
+            yield EncodedWindows(tasks, encoded, context)
+
+    def languages(self, heard: EncodedWindows) -> list[dict[str, float]]:
+        """Probability per language code, for each window."""
+        return self.backend.detect_language(heard.encoded)
+
+    def read(self, heard: EncodedWindows, tasks: list[WindowTask]) -> Iterator[tuple[WindowTask, Attempt]]:
+        """First attempts at some of the windows heard, again one by one when it is too much for the device."""
+        yield from ((task, attempt) for task, attempt, _ in self._read(heard, [(task, self._search) for task in tasks]))
+
+    def again(self, doubtful: Sequence[tuple[WindowTask, Attempt]]) -> Iterator[tuple[WindowTask, Attempt]]:
+        """Doubtful windows in full context: beam search, and what that leaves in doubt at every temperature at once.
+
+        Yields:
+            For each window the first attempt that the guards trust, else the best one; nothing where the engine failed.
+        """
+        firsts = {id(task): first for task, first in doubtful}
+        for heard in self.heard([task for task, _ in doubtful], FULL_CONTEXT):
+            for task, attempt, again in self._read(heard, [(task, self._search) for task in heard.tasks]):
+                if attempt.verdict.flags:
+                    tried = [firsts[id(task)], attempt, *self._sampled(again, task)]
+                    trusted = (some for some in tried if not some.verdict.flags)
+                    attempt = next(trusted, None) or max(tried, key=lambda some: some.rank)
+                if not task.state.failure:
+                    yield task, attempt
+
+    def _sampled(self, heard: EncodedWindows, task: WindowTask) -> list[Attempt]:
+        """One window at all temperatures: as many rows as there are temperatures are a bucket of their own."""
+        searches = [Search(temperature=t, seed=task.seed) for t in self._config.decoding.temperatures[1:]]
+        asked = [(task, search) for search in searches]
+        return [attempt for _, attempt, _ in self._read(heard, asked)] if asked else []
+
+    def gaps(self, task: WindowTask, attempt: Attempt) -> list[Gap]:
+        """Speech of the window that its text leaves out, in seconds from the start of the recording."""
+        found = gaps(() if attempt.verdict.silence else attempt.words, task.speech)
+        origin, channel = task.window.start / SAMPLE_RATE, task.state.job.tracks[task.track].channel
+        return [Gap(start=round(origin + a, 3), end=round(origin + b, 3), channel=channel) for a, b in found]
+
+    def text(self, task: WindowTask, attempt: Attempt, took: float) -> WindowText:
+        """The segments of a window, with times from the start of the recording."""
+        origin = task.window.start / SAMPLE_RATE
+        groups = () if attempt.verdict.silence else segments(attempt.words)
+        made = tuple(segment for group in groups if (segment := self._segment(task, attempt, group, origin)).text)
+        return WindowText(
+            key=task.state.job.key,
+            track=task.track,
+            start=task.window.start,
+            end=task.window.end,
+            segments=made,
+            gaps=tuple(self.gaps(task, attempt)),
+            flags=tuple(sorted({*attempt.verdict.flags, *(flag for segment in made for flag in segment.flags)})),
+            wall_seconds=round(took, 3),
+        )
+
+    def _segment(self, task: WindowTask, attempt: Attempt, group: Sequence[Word], origin: float) -> Segment:
+        text = "".join(word.text for word in group).strip()
+        start, end = origin + group[0].start, origin + group[-1].end
+        flags = attempt.verdict.flags
+        voice = task.window.voice_between(group[0].start, group[-1].end)
+        if unlikely_speech(attempt.hypothesis, voice) and invented(text, task.language or "en"):
+            flags = (*flags, "invented")
+        return Segment(
+            start=round(start, 3),
+            end=round(max(end, start + SHORTEST_SEGMENT), 3),
+            text=text,
+            language=task.language,
+            channel=task.state.job.tracks[task.track].channel,
+            mean_logprob=round(attempt.hypothesis.mean_logprob, 4),
+            no_speech_probability=round(attempt.hypothesis.no_speech_probability, 4),
+            compression_ratio=round(attempt.ratio, 3),
+            temperature=attempt.hypothesis.temperature,
+            flags=flags,
+            words=tuple(_shown(moved(word, origin)) for word in group if word.text.strip())
+            if self._config.words
+            else (),
+        )
+
+    def _fails_alone(self, tasks: list[WindowTask], error: Exception) -> bool:
+        """Whether what failed holds one window only, whose recording then fails, and no other with it."""
+        message = " ".join(str(error).split())[:300]
+        if len(tasks) > 1:
+            LOG.warning(
+                "%s failed on %d windows together, they go one by one: %s", self.backend.name, len(tasks), message
+            )
+            return False
+        tasks[0].state.failure = EngineFailure(f"{self.backend.name} failed on a window: {message}")
+        return True
+
+    def _read(
+        self, heard: EncodedWindows, asked: list[tuple[WindowTask, Search]]
+    ) -> Iterator[tuple[WindowTask, Attempt, EncodedWindows]]:
+        """Attempts with what they were read from, which is good until the next one is taken."""
+        tasks = [task for task in heard.tasks if any(task is other for other, _ in asked)]
+        try:
+            attempts = self._attempts(heard, asked)
+        except ENGINE_ERRORS as error:
+            if not self._fails_alone(tasks, error):
+                for task in tasks:
+                    for alone in self.heard([task], heard.context):
+                        yield from self._read(alone, [row for row in asked if row[0] is task])
+        else:
+            yield from ((task, attempt, heard) for (task, _), attempt in zip(asked, attempts, strict=True))
+
+    def _attempts(self, heard: EncodedWindows, asked: list[tuple[WindowTask, Search]]) -> list[Attempt]:
+        tasks = [task for task, _ in asked]
+        prompts = tuple(self._prompt(task) for task in tasks)
+        room = TEXT_CONTEXT - len(prompts[0])
+        bucket = Bucket(
+            encoded=heard.encoded,
+            rows=tuple(heard.tasks.index(task) for task in tasks),
+            prompts=prompts,
+            limits=tuple(most_tokens(task.seconds, room) for task in tasks),
+            frames=tuple(task.length // FRAME for task in tasks),
+            searches=tuple(search for _, search in asked),
+        )
+        with self._journal.in_flight(task.place for task in tasks):
+            hypotheses = self.backend.decode(bucket)
+        full = heard.context == FULL_CONTEXT
+        return [self._judged(*row, full) for row in zip(tasks, hypotheses, bucket.limits, strict=True)]
+
+    def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, full: bool) -> Attempt:
+        tokenizer = self._tokenizer(task)
+        said = placed(words(hypothesis, tokenizer), task.speech)
+        text = tokenizer.decode(list(hypothesis.tokens))
+        ratio, twice = compression_ratio(text), said_twice(text) and not full
+        covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
+        uncovered = sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
+        verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice)
+        return Attempt(hypothesis, verdict, ratio, tuple(said))
+
+    def _tokenizer(self, task: WindowTask) -> Tokenizer:
+        assert task.language is not None
+        if task.language not in self._tokenizers:
+            self._tokenizers[task.language] = tokenizer_for(self._prepared, task.language, self._config.task)
+        return self._tokenizers[task.language]
+
+    def _prompt(self, task: WindowTask) -> tuple[int, ...]:
+        previous = previous_text(task.state.job.prompt, self._config.hotwords)
+        return prompt_tokens(self._tokenizer(task), previous)
+
+
+def _shown(word: Word) -> Word:
+    """As it stands in the tables."""
+    return Word(
+        start=round(word.start, 3),
+        end=round(word.end, 3),
+        text=word.text.strip(),
+        probability=round(word.probability, 4),
+    )

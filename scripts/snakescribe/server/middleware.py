@@ -1,0 +1,148 @@
+"""What every request passes: an id, the key, the limits of bytes and places, the headers, the log line, the counters.
+
+Plain ASGI: it decides before a byte of the body is read, and a stream of events passes through unbuffered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from snakescribe.config import Config
+from snakescribe.server import http_errors
+from snakescribe.server.metrics import Metrics
+
+LOG = logging.getLogger(__name__)
+CLOSED = ("/v1", "/metrics")
+"""Paths that begin so need the key. (A match of the whole path would miss ``/metrics%0A``, which the router takes.)"""
+LINES = {"text": "/v1/audio/", "job": "/v1/jobs"}
+"""Requests that stay a while, until their text is there or their file; ``server.queue`` of each kind at a time."""
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:; "
+    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": PAGE_POLICY,
+    "permissions-policy": "microphone=(self)",
+}
+
+
+class Middleware:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, config: Config, key: str | None, metrics: Metrics) -> None:
+        """``key`` None lets everybody in."""
+        self._app, self._config, self._metrics = app, config, metrics
+        self._key = key.encode() if key else None
+        self._taken: Counter[str | None] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request through, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = _Request(scope, receive, send, self._config)
+        posted = scope["path"] if scope["method"] == "POST" else ""
+        line = next((name for name, start in LINES.items() if posted.startswith(start)), None)
+        refusal = self._refusal(scope, line)
+        self._taken[line] += 1
+        self._metrics.queue.set(self._taken["text"])
+        try:
+            if refusal:
+                await refusal.response()(scope, receive, request.send)
+            else:
+                # HEAD is GET without the body, which uvicorn leaves out.
+                method = "GET" if scope["method"] == "HEAD" else scope["method"]
+                await self._app(
+                    {**scope, "method": method} if method != scope["method"] else scope, request.receive, request.send
+                )
+        finally:
+            self._taken[line] -= 1
+            self._metrics.queue.set(self._taken["text"])
+            request.finish(self._metrics)
+
+    def _refusal(self, scope: Scope, line: str | None) -> http_errors.HttpError | None:
+        headers, server = Headers(scope=scope), self._config.server
+        if self._key and scope["path"].startswith(CLOSED):
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), self._key):
+                message = "an API key is needed: Authorization: Bearer KEY" if not given else "the API key is wrong"
+                return http_errors.HttpError(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > server.max_upload_mb * 1e6:
+            return http_errors.too_large(self._config)
+        if line and self._taken[line] >= server.queue:
+            return http_errors.busy(f"{self._taken[line]} requests are waiting already; come back later", 5)
+        return None
+
+
+class _Request:
+    """One request on its way."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._most = config.server.max_upload_mb * 1e6
+        self._config = config
+        self._bytes = 0
+        self._uploaded = False
+        self._deadline = asyncio.get_running_loop().time() + config.server.request_seconds
+        self._began = time.perf_counter()
+        self._status = 0
+        given = Headers(scope=scope).get("x-request-id", "")
+        self._id = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else f"req_{uuid.uuid4().hex}"
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = self._id
+
+    async def receive(self) -> Message:
+        if self._uploaded:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise http_errors.HttpError(408, "the upload took too long", "timed_out") from None
+        self._uploaded = not message.get("more_body", False)
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > self._most:
+            raise http_errors.too_large(self._config)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._id
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    def finish(self, metrics: Metrics) -> None:
+        route = self._scope.get("route")
+        path = getattr(route, "path", "other")
+        took = time.perf_counter() - self._began
+        metrics.requests.labels(path, str(self._status or "gone")).inc()
+        metrics.request_seconds.labels(path).observe(took)
+        LOG.info(
+            "request",
+            extra={
+                "request_id": self._id,
+                "method": self._scope["method"],
+                "path": self._scope["path"],
+                "status": self._status or None,
+                "seconds": round(took, 3),
+                "received_bytes": self._bytes,
+            },
+        )

@@ -1,0 +1,179 @@
+"""A transcript in the forms of OpenAI's audio API: json, text, verbose_json, srt, vtt; and the events of a stream."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from snakescribe import glossary
+from snakescribe.config import Config
+from snakescribe.config.languages import LANGUAGES
+from snakescribe.formats.document import text_document
+from snakescribe.formats.subtitles import cues, srt, vtt
+from snakescribe.transcribe.cache import CachedTranscript
+from snakescribe.transcript import Gap, Segment, Transcript
+
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+TYPES: dict[str, str] = {
+    "json": "application/json",
+    "verbose_json": "application/json",
+    "text": "text/plain; charset=utf-8",
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+}
+
+
+class Usage(BaseModel):
+    """What OpenAI's clients expect for a model that is paid by the second."""
+
+    type: Literal["duration"] = "duration"
+    seconds: int
+
+
+class Text(BaseModel):
+    """`json`: the text alone."""
+
+    text: str
+    usage: Usage
+
+
+class SpokenSegment(BaseModel):
+    """A sentence, or what was said between two pauses; times in seconds."""
+
+    id: int
+    seek: int = 0
+    start: float
+    end: float
+    text: str
+    tokens: list[int] = []
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    channel: str | None
+    flags: list[str]
+
+
+class SpokenWord(BaseModel):
+    """A word; times in seconds."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+
+class Made(BaseModel):
+    """What the text was made with."""
+
+    model: str
+    engine: str
+    device: str
+    compute: str
+
+
+class Verbose(Text):
+    """`verbose_json`: OpenAI's fields, and more (`language_code`, `flags`, `gaps`, `engine`)."""
+
+    task: Literal["transcribe", "translate"]
+    language: str = Field(description="English name; empty if nothing was said")
+    language_code: str | None
+    duration: float
+    flags: list[str] = Field(description="what to look at: `truncated`, and guards that some window failed")
+    gaps: list[Gap] = Field(description="where more than two seconds of speech have no text")
+    engine: Made
+    segments: list[SpokenSegment] | SkipJsonSchema[None] = None
+    words: list[SpokenWord] | SkipJsonSchema[None] = None
+
+
+def answer(
+    entry: CachedTranscript, config: Config, form: ResponseFormat, granularities: tuple[str, ...] = ("segment",)
+) -> str:
+    """The body of a response."""
+    transcript = glossary.apply(entry.transcript, config.glossary)
+    segments = [segment.model_dump() for segment in transcript.segments]
+    match form:
+        case "json":
+            return Text(text=transcript.text, usage=_usage(transcript)).model_dump_json() + "\n"
+        case "verbose_json":
+            verbose = _verbose(transcript, entry, config)
+            asked = {"segments": "segment" in granularities, "words": "word" in granularities}
+            return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted}) + "\n"
+        case "text":
+            return text_document(segments)
+        case "srt":
+            return srt(cues(segments, transcript.language))
+        case "vtt":
+            return vtt(cues(segments, transcript.language))
+
+
+def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:
+    """What a stream tells of some segments; joined by spaces, it is the text of :func:`done`."""
+    for segment in segments:
+        alone = Transcript(
+            duration=0.0, speech_seconds=0.0, language=None, language_probability=None, segments=(segment,)
+        )
+        if text := glossary.apply(alone, config.glossary).text:
+            yield text
+
+
+def delta(text: str) -> str:
+    """The event of a new piece of text."""
+    return event({"type": "transcript.text.delta", "delta": text})
+
+
+def done(entry: CachedTranscript, config: Config) -> str:
+    """The last event, with the whole text."""
+    transcript = glossary.apply(entry.transcript, config.glossary)
+    usage = _usage(transcript).model_dump()
+    return event({"type": "transcript.text.done", "text": transcript.text, "usage": usage})
+
+
+def event(data: Mapping[str, Any]) -> str:
+    """One server-sent event."""
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _usage(transcript: Transcript) -> Usage:
+    return Usage(seconds=math.ceil(transcript.duration))
+
+
+def _verbose(transcript: Transcript, entry: CachedTranscript, config: Config) -> Verbose:
+    made = entry.provenance
+    return Verbose(
+        text=transcript.text,
+        usage=_usage(transcript),
+        task=config.task,
+        language=LANGUAGES.get(transcript.language or "", ""),
+        language_code=transcript.language,
+        duration=transcript.duration,
+        flags=sorted({*entry.flags, *transcript.flags}),
+        gaps=list(transcript.gaps),
+        engine=Made(model=made.model, engine=made.engine, device=made.device, compute=made.compute_type),
+        segments=[_segment(number, segment) for number, segment in enumerate(transcript.segments)],
+        words=[
+            SpokenWord(word=word.text, start=word.start, end=word.end, probability=word.probability)
+            for segment in transcript.segments
+            for word in segment.words
+        ],
+    )
+
+
+def _segment(number: int, segment: Segment) -> SpokenSegment:
+    return SpokenSegment(
+        id=number,
+        start=segment.start,
+        end=segment.end,
+        text=segment.text,
+        temperature=segment.temperature,
+        avg_logprob=segment.mean_logprob,
+        compression_ratio=segment.compression_ratio,
+        no_speech_prob=segment.no_speech_probability,
+        channel=segment.channel,
+        flags=list(segment.flags),
+    )

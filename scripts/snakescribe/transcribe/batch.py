@@ -1,0 +1,243 @@
+"""One job: the recordings of a batch in, one row per recording out, whatever happens to any of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from snakescribe import glossary
+from snakescribe.audio.normalise import normalise_batch
+from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
+from snakescribe.config import Config
+from snakescribe.config.options import digest
+from snakescribe.doctor.quick import check_backend, quick_check
+from snakescribe.engine.journal import Journal
+from snakescribe.engine.load import load_backend
+from snakescribe.engine.transcriber import Transcriber
+from snakescribe.engine.windows import Channel, RecordingJob
+from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
+from snakescribe.inventory.ledger import still_wanted
+from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.layout import Results
+from snakescribe.models.store import Prepared, Store
+from snakescribe.schema import SCHEMA_VERSION
+from snakescribe.tables.batch import read_batch, write_batch
+from snakescribe.transcribe.cache import (
+    Cache,
+    CachedTranscript,
+    Provenance,
+    content_key,
+    recording_options,
+    transcript_key,
+)
+from snakescribe.transcribe.progress import Meter, options_digest
+from snakescribe.vad.silero import SpeechDetector
+
+Outcome = CachedTranscript | RecordingError | NormalisedRecording
+"""What became of a recording: a transcript, or why there is none."""
+
+
+class Batch:
+    """Transcribes one batch; everything it needs is found from the configuration and the batch's id."""
+
+    def __init__(self, config: Config, results: Results, batch: str, threads: int) -> None:
+        """``threads`` is for the CPU parts; the device comes from ``config``."""
+        self.config, self.results, self.name, self.threads = config, results, batch, threads
+        self.store = Store(Path(config.models or ""))
+        self.prepared: Prepared = self.store.resolve(config.model)
+        self.cache = Cache(config)
+        self.manifest = still_wanted(results, batch)
+        self.keys = {r.recording_id: transcript_key(config, self.prepared, r) for r in self.manifest.recordings}
+        self._meter = Meter(results.progress(batch), options_digest(config, self.prepared))
+
+    def run(self) -> None:
+        """Write the batch file: cached transcripts first, the rest through the engine, in the manifest's order."""
+        known: dict[str, CachedTranscript] = {}
+        for recording in self.manifest.recordings:
+            entry = self.cache.get(recording.sha256, self.keys[recording.recording_id])
+            if entry is not None:
+                known[self._content(recording)] = entry
+        cached = set(known)
+        outcomes: dict[str, Outcome] = dict(known)
+        self._meter.log(f"{self.name}: {len(self.manifest.recordings)} recordings, {len(known)} from the cache")
+        journal = Journal(self.results.journal(self.name))
+        with self._samples([r for r in self.manifest.recordings if self._content(r) not in known]) as audio:
+            self._transcribe(audio, outcomes, journal)
+        earlier = self._earlier_rows()
+        write_batch(
+            self.results.batch(self.name),
+            (
+                self._row(r, outcomes.get(self._content(r)), self._content(r) in cached, earlier)
+                for r in self.manifest.recordings
+            ),
+        )
+        journal.remove()
+        self._meter.finish()
+        self.cache.trim()
+
+    def _content(self, recording: Recording) -> str:
+        return content_key(recording, self.keys[recording.recording_id])
+
+    def _samples(self, wanted: list[Recording]) -> _Audio:
+        """The normalised audio; what the normalise job left out (disk bound, cache changed since) is made here."""
+        samples, index = self.results.samples(self.name), self.results.samples_index(self.name)
+        parts = [(samples, SamplesIndex.model_validate_json(index.read_bytes()))]
+        there = {r.recording_id for r in parts[0][1].recordings if not r.skipped} if not parts[0][1].deferred else set()
+        late = tuple(r for r in wanted if r.recording_id not in there)
+        made: list[Path] = []
+        if late:
+            made = [samples.with_suffix(".late.pcm"), samples.with_suffix(".late.json")]
+            part = normalise_batch(
+                Manifest(batch=self.name, recordings=late),
+                self.config,
+                samples=made[0],
+                index=made[1],
+                skip=lambda recording: False,
+                jobs=self.threads,
+                log=self._meter.log,
+            )
+            parts.append((made[0], part))
+        return _Audio(parts, made)
+
+    def _transcribe(self, audio: _Audio, outcomes: dict[str, Outcome], journal: Journal) -> None:
+        recordings: dict[str, Recording] = {}
+        jobs: list[RecordingJob] = []
+        for recording in self.manifest.recordings:
+            content = self._content(recording)
+            normalised = audio.recordings.get(recording.recording_id)
+            if content in outcomes or content in recordings or normalised is None:
+                continue
+            if normalised.error_class:
+                outcomes[content] = normalised
+                continue
+            options = recording_options(self.config, recording)
+            language = None if options["language"] in ("auto", "mixed") else options["language"]
+            recordings[content] = recording
+            tracks = audio.tracks(recording.recording_id)
+            jobs.append(RecordingJob(content, tracks, language, options["prompt"], options["language"] == "mixed"))
+        if not jobs:
+            return
+        quick_check(self.config, self._meter.log)
+        backend = load_backend(self.config, self.prepared, self.threads)
+        check_backend(backend, self.prepared)
+        hardware = backend.hardware
+        self._meter.log(f"{self.name}: {backend.name} on {hardware.device_name}, {hardware.compute_type}")
+        if journal.windows:
+            self._meter.log(f"{self.name}: {len(journal.windows)} windows are in the journal already")
+        self._meter.start(sum(audio.recordings[r.recording_id].duration or 0.0 for r in recordings.values()))
+        transcriber = Transcriber(backend, self.prepared, SpeechDetector(self.store.silero()), self.config)
+        for job, result, wall in transcriber.transcribe(jobs, journal, self._meter.speech):
+            recording = recordings[job.key]
+            normalised = audio.recordings[recording.recording_id]
+            self._meter.recording(normalised.duration or 0.0)
+            if isinstance(result, EngineFailure):
+                outcomes[job.key] = result
+                continue
+            took = wall + normalised.wall_seconds
+            made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, took)
+            entry = CachedTranscript(transcript=result, flags=normalised.flags, provenance=made)
+            self.cache.put(recording.sha256, self.keys[recording.recording_id], entry)
+            outcomes[job.key] = entry
+
+    def _earlier_rows(self) -> dict[str, dict[str, Any]]:
+        """Rows of an earlier run of this batch, kept for recordings whose files are gone by now."""
+        path = self.results.batch(self.name)
+        return {row["recording_id"]: row for row in read_batch(path)} if path.exists() else {}
+
+    def _row(
+        self, recording: Recording, outcome: Outcome | None, cached: bool, earlier: dict[str, dict[str, Any]]
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "recording_id": recording.recording_id,
+            "path": recording.path,
+            "sha256": recording.sha256,
+            "path_bytes": recording.path_bytes,
+            "codec": recording.codec,
+            "sample_rate": recording.sample_rate,
+            "channels": recording.channels,
+            "size": recording.size,
+            "model": self.config.model,
+            "model_sha256": self.prepared.identity,
+            "batch": self.name,
+            "attempt": recording.attempt,
+            "schema_version": SCHEMA_VERSION,
+        }
+        if (
+            isinstance(outcome, CachedTranscript)
+            and "truncated" in outcome.flags
+            and self.config.audio.truncated == "fail"
+        ):
+            outcome = TruncatedRecording("the file ends before its header says, and audio.truncated is fail")
+        if isinstance(outcome, CachedTranscript):
+            return row | _transcript_columns(outcome, self.config) | {"cached": cached}
+        error, message = _failure(outcome)
+        if error == VanishedRecording.__name__ and earlier.get(recording.recording_id, {}).get("status") == "ok":
+            return earlier[recording.recording_id]
+        options = digest(recording_options(self.config, recording))
+        failed = {
+            "status": "failed",
+            "error_class": error,
+            "error_message": message,
+            "cached": False,
+            "segments": [],
+        }
+        flags = list(outcome.flags) if isinstance(outcome, NormalisedRecording) else []
+        return row | failed | {"flags": flags, "options_hash": options, "finished_at": datetime.now(UTC)}
+
+
+def _failure(outcome: Outcome | None) -> tuple[str, str]:
+    if isinstance(outcome, NormalisedRecording):
+        return outcome.error_class or EngineFailure.__name__, outcome.error_message or ""
+    if outcome is None:
+        return EngineFailure.__name__, "no result came out of the engine; see the batch's log"
+    return type(outcome).__name__, str(outcome)
+
+
+def _transcript_columns(entry: CachedTranscript, config: Config) -> dict[str, Any]:
+    transcript = glossary.apply(entry.transcript, config.glossary)
+    made = entry.provenance.model_dump()
+    duration = transcript.duration
+    return {
+        **made,
+        "status": "ok" if transcript.text else "empty",
+        "flags": sorted({*entry.flags, *transcript.flags}),
+        "text": transcript.text,
+        "duration": duration,
+        "speech_seconds": transcript.speech_seconds,
+        "gaps": [gap.model_dump() for gap in transcript.gaps],
+        "language": transcript.language,
+        "language_probability": transcript.language_probability,
+        "replacements": list(transcript.replacements),
+        "real_time_factor": round(made["wall_seconds"] / duration, 4) if duration else None,
+        "segments": [segment.model_dump() for segment in transcript.segments],
+    }
+
+
+class _Audio:
+    """Normalised samples of a batch, from one or two files; made files are removed at the end."""
+
+    def __init__(self, parts: list[tuple[Path, SamplesIndex]], made: list[Path]) -> None:
+        self._made = made
+        self.recordings: dict[str, NormalisedRecording] = {}
+        self._samples = {}
+        for path, index in parts:
+            mapped = open_samples(path)
+            for recording in index.recordings:
+                if not recording.skipped and not index.deferred:
+                    self.recordings[recording.recording_id] = recording
+                    self._samples[recording.recording_id] = mapped
+
+    def tracks(self, recording_id: str) -> tuple[Channel, ...]:
+        samples = self._samples[recording_id]
+        return tuple(
+            Channel(track.channel, samples[track.offset : track.offset + track.samples])
+            for track in self.recordings[recording_id].tracks
+        )
+
+    def __enter__(self) -> _Audio:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for path in self._made:
+            path.unlink(missing_ok=True)

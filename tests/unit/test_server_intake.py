@@ -1,0 +1,122 @@
+"""The desk before its engine: what is decoded, for whom, and what is left when they go."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snakescribe.config import load_config
+from snakescribe.errors import UnreadableRecording
+from snakescribe.server import intake
+from snakescribe.server.intake import Intake, RequestOptions, Ticket, hashed
+from snakescribe.server.metrics import Metrics
+
+
+class Decoding:
+    """ffmpeg, which begins when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.calls = 0
+        self._real = intake.normalise_recording
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.calls += 1
+        self.begun.set()
+        assert self.go.wait(30)
+        return self._real(*arguments)
+
+
+@pytest.fixture
+def decoding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding]:
+    decoding = Decoding()
+    monkeypatch.setattr(intake, "normalise_recording", decoding)
+    yield decoding
+    decoding.go.set()
+
+
+@pytest.fixture
+def desk(models_root: Path, tmp_path: Path) -> Intake:
+    """Its engine is never started: what is decoded waits for it."""
+    given = {"models": str(models_root), "model": "tiny.en", "cache": {"path": str(tmp_path / "cache")}}
+    return Intake(load_config(given, tmp_path, {}), 2, tmp_path / "state", Metrics())
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, models_root: Path) -> list[Path]:
+    """The same recording, from two senders."""
+    found = [tmp_path / "state/uploads" / name for name in ("request-1", "request-2")]
+    for path in found:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(models_root / "samples/beckett.wav", path)
+    return found
+
+
+async def until(happened: Callable[[], Any]) -> None:
+    async with asyncio.timeout(30):
+        while not happened():
+            await asyncio.sleep(0.01)
+
+
+def test_the_first_sender_leaves_before_it_is_decoded(desk: Intake, uploads: list[Path], decoding: Decoding) -> None:
+    async def run() -> None:
+        tickets: list[Ticket] = []
+        callers = [
+            asyncio.create_task(desk.transcribe(upload, hashed(upload), RequestOptions(), tickets.append))
+            for upload in uploads
+        ]
+        await until(lambda: decoding.begun.is_set() and len(tickets) == 2)
+        assert tickets[0] is tickets[1]
+        callers[0].cancel()
+        uploads[0].unlink()
+        decoding.go.set()
+        await until(lambda: tickets[0].progress.audio_seconds or callers[1].done())
+        assert not callers[1].done() and tickets[0].progress.audio_seconds == pytest.approx(9.96, abs=0.01)
+        assert decoding.calls == 1
+        callers[1].cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        await until(lambda: not _work(uploads))
+        assert not desk.engine._running, "the engine is told"
+        await desk.stop()
+
+    asyncio.run(run())
+
+
+def test_nobody_waits_for_what_is_decoded(desk: Intake, uploads: list[Path], decoding: Decoding) -> None:
+    """The thread finds out later, and leaves nothing."""
+
+    async def run() -> None:
+        caller = asyncio.create_task(desk.transcribe(uploads[0], hashed(uploads[0]), RequestOptions()))
+        await until(decoding.begun.is_set)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        await until(lambda: not _work(uploads))
+        decoding.go.set()
+        await desk.stop()
+
+    asyncio.run(run())
+    assert not _work(uploads)
+
+
+def test_what_cannot_be_decoded_fails_all_who_wait(desk: Intake, uploads: list[Path], decoding: Decoding) -> None:
+    async def run() -> list[Any]:
+        for upload in uploads:
+            upload.write_bytes(b"not a recording")
+        callers = [desk.transcribe(upload, hashed(upload), RequestOptions()) for upload in uploads]
+        decoding.go.set()
+        found = await asyncio.gather(*callers, return_exceptions=True)
+        await desk.stop()
+        return list(found)
+
+    assert [type(one) for one in asyncio.run(run())] == [UnreadableRecording] * 2
+    assert decoding.calls == 1 and not _work(uploads)
+
+
+def _work(uploads: list[Path]) -> list[Path]:
+    return list((uploads[0].parents[1] / "work").iterdir())
