@@ -14,6 +14,8 @@ from snakescribe import errors
 from snakescribe.checkout import sources
 from snakescribe.cli import main
 from snakescribe.commands import config as command
+from snakescribe.commands.document import actions_of, arguments_of, commands_document
+from snakescribe.commands.parser import COMMANDS, parser
 from snakescribe.config import Config
 from snakescribe.config.document import config_readme, config_schema, config_yaml, errors_document
 from snakescribe.config.load import option_names
@@ -63,6 +65,25 @@ def test_every_error_is_in_the_document() -> None:
     assert "``" not in text
 
 
+def test_every_command_action_and_argument_has_a_meaning() -> None:
+    text = commands_document()
+    sections = dict(re.findall(r"^##+ snakescribe ([\w ]+)\n\n(\w.+)", text, re.MULTILINE))
+    commands = actions_of(parser())
+    assert tuple(commands) == COMMANDS
+    actions = {f"{name} {action}": below for name in COMMANDS for action, below in actions_of(commands[name]).items()}
+    assert {"models fetch", "config write", "image build", "bundle verify"} <= actions.keys()
+    assert sections.keys() == {*COMMANDS, *actions}
+    for name, below in (commands | actions).items():
+        assert all(argument.help for argument in arguments_of(below)), f"{name}: an argument without help"
+
+
+def test_the_reference_of_commands_does_not_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = commands_document()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert commands_document() == narrow
+
+
 def _is_subclass(thing: object, of: type) -> bool:
     return isinstance(thing, type) and issubclass(thing, of) and thing is not of
 
@@ -73,7 +94,7 @@ def test_write_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     marker.touch()
     monkeypatch.chdir(tmp_path)
     assert main(["config", "write", "--check"]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 5
+    assert len(capsys.readouterr().err.splitlines()) == len(command.documents())
     assert main(["config", "write"]) == 0
     assert main(["config", "write", "--check"]) == 0
     written = tmp_path / "config/config.yaml"

@@ -24,8 +24,6 @@ cli
 __main__
 """.strip().splitlines()
 """Rooms (modules and folders of the package) from the ground up; those on one line know nothing of each other."""
-NAMED_AT_RUN_TIME = {("cli", "commands")}
-"""``cli`` imports the module of the command that was asked for."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -51,7 +49,7 @@ def arrows() -> set[tuple[str, str]]:
         if path != PACKAGE / "__init__.py"
         for imported in imports(path)
     }
-    return {(room, imported) for room, imported in found | NAMED_AT_RUN_TIME if room != imported}
+    return {(room, imported) for room, imported in found if room != imported}
 
 
 def test_no_arrow_runs_back_up() -> None:

@@ -1,1 +1,1 @@
-"""One module per subcommand: its docstring is the help, ``register`` its options, ``run`` does it."""
+"""One module per command (docstring: the help; ``register``: its options; ``run`` does it), and the parser of all."""

@@ -15,7 +15,8 @@ from snakescribe.config import load_config
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="fill a folder")
+    filling = "fill a folder with the image, install.sh and what they need"
+    create = actions.add_parser("create", help=filling, description=filling)
     create.set_defaults(action="create")
     create.add_argument("--variant", default="cpu", help="of containers/variants.yaml: cpu, cu118, cu126, cu130")
     create.add_argument("--model", default="base", help="that is in the image")
@@ -23,9 +24,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
     create.add_argument("--sif", action="store_true", help="also the Apptainer image (needs apptainer)")
     create.add_argument("--tool", choices=["podman", "docker"], help="the first of them that is here")
-    verify = actions.add_parser("verify", help="name every damaged or missing file")
+    checking = "name every damaged or missing file"
+    verify = actions.add_parser("verify", help=checking, description=checking)
     verify.set_defaults(action="verify")
-    verify.add_argument("folder", type=Path)
+    verify.add_argument("folder", type=Path, help="that `create` filled")
 
 
 def run(args: argparse.Namespace) -> int:

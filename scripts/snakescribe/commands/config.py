@@ -1,8 +1,8 @@
 """Show the options in force, or write the files that are generated from them.
 
 `show` prints every option after defaults, paths and STT_DEVICE have been applied. `write` makes
-config/config.yaml, config/README.md, the JSON schema, docs/tables.md and docs/errors.md anew; `write --check`
-changes nothing and exits 1 when one of them has drifted.
+config/config.yaml, config/README.md, the JSON schema, docs/tables.md, docs/errors.md and docs/commands.md anew;
+`write --check` changes nothing and exits 1 when one of them has drifted.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ from snakescribe.config.document import config_readme, config_schema, config_yam
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the two actions."""
     actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
-    show = actions.add_parser("show", help="print the options in force as YAML")
+
+    def action(name: str, meaning: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=meaning, description=meaning)
+
+    show = action("show", "print the options in force as YAML")
     show.add_argument(
         "--configfile",
         type=Path,
         metavar="FILE",
         help="your options (default: config/config.yaml, if there is one)",
     )
-    write = actions.add_parser("write", help="write the generated files of a checkout")
+    write = action("write", "write the generated files of a checkout")
     write.add_argument("--check", action="store_true", help="only compare; exit 1 when one has drifted")
 
 
@@ -40,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 def documents() -> dict[str, Callable[[], str]]:
     """Every generated file (path in the repository) and what makes its text."""
+    from snakescribe.commands.document import commands_document  # imports every command, this one too
     from snakescribe.tables.document import tables_document
 
     return {
@@ -48,6 +53,7 @@ def documents() -> dict[str, Callable[[], str]]:
         "workflow/schemas/config.schema.json": config_schema,
         "docs/tables.md": tables_document,
         "docs/errors.md": errors_document,
+        "docs/commands.md": commands_document,
     }
 
 

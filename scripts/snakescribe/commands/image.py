@@ -43,15 +43,15 @@ def register(parser: argparse.ArgumentParser) -> None:
     save.add_argument("--image", help="other than the variant's own")
     save.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where to")
     load = action("load", "check an archive and load it")
-    load.add_argument("archive", type=Path)
+    load.add_argument("archive", type=Path, help="what `save` wrote; its SHA-256 beside it")
     verify = action("verify", "let an image prove itself, without network")
     verify.add_argument("image", nargs="?", help="the cpu variant's own")
     verify.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="`STT_DEVICE` in it")
     verify.add_argument("--gpus", action="store_true", help="give it the GPUs (docker --gpus all, podman CDI)")
     patch = action("patch", "make an image from another one with wheels installed over it")
-    patch.add_argument("--image", required=True, metavar="OLD")
-    patch.add_argument("--wheels", type=Path, required=True, metavar="DIR")
-    patch.add_argument("--tag", required=True, metavar="NEW")
+    patch.add_argument("--image", required=True, metavar="OLD", help="the image to start from")
+    patch.add_argument("--wheels", type=Path, required=True, metavar="DIR", help="what to install over it")
+    patch.add_argument("--tag", required=True, metavar="NEW", help="name of the new image")
 
 
 def run(args: argparse.Namespace) -> int:

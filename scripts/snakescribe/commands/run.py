@@ -40,7 +40,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", default="all", metavar="N", help="CPU cores to use (default: all)")
     parser.add_argument("--profile", metavar="DIR", help="workflow profile, e.g. profiles/slurm")
     parser.add_argument("--retry-failed", action="store_true", help="try the failed recordings once more")
-    parser.add_argument("--snakemake", nargs=argparse.REMAINDER, default=[], help="all that follows goes to Snakemake")
+    parser.add_argument(
+        "--snakemake", nargs=argparse.REMAINDER, default=[], metavar="ARG", help="all that follows goes to Snakemake"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
