@@ -25,7 +25,8 @@ PARAMETERS = {"tiny": 39, "base": 74, "small": 244, "medium": 769, "large": 1550
 """Millions, by openai/whisper's model card."""
 
 BASE_SPEED = 0.05
-"""CPU-seconds per second of audio with `base`, OpenVINO, beam 5 (docs/decisions.md); CTranslate2 takes twice that."""
+"""CPU-seconds per second of audio with `base` and OpenVINO; CTranslate2 takes twice that
+(docs/decisions/precision-and-engines.md)."""
 
 PCM_GB_PER_HOUR = 16_000 * 2 * 3600 / 1e9
 

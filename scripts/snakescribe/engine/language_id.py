@@ -18,7 +18,7 @@ SHORT = 1000
 """Mel frames; a window that fills no more is heard in ``WIDE``, a longer one in the 30 s the model was trained on."""
 WIDE = 1500
 """Mel frames: of 149 windows of 1 s whose language is unsure, 73 are told right in their own length, 87 in 10 s, 93 in
-15 s and 98 in 30 s, which takes 2.5 times as long as 15 s (docs/decisions.md)."""
+15 s and 98 in 30 s, which takes 2.5 times as long as 15 s (docs/decisions/language.md)."""
 
 Ballot = list[tuple[WindowTask, dict[str, float]]]
 
@@ -37,7 +37,7 @@ def settled(voting: list[WindowTask], probabilities: dict[str, float]) -> Langua
     """What the first of the :func:`voters` says, if it is sure, or if nothing could tell more.
 
     A brief window is heard in much silence anyway, and more makes little better: of 287 windows of 1 s, 230 are told
-    right in 11 s, 234 in 15 s or 30 s (docs/decisions.md).
+    right in 11 s, 234 in 15 s or 30 s (docs/decisions/language.md).
     """
     found = _found([(voting[0], probabilities)])
     return found if found.probability >= SURE or (len(voting) == 1 and brief(voting[0].length)) else None

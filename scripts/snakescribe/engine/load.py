@@ -32,7 +32,7 @@ FASTEST: tuple[tuple[str, Callable[[], bool]], ...] = (
     ("torch_whisper", lambda: True),
 )
 """Of ``auto`` on a CPU: the engine, and what the CPU must have for it to be ahead of the next one. What `snakescribe
-bench` measured is in docs/decisions.md."""
+bench` measured is in docs/decisions/precision-and-engines.md."""
 
 _lease: TextIO | None = None
 """The lock file of the GPU this process holds; open until the process ends."""

@@ -14,12 +14,13 @@ FRAME: int = HOP_LENGTH
 FULL_CONTEXT = 3000
 """Mel frames of the 30 s window the model was trained on."""
 PADDING = 300
-"""Mel frames of silence kept after the speech: with none the decoder repeats itself (docs/decisions.md)."""
+"""Mel frames of silence kept after the speech: with none the decoder repeats itself
+(docs/decisions/windows-and-voice-activity.md)."""
 RUNG = 100
 """Encoder lengths are multiples of this many frames, so that windows of about one length can go together on a GPU."""
 BRIEF, BRIEF_CONTEXT = 200, 1100
 """A window of at most so many mel frames is heard in so many: in 4 to 6 s a lone word is heard twice
-(docs/decisions.md)."""
+(docs/decisions/windows-and-voice-activity.md)."""
 LADDER = (300, 400, 550, 750, 1000, 1250, 1350, 1500)
 """Lengths of what a bucket's decoder hears, in encoder positions. Sums over 800 positions and over 800 with zeros
 behind them differ in their last bits, so a window always gets the zeros up to its own rung: its text never depends on

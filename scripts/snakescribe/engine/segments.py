@@ -26,7 +26,8 @@ SHORTEST_GAP = 2.0
 def placed(words: Sequence[Word], speech: Sequence[Stretch]) -> list[Word]:
     """Words by voice activity, where attention is less sure: they begin and end within speech, where there is any.
 
-    The last word before a pause ends with the voice: attention leaves it about 0.1 s early (docs/decisions.md).
+    The last word before a pause ends with the voice: attention leaves it about 0.1 s early
+    (docs/decisions/windows-and-voice-activity.md).
     """
     found = []
     for word, following in zip(words, [*(later.start for later in words), inf][1:], strict=True):

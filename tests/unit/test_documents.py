@@ -1,0 +1,46 @@
+"""The documents that are written by hand: links lead somewhere, and nothing is left out of an index."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.relative_to(ROOT).parent.parts)
+)
+LINK = re.compile(r"\]\(([^)\s]+)\)|\bsrc=\"([^\"]+)\"")
+
+
+def headings(path: Path) -> list[str]:
+    """The headings of a page, outside of its code."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """What a forge makes of a heading: "Our `file`, read" is `our-file-read`."""
+    return re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading).lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    broken = []
+    for link in (first or second for first, second in LINK.findall(page.read_text(encoding="utf-8"))):
+        name, _, section = link.partition("#")
+        if re.match(r"\w+:", link):
+            continue
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (section and section not in map(anchor, headings(target))):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_index_of_decisions_holds_every_rule() -> None:
+    folder = ROOT / "docs/decisions"
+    rules = {rule for page in folder.glob("[!R]*.md") for rule in headings(page)[1:]}
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert rules == set(re.findall(r"^- \[(.+)\]\(", index, re.MULTILINE))
+    assert len(rules) > 40
