@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+
+from snakescribe.errors import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -44,3 +47,31 @@ def test_the_index_of_decisions_holds_every_rule() -> None:
     index = (folder / "README.md").read_text(encoding="utf-8")
     assert rules == set(re.findall(r"^- \[(.+)\]\(", index, re.MULTILINE))
     assert len(rules) > 40
+
+
+def test_the_readme_is_short_and_has_every_exit_code() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", text, re.MULTILINE)
+    assert {int(code): meaning for code, meaning in rows} == {
+        code: meaning.replace("``", "`") for code, meaning in EXIT_CODES.items()
+    }
+
+
+def test_contributing_names_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    package = ROOT / "scripts/snakescribe"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)/` \| \w.+", text, re.MULTILINE)) >= rooms
+
+
+def test_every_profile_is_explained() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "profiles/README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(rows) == {path.name for path in (ROOT / "profiles").iterdir() if path.is_dir()}
+
+
+def test_versions_agree() -> None:
+    version = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]] == version
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[(\d.+?)\]", changes, re.MULTILINE)[:1] == version

@@ -18,7 +18,9 @@ from snakescribe.errors import ConfigError, ImageError
 from snakescribe.images.tool import Tool
 from snakescribe.models.store import Store, sha256
 
-SOURCE = tuple("Snakefile README.md pyproject.toml config containers docs profiles requirements workflow".split())
+SOURCE = tuple(
+    "Snakefile LICENSE README.md pyproject.toml config containers docs profiles requirements workflow".split()
+)
 CODE = "scripts/snakescribe"
 """What of the checkout goes into the image."""
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
