@@ -14,8 +14,6 @@ from snakescribe import errors
 from snakescribe.checkout import sources
 from snakescribe.cli import main
 from snakescribe.commands import config as command
-from snakescribe.commands.document import actions_of, arguments_of, commands_document
-from snakescribe.commands.parser import COMMANDS, parser
 from snakescribe.config import Config
 from snakescribe.config.document import config_readme, config_schema, config_yaml, errors_document
 from snakescribe.config.load import option_names
@@ -63,25 +61,6 @@ def test_every_error_is_in_the_document() -> None:
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == recording
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)] == list(errors.EXIT_CODES)
     assert "``" not in text
-
-
-def test_every_command_action_and_argument_has_a_meaning() -> None:
-    text = commands_document()
-    sections = dict(re.findall(r"^##+ snakescribe ([\w ]+)\n\n(\w.+)", text, re.MULTILINE))
-    commands = actions_of(parser())
-    assert tuple(commands) == COMMANDS
-    actions = {f"{name} {action}": below for name in COMMANDS for action, below in actions_of(commands[name]).items()}
-    assert {"models fetch", "config write", "image build", "bundle verify"} <= actions.keys()
-    assert sections.keys() == {*COMMANDS, *actions}
-    for name, below in (commands | actions).items():
-        assert all(argument.help for argument in arguments_of(below)), f"{name}: an argument without help"
-
-
-def test_the_reference_of_commands_does_not_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    narrow = commands_document()
-    monkeypatch.setenv("COLUMNS", "200")
-    assert commands_document() == narrow
 
 
 def _is_subclass(thing: object, of: type) -> bool:
