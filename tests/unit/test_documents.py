@@ -41,6 +41,18 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     assert broken == []
 
 
+def test_sources_name_documents_that_exist() -> None:
+    files = [path for room in ("scripts", "workflow", "benchmarks") for path in (ROOT / room).rglob("*.py")]
+    files += [
+        *(ROOT / "workflow").rglob("*.smk"),
+        *(ROOT / "profiles").rglob("*.yaml"),
+        ROOT / "containers/Containerfile",
+    ]
+    named = {name for file in files for name in re.findall(r"\bdocs/[\w/.-]+\.md\b", file.read_text(encoding="utf-8"))}
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+    assert len(named) > 5
+
+
 def test_the_index_of_decisions_holds_every_rule() -> None:
     folder = ROOT / "docs/decisions"
     rules = {rule for page in folder.glob("[!R]*.md") for rule in headings(page)[1:]}
