@@ -58,7 +58,7 @@ test: .venv/.everything .models/.tests
 		echo 'torch: the CPU build (192 MB)'; \
 		$(LOCKED) --no-deps -r requirements/torch-cpu.txt $(TORCH_INDEX:%=--extra-index-url %) $(BRIEFLY); \
 	else \
-		echo 'torch: the build with CUDA (2.7 GB); TORCH_INDEX=… takes the CPU build (README.md)'; \
+		echo 'torch: the build with CUDA (2.7 GB); TORCH_INDEX=… takes the CPU build (docs/usage.md)'; \
 	fi
 	@touch $@
 

@@ -143,7 +143,7 @@ def _torch_problem(gpus: Gpus) -> str | None:
     import torch
 
     if torch.version.cuda is None:
-        return "this torch is a CPU build; install the build for CUDA (see README, GPUs)"
+        return "this torch is a CPU build; install the build for CUDA (docs/usage.md, Set-up)"
     if gpus.driver and _version(gpus.driver) < _version(torch.version.cuda.split(".")[0] + ".0"):
         return f"the driver supports CUDA {gpus.driver} and this torch needs {torch.version.cuda}"
     if not torch.cuda.is_available():
