@@ -23,11 +23,13 @@ from snakescribe.config import Config
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import EngineFailure, RecordingError
 from snakescribe.inventory.manifest import Recording
+from snakescribe.keys import content_key, transcript_key
 from snakescribe.models.store import Store
 from snakescribe.server.engine_client import EngineClient
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.protocol import Submit
-from snakescribe.transcribe.cache import Cache, CachedTranscript, Provenance, content_key, transcript_key
+from snakescribe.transcribe.cache import Cache, CachedTranscript
+from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Segment, Transcript
 
 LOG = logging.getLogger(__name__)

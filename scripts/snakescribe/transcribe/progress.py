@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from snakescribe.config import Config
-from snakescribe.config.options import digest
 from snakescribe.files import write_atomically
 from snakescribe.layout import Results
-from snakescribe.models.store import Prepared
 from snakescribe.units import hours
-
-
-def options_digest(config: Config, prepared: Prepared) -> str:
-    """Digest of everything that changes what a batch file says, apart from the recordings themselves."""
-    return digest({"model": prepared.identity, "options": config.result_options()})
 
 
 class Meter:
