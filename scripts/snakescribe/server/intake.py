@@ -227,12 +227,17 @@ class Intake:
                 raise step.result
             assert step.result is not None and self.engine.ready is not None
             ready = self.engine.ready
-            wall = step.wall_seconds + audio.wall_seconds
             entry = CachedTranscript(
                 transcript=step.result,
                 flags=audio.flags,
                 provenance=Provenance.of(
-                    ticket.config, self.prepared, ready.engine, ready.hardware, ticket.recording, wall
+                    ticket.config,
+                    self.prepared,
+                    ready.engine,
+                    ready.hardware,
+                    ticket.recording,
+                    audio,
+                    step.wall_seconds,
                 ),
             )
             try:

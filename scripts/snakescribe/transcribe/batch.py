@@ -128,8 +128,7 @@ class Batch:
             if isinstance(result, EngineFailure):
                 outcomes[job.key] = result
                 continue
-            took = wall + normalised.wall_seconds
-            made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, took)
+            made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, normalised, wall)
             entry = CachedTranscript(transcript=result, flags=normalised.flags, provenance=made)
             self.cache.put(recording.sha256, self.keys[recording.recording_id], entry)
             outcomes[job.key] = entry

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from snakescribe.audio.decoder import ffmpeg_version
+from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.config import Config
 from snakescribe.engine.backend import Hardware
 from snakescribe.inventory.manifest import Recording
@@ -33,19 +33,26 @@ class Provenance(BaseModel):
 
     @classmethod
     def of(
-        cls, config: Config, prepared: Prepared, engine: str, hardware: Hardware, recording: Recording, wall: float
+        cls,
+        config: Config,
+        prepared: Prepared,
+        engine: str,
+        hardware: Hardware,
+        recording: Recording,
+        audio: NormalisedRecording,
+        wall: float,
     ) -> Provenance:
-        """Of a transcript that was finished just now and took ``wall`` seconds."""
+        """Of a transcript that was finished just now; ``wall`` is the seconds it took after ``audio`` was decoded."""
         return cls(
             model=config.model,
             model_sha256=prepared.identity,
             engine=engine,
-            versions=f"{hardware.versions}, ffmpeg {ffmpeg_version()}",
+            versions=f"{hardware.versions}, ffmpeg {audio.ffmpeg or 'unknown'}",
             device=hardware.device,
             device_name=hardware.device_name,
             driver=hardware.driver,
             compute_type=hardware.compute_type,
             options_hash=options_hash(config, recording),
-            wall_seconds=round(wall, 3),
+            wall_seconds=round(wall + audio.wall_seconds, 3),
             finished_at=datetime.now(UTC),
         )
