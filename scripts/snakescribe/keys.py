@@ -14,8 +14,9 @@ from snakescribe.config import Config
 from snakescribe.config.options import Channels
 from snakescribe.models.store import Prepared
 
-TEXT_VERSION = 2
-"""Raised whenever our own code changes what text comes out of the same audio and options."""
+TEXT_VERSION = 3
+"""Raised whenever our own code changes what text comes out of the same audio and options, so that no cache gives an
+old one; ``tests/unit/text_versions.json`` keeps a digest of what each version hears."""
 
 
 class Overrides(Protocol):
