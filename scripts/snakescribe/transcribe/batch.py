@@ -121,10 +121,10 @@ class Batch:
             self._meter.log(f"{self.name}: {len(journal.windows)} windows are in the journal already")
         self._meter.start(sum(audio.recordings[r.recording_id].duration or 0.0 for r in recordings.values()))
         transcriber = Transcriber(backend, self.prepared, SpeechDetector(self.store.silero()), self.config)
-        for job, result, wall in transcriber.transcribe(jobs, journal, self._meter.speech):
+        for job, result, wall in transcriber.transcribe(jobs, journal, self._meter.window_decoded):
             recording = recordings[job.key]
             normalised = audio.recordings[recording.recording_id]
-            self._meter.recording(normalised.duration or 0.0)
+            self._meter.recording_finished(normalised.duration or 0.0)
             if isinstance(result, EngineFailure):
                 outcomes[job.key] = result
                 continue

@@ -24,7 +24,7 @@ from snakescribe.transcript import Transcript
 
 
 class CachedTranscript(Frozen):
-    """One cached result: the text before the glossary, and what made it."""
+    """One cached result: the text before glossary replacements, and what made it."""
 
     transcript: Transcript
     flags: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Cache:
     """The cache folder; ``mode`` says whether it is read and written."""
 
     def __init__(self, config: Config) -> None:
-        """Nothing is created before the first write."""
+        """The folder is made by the first write."""
         assert config.cache.path is not None
         self._root = Path(config.cache.path)
         self._mode = config.cache.mode
@@ -52,7 +52,7 @@ class Cache:
         path = self._path(sha256, key)
         try:
             entry = CachedTranscript.model_validate_json(path.read_bytes())
-            os.utime(path)  # the oldest by use go first
+            os.utime(path)  # so that trim() sees when it was last used
         except (OSError, ValidationError):
             return None
         return entry

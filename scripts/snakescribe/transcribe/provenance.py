@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.config import Config
@@ -12,12 +12,13 @@ from snakescribe.engine.backend import Hardware
 from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import options_hash
 from snakescribe.models.store import Prepared
+from snakescribe.records import Frozen
 
 
-class Provenance(BaseModel):
+class Provenance(Frozen):
     """What made a transcript; columns of the recordings table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())
 
     model: str
     model_sha256: str
