@@ -24,12 +24,13 @@ from snakescribe.files import atomic_file, write_atomically
 from snakescribe.formats.names import FORMATS, transcript_stem
 from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.tables.batch import row_groups
 from snakescribe.tables.summary import summarise
 from snakescribe.tables.write import write_tables
-from snakescribe.transcribe.cache import Cache, content_key, transcript_key
+from snakescribe.transcribe.cache import Cache
 
 TABLES = [(name, kind) for name in ("recordings", "segments", "words") for kind in ("parquet", "tsv")]
 

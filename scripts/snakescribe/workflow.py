@@ -24,9 +24,9 @@ from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
+from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
-from snakescribe.transcribe.progress import options_digest
 
 CALLER = "SNAKESCRIBE_CALLER"
 """Version of the checkout whose Snakefile runs; a step may run in an image with another one."""

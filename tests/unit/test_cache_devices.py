@@ -16,8 +16,10 @@ from snakescribe import devices
 from snakescribe.config import Config, load_config
 from snakescribe.errors import DeviceError
 from snakescribe.inventory.manifest import Recording
+from snakescribe.keys import transcript_key
 from snakescribe.models.store import Store
-from snakescribe.transcribe.cache import Cache, CachedTranscript, Provenance, skip_known, transcript_key
+from snakescribe.transcribe.cache import Cache, CachedTranscript, skip_known
+from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Transcript
 
 SHA = "ab" * 32
@@ -51,39 +53,6 @@ def _entry(duration: float = 1.0) -> CachedTranscript:
     )
     transcript = Transcript(duration=duration, speech_seconds=0, language=None, language_probability=None, segments=())
     return CachedTranscript(transcript=transcript, provenance=made)
-
-
-def test_the_key_changes_with_what_changes_the_text_and_with_nothing_else(models_root: Path, tmp_path: Path) -> None:
-    base, tiny = (Store(models_root).resolve(name) for name in ("base", "tiny.en"))
-
-    def key(recording: Recording | None = None, **options: Any) -> str:
-        return transcript_key(_config(models_root, tmp_path, **options), base, recording or _recording())
-
-    same = [
-        key(device="cpu"),
-        key(results="elsewhere"),
-        key(on_error="report"),
-        key(glossary={"a": "b"}),
-        key(outputs=["txt"]),
-        key(batch={"files": 1}),
-        key(_recording(path="b/c.mp3", recording_id="r2", attempt=3)),
-    ]
-    changed = [
-        key(language="ko"),
-        key(prompt="서울"),
-        key(words=True),
-        key(engine="torch_whisper"),
-        key(compute_type="float32"),
-        key(decoding={"beam_size": 1}),
-        key(speech={"pad": 0.1}),
-        key(audio={"channels": "split"}),
-        key(_recording(channel_mode="left")),
-        key(_recording(prompt="")),
-        transcript_key(_config(models_root, tmp_path), tiny, _recording()),
-    ]
-    assert set(same) == {key()}
-    assert key(_recording(prompt="")) == key()  # an empty override of an empty prompt
-    assert len({key(), *changed}) == len(changed)
 
 
 def test_modes_damage_forgetting_and_size(models_root: Path, tmp_path: Path) -> None:

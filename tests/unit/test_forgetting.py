@@ -17,10 +17,12 @@ from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.files import hold_lock
 from snakescribe.formats.export import export_batch, exported_files
 from snakescribe.inventory.ledger import Ledger, still_wanted
+from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.tables.write import write_tables
-from snakescribe.transcribe.cache import Cache, CachedTranscript, Provenance, content_key, transcript_key
+from snakescribe.transcribe.cache import Cache, CachedTranscript
+from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Segment, Transcript
 
 SECRET = "das bleibt unter uns"

@@ -12,6 +12,7 @@ FLOORS = """
 errors media records schema units
 checkout devices files known_clip transcript
 config glossary layout models
+keys
 failures inventory
 audio tables
 formats vad

@@ -130,10 +130,10 @@ def test_no_file_is_opened(tmp_path: Path) -> None:
     assert opened == []
 
 
-def test_walking_imports_nothing_heavy() -> None:
+def test_the_snakefile_imports_nothing_heavy() -> None:
     program = (
-        "import sys, snakescribe.inventory.walk;"
-        "print([m for m in ('torch', 'pyarrow', 'av', 'pebble', 'numpy') if m in sys.modules])"
+        "import sys, snakescribe.workflow;"
+        "print([m for m in ('torch', 'pandas', 'pyarrow', 'av', 'pebble', 'numpy') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
 

@@ -33,11 +33,11 @@ def test_it_never_goes_back(tmp_path: Path, clock: Clock) -> None:
     meter.start(30.0)
     for step in [6.0] * 3:
         clock.now += 2
-        meter.speech(step)
+        meter.window_decoded(step)
         told.append(json.loads((tmp_path / "progress").read_bytes())["done"])
     for _ in range(3):
         clock.now += 2
-        meter.recording(10.0)
+        meter.recording_finished(10.0)
         told.append(json.loads((tmp_path / "progress").read_bytes())["done"])
     assert told == sorted(told) and told[2] == 18.0 and told[-1] == 30.0
 
@@ -48,7 +48,7 @@ def test_the_estimate_leaves_out_what_came_before_the_first_text(
     meter = Meter(tmp_path / "progress", "options")
     meter.start(36_000.0)
     clock.now += 240  # ten hours are listened to
-    meter.speech(20.0)
+    meter.window_decoded(20.0)
     clock.now += 61
-    meter.speech(1220.0)
+    meter.window_decoded(1220.0)
     assert "20.7 min of 10.00 h of audio, 20.0 × real time, 29 min left" in capsys.readouterr().err

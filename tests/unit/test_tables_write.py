@@ -242,7 +242,8 @@ def test_a_row_is_a_line_and_plain_text_is_as_it_was(hostile: Any) -> None:
 
 
 def test_numbers_times_and_lists_in_the_tsv(tmp_path: Path) -> None:
-    flagged = row("a.wav", segment(0.12345, 1, "네"), flags=["truncated", "repetition"], duration=59.9996)
+    columns = {"flags": ["truncated", "repetition"], "duration": 59.9996, "sample_rate": 44_100}
+    flagged = row("a.wav", segment(0.12345, 1, "네"), **columns)
     results = finish(tmp_path, {"b000001": [flagged, row("b.wav", status="failed")]})
     write_tables(results)
     with open(results.table("recordings", "tsv"), encoding="utf-8", newline="") as file:
@@ -259,6 +260,7 @@ def test_numbers_times_and_lists_in_the_tsv(tmp_path: Path) -> None:
         "1",
     )
     assert (second["duration"], second["text"], second["error_class"]) == ("", "", "UnreadableRecording")
+    assert (first["sample_rate"], second["sample_rate"]) == ("44100", "")
     frame = pd.read_csv(results.table("segments", "tsv"), sep="\t")
     assert frame.start.tolist() == [0.123]
 

@@ -18,6 +18,7 @@ from snakescribe.config import Config
 from snakescribe.files import write_atomically
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.inventory.walk import recordings_root
+from snakescribe.keys import samples_key
 from snakescribe.units import hours
 
 HEARTBEAT = 30.0
@@ -111,7 +112,7 @@ def _decode_all(
     log: Callable[[str], None],
 ) -> Iterator[tuple[str, NormalisedRecording]]:
     """Every recording's id and entry, its samples appended to ``target``."""
-    groups = _same_content(wanted, config)
+    groups = _same_samples(wanted, config)
     progress = _DecodingProgress(sum(group[0].duration or 0.0 for group in groups), log)
     base = 0
     with ThreadPoolExecutor(max(1, jobs)) as pool:
@@ -138,11 +139,10 @@ def _decode_all(
             raise
 
 
-def _same_content(wanted: list[Recording], config: Config) -> list[list[Recording]]:
-    groups: dict[tuple[str, str], list[Recording]] = {}
+def _same_samples(wanted: list[Recording], config: Config) -> list[list[Recording]]:
+    groups: dict[str, list[Recording]] = {}
     for recording in wanted:
-        key = (recording.sha256 or recording.recording_id, recording.channel_mode or config.audio.channels)
-        groups.setdefault(key, []).append(recording)
+        groups.setdefault(samples_key(config, recording), []).append(recording)
     return list(groups.values())
 
 

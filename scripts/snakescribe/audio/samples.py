@@ -34,6 +34,8 @@ class NormalisedRecording(Frozen):
     error_message: str | None = None
     skipped: bool = False
     """Not decoded, because its transcript is known already."""
+    ffmpeg: str | None = None
+    """Version of the ffmpeg that decoded it; None when nothing was decoded."""
     wall_seconds: float = 0.0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from snakescribe.audio import SAMPLE_RATE
-from snakescribe.audio.decoder import MOST_CHANNELS, Decoded, FfmpegReport, count_channels, decode
+from snakescribe.audio.decoder import MOST_CHANNELS, Decoded, FfmpegReport, count_channels, decode, ffmpeg_version
 from snakescribe.audio.samples import ChannelSpan, NormalisedRecording
 from snakescribe.audio.truncation import ends_early
 from snakescribe.config.options import AudioOptions, Channels
@@ -108,6 +108,7 @@ def normalise_recording(
         flags=("truncated",) if early else (),
         error_class=type(failure).__name__ if failure else None,
         error_message=str(failure) if failure else None,
+        ffmpeg=ffmpeg_version() if tracks else None,
         wall_seconds=round(time.monotonic() - began, 3),
     )
 

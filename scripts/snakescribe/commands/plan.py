@@ -82,14 +82,13 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
     """Wall seconds per second of audio, and where the figure comes from."""
     table = results.table("recordings", "parquet")
     if table.exists():
-        import pyarrow.compute as pc
-        from pyarrow import parquet
+        import pandas as pd
 
-        rows = parquet.read_table(table, columns=["model", "cached", "wall_seconds", "duration"])
-        rows = rows.filter((pc.field("model") == config.model) & ~pc.field("cached") & (pc.field("duration") > 0))
-        if rows.num_rows:
-            median = pc.quantile(pc.divide(rows["wall_seconds"], rows["duration"]), 0.5)[0].as_py()
-            return median, f"{median:.3f} s per second of audio, median of {rows.num_rows:,} recordings done"
+        measured = [("model", "==", config.model), ("cached", "==", False), ("duration", ">", 0)]
+        rows = pd.read_parquet(table, columns=["wall_seconds", "duration"], filters=measured)
+        if len(rows):
+            median = float((rows.wall_seconds / rows.duration).median())
+            return median, f"{median:.3f} s per second of audio, median of {len(rows):,} recordings done"
     size = next((size for size in PARAMETERS if size in Path(config.model).name), "base")
     cores = len(os.sched_getaffinity(0))
     speed = BASE_SPEED * PARAMETERS[size] / PARAMETERS["base"] / cores

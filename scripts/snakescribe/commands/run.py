@@ -23,9 +23,10 @@ from snakescribe.config import load_config
 from snakescribe.errors import FailedRecordings
 from snakescribe.failures import notes_left
 from snakescribe.files import die_with_parent, disk_full, write_atomically
+from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
-from snakescribe.transcribe.progress import Progress, audio_done, describe, options_digest
+from snakescribe.transcribe.progress import Progress, audio_done, describe
 from snakescribe.workflow import LOCK_FD, prepare_results
 
 REFRESH = 1.0

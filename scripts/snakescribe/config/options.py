@@ -6,17 +6,12 @@ these models (``snakescribe config write``); a test fails when they drift.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from snakescribe.config.languages import LANGUAGES
-
-TEXT_VERSION = 2
-"""Raised whenever our own code changes what text comes out of the same audio and options."""
 
 
 def _language_code(value: object) -> object:
@@ -264,35 +259,3 @@ class Config(Options):
         if self.compute_type == "float16" and self.device == "cpu":
             raise ValueError("compute_type: float16 needs CUDA; use int8, float32 or bfloat16 on the CPU")
         return self
-
-    def text_options(self) -> dict[str, Any]:
-        """Everything that changes the words of a transcript, except the model and a recording's own overrides.
-
-        The device is not here (a result does not depend on it); ``engine`` and ``compute_type`` are, as
-        configured, so that ``auto`` is a value and flipping the device reruns nothing.
-        """
-        audio = self.audio.model_dump(exclude={"truncated", "max_hours"})
-        return {
-            "text_version": TEXT_VERSION,
-            "language": self.language,
-            "task": self.task,
-            "prompt": self.prompt,
-            "hotwords": self.hotwords,
-            "words": self.words,
-            "engine": self.engine,
-            "compute_type": self.compute_type,
-            "audio": audio,
-            "speech": self.speech.model_dump(),
-            "decoding": self.decoding.model_dump(exclude={"rows"}),
-        }
-
-    def result_options(self) -> dict[str, Any]:
-        """:meth:`text_options` and what is applied to a finished transcript: a batch is redone when these change."""
-        kept = self.audio.model_dump(include={"truncated", "max_hours"})
-        return self.text_options() | {"glossary": self.glossary, "kept": kept}
-
-
-def digest(value: object) -> str:
-    """SHA-256 over the canonical JSON of ``value``, as 64 hex digits."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

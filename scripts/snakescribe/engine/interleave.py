@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from snakescribe.config import Config
-from snakescribe.config.options import digest
 from snakescribe.engine.backend import Backend
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.language_id import VOTERS
@@ -23,6 +22,7 @@ from snakescribe.engine.transcriber import LOOK_AHEAD, Transcriber, assemble, or
 from snakescribe.engine.window_decoder import WindowDecoder
 from snakescribe.engine.windows import RecordingJob, RecordingState, RecordingUpdate, WindowTask
 from snakescribe.errors import EngineFailure
+from snakescribe.keys import decoding_key
 from snakescribe.models.store import Prepared
 from snakescribe.transcript import Segment
 from snakescribe.vad.silero import SpeechDetector
@@ -41,7 +41,7 @@ class _Line:
     state: RecordingState
     transcriber: Transcriber
     alike: str
-    """Only recordings with the same decoding options are read together."""
+    """Its :func:`decoding_key`: only recordings that decode alike are read together."""
     tasks: deque[WindowTask]
     voters: int
     """Windows at the head of ``works`` that tell the language, and so are read together."""
@@ -79,7 +79,7 @@ class Interleaver:
         line = _Line(
             state,
             transcriber,
-            digest({"task": config.task, "words": config.words, "decoding": config.decoding.model_dump()}),
+            decoding_key(config),
             deque(_voters_first(tasks) if voters else tasks),
             voters,
             sorted((task.window.start, task.track) for task in tasks),

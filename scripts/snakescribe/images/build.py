@@ -12,10 +12,10 @@ from pathlib import Path
 
 from snakescribe import __version__
 from snakescribe.checkout import ROOT
-from snakescribe.config.options import digest
 from snakescribe.doctor.cuda import Variant, load_variants
 from snakescribe.errors import ConfigError, ImageError
 from snakescribe.images.tool import Tool
+from snakescribe.keys import digest
 from snakescribe.models.store import Store, sha256
 
 SOURCE = tuple(

@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from snakescribe.config.options import Channels, digest
+from snakescribe.config.options import Channels
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
 from snakescribe.inventory.manifest import Recording
+from snakescribe.keys import fingerprint
 
 PLAN_VERSION = 1
 
@@ -63,7 +64,7 @@ class Listed:
         """Changes when there is something new to transcribe."""
         # Of an unreadable file there is no content; its size and time must do.
         content = self.content.sha256 or f"{self.content.size}:{self.content.mtime_ns}"
-        return digest([content, self.path.hex(), self.language, self.prompt, self.channel_mode])
+        return fingerprint(content, self.path, self)
 
 
 @dataclass(frozen=True)

@@ -188,13 +188,11 @@ def _failed(results: Results, known: Mapping[str, Known]) -> frozenset[str]:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path, columns=["recording_id", "status", "attempt"])
+        failed = parquet.read_table(path, columns=["recording_id", "attempt"], filters=[("status", "==", "failed")])
     except pa.ArrowException as error:
         raise ResultsError(f"{path}: {error}; delete it and run again, it is made from the batches") from None
     return frozenset(
         row["recording_id"]
-        for row in table.to_pylist()
-        if row["status"] == "failed"
-        and row["recording_id"] in known
-        and known[row["recording_id"]].attempt == row["attempt"]
+        for row in failed.to_pylist()
+        if row["recording_id"] in known and known[row["recording_id"]].attempt == row["attempt"]
     )

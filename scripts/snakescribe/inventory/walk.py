@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snakescribe.config.options import Config
-from snakescribe.config.options import digest as json_digest
 from snakescribe.errors import InputError
 from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, search
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read, spellings
+from snakescribe.keys import digest as json_digest
 from snakescribe.layout import Results
 
 

@@ -23,11 +23,13 @@ from snakescribe.config import Config
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import EngineFailure, RecordingError
 from snakescribe.inventory.manifest import Recording
+from snakescribe.keys import content_key, transcript_key
 from snakescribe.models.store import Store
 from snakescribe.server.engine_client import EngineClient
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.protocol import Submit
-from snakescribe.transcribe.cache import Cache, CachedTranscript, Provenance, content_key, transcript_key
+from snakescribe.transcribe.cache import Cache, CachedTranscript
+from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Segment, Transcript
 
 LOG = logging.getLogger(__name__)
@@ -225,12 +227,17 @@ class Intake:
                 raise step.result
             assert step.result is not None and self.engine.ready is not None
             ready = self.engine.ready
-            wall = step.wall_seconds + audio.wall_seconds
             entry = CachedTranscript(
                 transcript=step.result,
                 flags=audio.flags,
                 provenance=Provenance.of(
-                    ticket.config, self.prepared, ready.engine, ready.hardware, ticket.recording, wall
+                    ticket.config,
+                    self.prepared,
+                    ready.engine,
+                    ready.hardware,
+                    ticket.recording,
+                    audio,
+                    step.wall_seconds,
                 ),
             )
             try:

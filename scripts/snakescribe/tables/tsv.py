@@ -8,11 +8,10 @@ Undoing these four gives the Parquet value back. Null is an empty cell.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from typing import IO, Any
 
+import pandas as pd
 import pyarrow as pa
 
 SECONDS = frozenset({"start", "end", "duration", "speech_seconds", "text_seconds", "gap_seconds", "wall_seconds"})
@@ -28,26 +27,13 @@ def escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-class TsvWriter:
-    """Writes Arrow tables of one schema to an open file as TSV; binary columns are left out."""
-
-    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
-        self._cells = {field.name: cell for field in schema if (cell := _cell(field)) is not None}
-        self._file = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        self._csv = csv.writer(self._file, delimiter="\t", lineterminator="\n")
-        self._csv.writerow(self._cells)
-
-    def write_table(self, table: pa.Table) -> None:
-        """Append the rows of ``table``."""
-        columns = (
-            ["" if value is None else cell(value) for value in table.column(name).to_pylist()]
-            for name, cell in self._cells.items()
-        )
-        self._csv.writerows(zip(*columns, strict=True))
-
-    def close(self) -> None:
-        """Flush; the underlying file stays open."""
-        self._file.detach()  # flushes
+def write_tsv(file: IO[bytes], table: pa.Table, header: bool = False) -> None:
+    """Append the rows of ``table``, or its ``header`` and the rows; binary columns are left out."""
+    cells = {field.name: cell for field in table.schema if (cell := _cell(field)) is not None}
+    frame = table.select(list(cells)).to_pandas(types_mapper=pd.ArrowDtype)
+    for name, cell in cells.items():
+        frame[name] = frame[name].map(cell, na_action="ignore")
+    frame.to_csv(file, sep="\t", lineterminator="\n", index=False, header=header)
 
 
 def _cell(field: pa.Field) -> Callable[[Any], str] | None:

@@ -18,7 +18,7 @@ from snakescribe.inventory.ledger import Current, Ledger
 from snakescribe.layout import Results
 from snakescribe.schema import KEYS, LEDGER, RECORDINGS, SCHEMA_VERSION, SEGMENTS, VERSION, WORDS
 from snakescribe.tables.batch import row_groups
-from snakescribe.tables.tsv import TsvWriter
+from snakescribe.tables.tsv import write_tsv
 
 ROWS = {"recordings": 2048, "segments": 65536, "words": 65536}
 """Rows after which a table is flushed to disk as one Parquet row group…"""
@@ -67,10 +67,9 @@ class _Table:
         self.name = name
         self.rows = 0
         self._schema = schema.with_metadata({"snakescribe_schema_version": str(SCHEMA_VERSION)})
-        parquet, tsv = (stack.enter_context(atomic_file(results.table(name, k))) for k in ("parquet", "tsv"))
+        parquet, self._tsv = (stack.enter_context(atomic_file(results.table(name, k))) for k in ("parquet", "tsv"))
         self._parquet = stack.enter_context(pq.ParquetWriter(parquet, self._schema, compression="zstd"))
-        self._tsv = TsvWriter(tsv, self._schema)
-        stack.callback(self._tsv.close)
+        write_tsv(self._tsv, self._schema.empty_table(), header=True)
         self._waiting: list[pa.Table] = []
 
     def add(self, rows: pa.Table, more: Mapping[str, pa.Array] | None = None) -> None:
@@ -90,7 +89,7 @@ class _Table:
         self.rows += len(table)
         if len(table):
             self._parquet.write_table(table)
-            self._tsv.write_table(table)
+            write_tsv(self._tsv, table)
 
 
 def _current_rows(results: Results, batch: str, current: Mapping[str, Current]) -> Iterator[pa.Table]:

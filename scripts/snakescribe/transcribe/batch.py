@@ -10,7 +10,6 @@ from snakescribe import glossary
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
 from snakescribe.config import Config
-from snakescribe.config.options import digest
 from snakescribe.doctor.quick import check_backend, quick_check
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.load import load_backend
@@ -19,19 +18,14 @@ from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
 from snakescribe.inventory.ledger import still_wanted
 from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.keys import content_key, options_digest, options_hash, recording_options, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.store import Prepared, Store
 from snakescribe.schema import SCHEMA_VERSION
 from snakescribe.tables.batch import read_batch, write_batch
-from snakescribe.transcribe.cache import (
-    Cache,
-    CachedTranscript,
-    Provenance,
-    content_key,
-    recording_options,
-    transcript_key,
-)
-from snakescribe.transcribe.progress import Meter, options_digest
+from snakescribe.transcribe.cache import Cache, CachedTranscript
+from snakescribe.transcribe.progress import Meter
+from snakescribe.transcribe.provenance import Provenance
 from snakescribe.vad.silero import SpeechDetector
 
 Outcome = CachedTranscript | RecordingError | NormalisedRecording
@@ -127,15 +121,14 @@ class Batch:
             self._meter.log(f"{self.name}: {len(journal.windows)} windows are in the journal already")
         self._meter.start(sum(audio.recordings[r.recording_id].duration or 0.0 for r in recordings.values()))
         transcriber = Transcriber(backend, self.prepared, SpeechDetector(self.store.silero()), self.config)
-        for job, result, wall in transcriber.transcribe(jobs, journal, self._meter.speech):
+        for job, result, wall in transcriber.transcribe(jobs, journal, self._meter.window_decoded):
             recording = recordings[job.key]
             normalised = audio.recordings[recording.recording_id]
-            self._meter.recording(normalised.duration or 0.0)
+            self._meter.recording_finished(normalised.duration or 0.0)
             if isinstance(result, EngineFailure):
                 outcomes[job.key] = result
                 continue
-            took = wall + normalised.wall_seconds
-            made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, took)
+            made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, normalised, wall)
             entry = CachedTranscript(transcript=result, flags=normalised.flags, provenance=made)
             self.cache.put(recording.sha256, self.keys[recording.recording_id], entry)
             outcomes[job.key] = entry
@@ -174,16 +167,16 @@ class Batch:
         error, message = _failure(outcome)
         if error == VanishedRecording.__name__ and earlier.get(recording.recording_id, {}).get("status") == "ok":
             return earlier[recording.recording_id]
-        options = digest(recording_options(self.config, recording))
         failed = {
             "status": "failed",
             "error_class": error,
             "error_message": message,
+            "options_hash": options_hash(self.config, recording),
             "cached": False,
             "segments": [],
         }
         flags = list(outcome.flags) if isinstance(outcome, NormalisedRecording) else []
-        return row | failed | {"flags": flags, "options_hash": options, "finished_at": datetime.now(UTC)}
+        return row | failed | {"flags": flags, "finished_at": datetime.now(UTC)}
 
 
 def _failure(outcome: Outcome | None) -> tuple[str, str]:

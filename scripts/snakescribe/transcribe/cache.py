@@ -9,62 +9,22 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.config import Config
-from snakescribe.config.options import digest
-from snakescribe.engine.backend import Hardware
 from snakescribe.files import write_atomically
 from snakescribe.inventory.manifest import Recording
-from snakescribe.models.store import Prepared, Store
+from snakescribe.keys import transcript_key
+from snakescribe.models.store import Store
 from snakescribe.records import Frozen
+from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Transcript
 
 
-class Provenance(BaseModel):
-    """What made a transcript; columns of the recordings table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    model: str
-    model_sha256: str
-    engine: str
-    versions: str
-    device: str
-    device_name: str
-    driver: str | None
-    compute_type: str
-    options_hash: str
-    wall_seconds: float
-    finished_at: datetime
-
-    @classmethod
-    def of(
-        cls, config: Config, prepared: Prepared, engine: str, hardware: Hardware, recording: Recording, wall: float
-    ) -> Provenance:
-        """Of a transcript that was finished just now and took ``wall`` seconds."""
-        return cls(
-            model=config.model,
-            model_sha256=prepared.identity,
-            engine=engine,
-            versions=f"{hardware.versions}, ffmpeg {ffmpeg_version()}",
-            device=hardware.device,
-            device_name=hardware.device_name,
-            driver=hardware.driver,
-            compute_type=hardware.compute_type,
-            options_hash=digest(recording_options(config, recording)),
-            wall_seconds=round(wall, 3),
-            finished_at=datetime.now(UTC),
-        )
-
-
 class CachedTranscript(Frozen):
-    """One cached result: the text before the glossary, and what made it."""
+    """One cached result: the text before glossary replacements, and what made it."""
 
     transcript: Transcript
     flags: tuple[str, ...] = ()
@@ -72,31 +32,11 @@ class CachedTranscript(Frozen):
     provenance: Provenance
 
 
-def recording_options(config: Config, recording: Recording) -> dict[str, Any]:
-    """The options that change this recording's text, its own overrides applied."""
-    options = config.text_options()
-    options["language"] = recording.language or options["language"]
-    options["prompt"] = config.prompt if recording.prompt is None else recording.prompt
-    options["audio"] |= {"channels": recording.channel_mode or options["audio"]["channels"]}
-    return options
-
-
-def transcript_key(config: Config, prepared: Prepared, recording: Recording) -> str:
-    """Digest of everything but the audio that the transcript depends on."""
-    options = recording_options(config, recording)
-    return digest({"options": options, "model": prepared.identity, "speech": "silero_vad_v6"})
-
-
-def content_key(recording: Recording, key: str) -> str:
-    """Recordings of equal content and options (``key``) share one transcript; unreadable ones share nothing."""
-    return digest([recording.sha256 or recording.recording_id, key])
-
-
 class Cache:
     """The cache folder; ``mode`` says whether it is read and written."""
 
     def __init__(self, config: Config) -> None:
-        """Nothing is created before the first write."""
+        """The folder is made by the first write."""
         assert config.cache.path is not None
         self._root = Path(config.cache.path)
         self._mode = config.cache.mode
@@ -112,7 +52,7 @@ class Cache:
         path = self._path(sha256, key)
         try:
             entry = CachedTranscript.model_validate_json(path.read_bytes())
-            os.utime(path)  # the oldest by use go first
+            os.utime(path)  # so that trim() sees when it was last used
         except (OSError, ValidationError):
             return None
         return entry

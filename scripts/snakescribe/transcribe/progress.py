@@ -9,65 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from snakescribe.config import Config
-from snakescribe.config.options import digest
 from snakescribe.files import write_atomically
 from snakescribe.layout import Results
-from snakescribe.models.store import Prepared
 from snakescribe.units import hours
-
-
-def options_digest(config: Config, prepared: Prepared) -> str:
-    """Digest of everything that changes what a batch file says, apart from the recordings themselves."""
-    return digest({"model": prepared.identity, "options": config.result_options()})
-
-
-class Meter:
-    """Progress of one batch: a file for the run to read, and a line in the log each minute."""
-
-    def __init__(self, path: Path, options: str) -> None:
-        """``options`` is the :func:`options_digest` that the batch is made with."""
-        self._path, self._options = path, options
-        self._total = self._finished = self._ahead = self._before = 0.0
-        self._began = self._logged = self._written = time.monotonic()
-
-    def log(self, line: str) -> None:
-        """One line with the time of day on stderr."""
-        print(f"{datetime.now():%H:%M:%S} {line}", file=sys.stderr, flush=True)
-
-    def start(self, seconds: float) -> None:
-        """``seconds`` of audio are about to be transcribed."""
-        self._total = seconds
-
-    def speech(self, seconds: float) -> None:
-        """A window of speech was decoded."""
-        self._ahead += seconds
-        self._tell()
-
-    def recording(self, seconds: float) -> None:
-        """A recording is finished: its audio counts whole."""
-        self._finished += seconds
-        self._ahead = max(0.0, self._ahead - seconds)  # what is left is of the recordings after it
-        self._tell()
-
-    def finish(self) -> None:
-        """The batch file is written."""
-        self._write(done=None)
-
-    def _tell(self) -> None:
-        now = time.monotonic()
-        done = min(self._total, self._finished + self._ahead)
-        if not self._before:  # the first text of a long recording comes after all of its speech was looked for
-            self._before, self._began = done, now
-        if now - self._written >= 1.0:
-            self._write(round(done, 1))
-            self._written = now
-        if now - self._logged >= 60.0:
-            self.log(describe(Progress(done, self._total, (done - self._before) / (now - self._began or 1.0))))
-            self._logged = now
-
-    def _write(self, done: float | None) -> None:
-        write_atomically(self._path, json.dumps({"options": self._options, "done": done}).encode())
 
 
 @dataclass(frozen=True)
@@ -88,6 +32,63 @@ def describe(progress: Progress) -> str:
     left = (progress.total - progress.done) / progress.speed if progress.speed else None
     when = "" if left is None else f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
     return f"{hours(progress.done)} of {hours(progress.total)} of audio, {progress.speed:.1f} × real time{when}"
+
+
+class Meter:
+    """Progress of one batch: a file for the run to read, and a line in the log each minute.
+
+    Windows of many recordings are decoded together, so speech counts when its window is decoded; when a recording is
+    finished, all of its audio counts, silence too.
+    """
+
+    def __init__(self, path: Path, options: str) -> None:
+        """``options`` is the :func:`snakescribe.keys.options_digest` that the batch is made with."""
+        self._path, self._options = path, options
+        self._total = self._finished = self._decoded = 0.0
+        """Seconds of audio: of the batch, of its finished recordings, of windows decoded of those that are not."""
+        self._first = 0.0
+        """Seconds done when the first window was decoded (:attr:`_began`): the speed is counted from there, because
+        all of a long recording is searched for speech before its first window."""
+        self._began = self._logged = self._written = time.monotonic()
+
+    def log(self, line: str) -> None:
+        """One line with the time of day on stderr."""
+        print(f"{datetime.now():%H:%M:%S} {line}", file=sys.stderr, flush=True)
+
+    def start(self, seconds: float) -> None:
+        """``seconds`` of audio are about to be transcribed."""
+        self._total = seconds
+
+    def window_decoded(self, seconds: float) -> None:
+        """A window with so much speech was decoded."""
+        self._decoded += seconds
+        self._report()
+
+    def recording_finished(self, seconds: float) -> None:
+        """A recording that lasts so long is finished."""
+        self._finished += seconds
+        self._decoded = max(0.0, self._decoded - seconds)  # what remains is of the recordings after it
+        self._report()
+
+    def finish(self) -> None:
+        """The batch file is written."""
+        self._write(done=None)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        done = min(self._total, self._finished + self._decoded)
+        if not self._first:
+            self._first, self._began = done, now
+        if now - self._written >= 1.0:
+            self._write(round(done, 1))
+            self._written = now
+        if now - self._logged >= 60.0:
+            self.log(describe(Progress(done, self._total, (done - self._first) / (now - self._began or 1.0))))
+            self._logged = now
+
+    def _write(self, done: float | None) -> None:
+        """``done`` is in seconds of audio, None for all."""
+        write_atomically(self._path, json.dumps({"options": self._options, "done": done}).encode())
 
 
 def audio_done(results: Results, options: str) -> tuple[float, float]:
