@@ -13,14 +13,19 @@ import webvtt
 from finished import finish, row, segment
 
 from snakescribe.cli import main
-from snakescribe.formats.export import Written, export_batch, export_missing, exported_files
-from snakescribe.formats.names import FORMATS
+from snakescribe.formats.export import Written, export_again, export_batch
+from snakescribe.formats.listing import Listing
+from snakescribe.formats.registry import FORMATS
 
 B1, B2 = "b000001", "b000002"
 
 
 def files(results: Any) -> set[str]:
     return {str(p.relative_to(results.transcripts)) for p in results.transcripts.rglob("*") if p.is_file()}
+
+
+def listed(results: Any, batch: str) -> set[str]:
+    return {os.fsdecode(name) for name in Listing.read(results.exported(batch)).files}
 
 
 def test_a_spoken_a_silent_and_a_failed_recording(tmp_path: Path) -> None:
@@ -57,7 +62,7 @@ def test_formats_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
     (results.transcripts / "notes.txt").write_text("mine")
     assert export_batch(results, ["srt"], B1) == Written(kept=1, removed=4)
     assert files(results) == {"x.mp3.srt", "notes.txt"}
-    assert exported_files(results, B1) == [results.transcripts / "x.mp3.srt"]
+    assert listed(results, B1) == {"x.mp3.srt"}
 
 
 def test_an_older_batch_leaves_the_files_of_the_newer_alone(tmp_path: Path) -> None:
@@ -66,7 +71,7 @@ def test_an_older_batch_leaves_the_files_of_the_newer_alone(tmp_path: Path) -> N
     export_batch(results, ["txt"], B2)
     export_batch(results, ["txt"], B1)
     assert (results.transcripts / "x.mp3.txt").read_text() == "둘째\n"
-    assert exported_files(results, B1) == [results.transcripts / "y.mp3.txt"]
+    assert listed(results, B1) == {"y.mp3.txt"}
 
 
 def test_a_recording_that_fails_the_second_time_loses_its_text(tmp_path: Path) -> None:
@@ -108,11 +113,9 @@ def test_hostile_names_come_out_as_they_were_and_stay_inside(tmp_path: Path) -> 
     assert len(found) == len(NAMES) * len(FORMATS)
     assert {name + b".srt" for name in NAMES[:4]} <= found
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert set(map(os.fsencode, exported_files(results, B1))) == {
-        os.fsencode(results.transcripts) + b"/" + name for name in found
-    }
-    listed = json.loads(results.exported(B1).read_text())["files"]
-    assert {"hex": (b"\xff\xfe.wav.srt").hex()} in listed
+    assert set(Listing.read(results.exported(B1)).files) == found
+    written = json.loads(results.exported(B1).read_text())["files"]
+    assert {"hex": (b"\xff\xfe.wav.srt").hex()} in written
 
 
 def test_missing_mends_what_was_deleted_and_only_that(tmp_path: Path) -> None:
@@ -120,13 +123,13 @@ def test_missing_mends_what_was_deleted_and_only_that(tmp_path: Path) -> None:
     results = finish(tmp_path, batches)
     export_batch(results, ["srt", "txt"], B1)
     (results.transcripts / "x.mp3.txt").unlink()
-    listed = results.exported(B1).stat().st_mtime_ns
-    assert export_missing(results, ["srt", "txt"]) == Written(kept=1, written=1)
+    before = results.exported(B1).stat().st_mtime_ns
+    assert export_again(results, ["srt", "txt"]) == Written(kept=1, written=1)
     assert files(results) == {
         "x.mp3.srt",
         "x.mp3.txt",
     }  # b000002 was never exported: the run is not there yet
-    assert results.exported(B1).stat().st_mtime_ns == listed  # or Snakemake would redo what depends on it
+    assert results.exported(B1).stat().st_mtime_ns == before  # or Snakemake would redo what depends on it
 
 
 @pytest.mark.parametrize("how", ["results", "configfile", "config"])

@@ -20,6 +20,7 @@ from snakescribe.config import Config
 from snakescribe.config.options import digest
 from snakescribe.engine.backend import Hardware
 from snakescribe.files import write_atomically
+from snakescribe.flags import Flag
 from snakescribe.inventory.manifest import Recording
 from snakescribe.models.store import Prepared, Store
 from snakescribe.records import Frozen
@@ -67,8 +68,8 @@ class CachedTranscript(Frozen):
     """One cached result: the text before the glossary, and what made it."""
 
     transcript: Transcript
-    flags: tuple[str, ...] = ()
-    """Found while normalising: ``truncated``."""
+    flags: tuple[Flag, ...] = ()
+    """Found while normalising."""
     provenance: Provenance
 
 
