@@ -146,6 +146,21 @@ def test_the_command(tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.splitlines()[-1] == "export: 1 files written, 0 kept, 0 removed"
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": [1]}'])
+def test_a_damaged_listing_is_said(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
+    results.exported(B1).parent.mkdir()
+    results.exported(B1).write_text(damage)
+    assert main(["export", "--missing", "--results", str(tmp_path)]) == 4
+    assert f"ResultsError: {results.exported(B1)} is damaged; delete it and run again" in capsys.readouterr().err
+
+
+def test_somebodys_folder_in_the_way_of_an_unwanted_format_is_left(tmp_path: Path) -> None:
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
+    (results.transcripts / "x.mp3.vtt/mine").mkdir(parents=True)
+    assert export_batch(results, ["txt"], B1) == Written(written=1)
+
+
 def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--missing", "--results", str(tmp_path)]) == 4
     assert f"no run in {tmp_path}; give its folder with --results" in capsys.readouterr().err

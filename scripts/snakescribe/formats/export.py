@@ -46,8 +46,9 @@ class Written:
         if found and found not in known and not force:
             return True
         if data is None:
-            path.unlink(missing_ok=True)
-            self.removed += found is not None
+            if found:
+                path.unlink()
+                self.removed += 1
         elif found == sha256(data):
             self.kept += 1
         else:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snakescribe.errors import ResultsError
 from snakescribe.files import write_atomically
 
 
@@ -21,9 +22,16 @@ class Listing:
 
     @classmethod
     def read(cls, path: Path) -> Listing:
-        """Read what :meth:`write` wrote."""
-        document = json.loads(path.read_bytes())
-        return cls(_read(document["files"]), _read(document.get("corrected", ())))
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ResultsError: it is damaged.
+        """
+        try:
+            document = json.loads(path.read_bytes())
+            return cls(_read(document["files"]), _read(document.get("corrected", ())))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ResultsError(f"{path} is damaged; delete it and run again") from None
 
     def write(self, path: Path, batch: str) -> bool:
         """Write atomically, nothing if nothing changes; returns whether it did."""
