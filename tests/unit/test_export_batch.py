@@ -13,6 +13,7 @@ import webvtt
 from finished import finish, row, segment
 
 from snakescribe.cli import main
+from snakescribe.files import hold_lock
 from snakescribe.formats.export import Written, export_again, export_batch
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.registry import FORMATS
@@ -159,6 +160,14 @@ def test_somebodys_folder_in_the_way_of_an_unwanted_format_is_left(tmp_path: Pat
     results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
     (results.transcripts / "x.mp3.vtt/mine").mkdir(parents=True)
     assert export_batch(results, ["txt"], B1) == Written(written=1)
+
+
+def test_a_run_at_work_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
+    lock = hold_lock(results.lock, "")
+    assert main(["export", "--force", "--results", str(tmp_path)]) == 7
+    assert f"BusyError: a run works on {tmp_path}; wait" in capsys.readouterr().err
+    os.close(lock)
 
 
 def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
