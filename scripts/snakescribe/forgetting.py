@@ -21,7 +21,11 @@ import pyarrow.parquet as pq
 from snakescribe.config import Config
 from snakescribe.errors import ModelError, ResultsError
 from snakescribe.files import atomic_file, write_atomically
-from snakescribe.formats.names import FORMATS, transcript_stem
+from snakescribe.formats.corrected import notes
+from snakescribe.formats.digests import forget_digests
+from snakescribe.formats.export import remove_transcripts
+from snakescribe.formats.listing import Listing
+from snakescribe.formats.names import every_name, transcript_stem
 from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.keys import content_key, transcript_key
@@ -70,7 +74,7 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
     shutil.rmtree(results.backups, ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
     if results.summary.exists() and results.table("recordings", "parquet").exists():
-        summarise(results)
+        summarise(results, notes(results))
     return removed, twins
 
 
@@ -141,27 +145,19 @@ def _batch_rows(path: Path, recording_id: str) -> int:
 
 
 def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
-    """Remove the transcript files of the recording's attempts, and their names in the batch's list."""
-    names = [
-        transcript_stem(recording.path_bytes, recording.recording_id) + b"." + kind.encode()
-        for recording in own
-        for kind in FORMATS
-    ]
-    paths = [results.transcripts / os.fsdecode(name) for name in names]
-    removed = _deleted(path for path in paths if path.is_file())
-    listing = results.exported(batch)
-    if listing.exists():
-        document = json.loads(listing.read_bytes())
-        stay = [
-            f
-            for f in document["files"]
-            if (bytes.fromhex(f["hex"]) if isinstance(f, dict) else f.encode()) not in names
-        ]
-        if len(stay) != len(document["files"]):
-            before = listing.stat()
-            text = json.dumps(document | {"files": stay}, ensure_ascii=False, indent=1)
-            write_atomically(listing, f"{text}\n".encode())
-            _keep_time(listing, before)
+    """Remove the transcript files of the recording's attempts, and what the batch's lists know of them."""
+    stems = {transcript_stem(recording.path_bytes, recording.recording_id) for recording in own}
+    removed = sum(remove_transcripts(results, stem) for stem in stems)
+    for recording in own:
+        forget_digests(results.digests(batch), recording.recording_id)
+    path = results.exported(batch)
+    if path.exists():
+        gone = {name for stem in stems for name in every_name(stem)}
+        before, listing = path.stat(), Listing.read(path)
+        for names in (listing.files, listing.corrected):
+            names[:] = [name for name in names if name not in gone]
+        if listing.write(path, batch):
+            _keep_time(path, before)
     return removed
 
 

@@ -84,6 +84,10 @@ class Results:
         """Which transcript files a batch wrote."""
         return self.root / f"exported/{batch}.json"
 
+    def digests(self, batch: str) -> Path:
+        """What a batch ever wrote into them (see formats/digests.py)."""
+        return self.root / f"exported/{batch}.sha256"
+
     @property
     def transcripts(self) -> Path:
         """Transcript files, mirroring the input tree."""

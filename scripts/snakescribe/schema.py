@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from snakescribe.flags import SEGMENT_FLAGS, explained
+
 SCHEMA_VERSION = 2
 """Raised when a column changes its meaning or goes away; new columns do not raise it."""
 
@@ -50,8 +52,7 @@ SEGMENT = [
     _column(
         "flags",
         pa.list_(TEXT),
-        "why not to trust the window's text: `repetition`, `low_confidence`, `unfinished` (speech follows after the "
-        "text) or `invented` (a phrase that Whisper makes up where nobody speaks)",
+        f"why not to trust the window's text: {explained(SEGMENT_FLAGS)}",
     ),
 ]
 
@@ -67,7 +68,7 @@ RECORDING = [
     _column("status", TEXT, "`ok`, `empty` (no speech) or `failed`"),
     _column("error_class", TEXT, "why it failed, as a class of docs/errors.md; null otherwise"),
     _column("error_message", TEXT, "why it failed, for people; null otherwise"),
-    _column("flags", pa.list_(TEXT), "`truncated`, and any flag of a segment"),
+    _column("flags", pa.list_(TEXT), f"{explained(('truncated',))}, and any flag of a segment"),
     _column("text", TEXT, "the whole transcript"),
     _column("duration", REAL, "seconds of audio decoded; null when failed"),
     _column("speech_seconds", REAL, "seconds of speech by voice activity, summed over channels"),

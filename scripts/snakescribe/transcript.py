@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from snakescribe.flags import SegmentFlag
 from snakescribe.records import Frozen
 
 
@@ -38,9 +39,8 @@ class Segment(Frozen):
     """UTF-8 length of the window's text over its zlib length (openai/whisper ``utils.py``)."""
     temperature: float
     """Sampling temperature of the attempt that was kept; 0 is greedy or beam search."""
-    flags: tuple[str, ...] = ()
-    """Guards that still failed after the last attempt: ``repetition``, ``low_confidence``, ``unfinished``,
-    ``invented``."""
+    flags: tuple[SegmentFlag, ...] = ()
+    """Guards that still failed after the last attempt."""
     words: tuple[Word, ...] = ()
 
 
@@ -66,7 +66,7 @@ class Transcript(Frozen):
     segments: tuple[Segment, ...]
     gaps: tuple[Gap, ...] = ()
     """Where more than two seconds of speech have no text."""
-    flags: tuple[str, ...] = ()
+    flags: tuple[SegmentFlag, ...] = ()
     """Guards that some window still failed after its last attempt."""
     replacements: tuple[str, ...] = ()
     """Glossary replacements made, as ``from→to ×count``."""

@@ -24,6 +24,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from snakescribe.formats.registry import FORMATS
 from tests.server.serving import Served, scratch, serving
 
 CHROMIUM = shutil.which("chromium")
@@ -140,7 +141,9 @@ def test_dropped_recording_becomes_text_to_hear_and_to_take_along(page: Page, tw
     assert not played(card)[1]
 
     texts = {}
-    for form in ("txt", "srt", "vtt", "json"):
+    buttons = card.get_by_role("group", name="Download").get_by_role("button")
+    assert buttons.all_text_contents() == [form.upper() for form in FORMATS]
+    for form in FORMATS:
         with page.expect_download() as download:
             card.get_by_role("button", name=f"Download as {form.upper()}").click()
         assert download.value.suggested_filename == f"두 도시 이야기 (낭독).{form}"

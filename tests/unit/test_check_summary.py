@@ -9,6 +9,7 @@ import pytest
 from finished import finish, row, segment
 
 from snakescribe.cli import main
+from snakescribe.formats.export import export_batch
 from snakescribe.tables.write import write_tables
 
 
@@ -29,6 +30,22 @@ def test_everything_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     expected = "2 recordings: 1 ok, 1 empty, 0 failed; 2.0 min of audio, made at 10.0 × real time\n"
     assert (code, results.summary.read_text(), capsys.readouterr().err) == (0, expected, expected)
     assert output.exists()
+
+
+def test_flags_and_corrected_transcripts_are_told(tmp_path: Path) -> None:
+    rows = [row("a.wav", segment(0, 1, "네"), flags=["truncated"]), row("b.wav", segment(0, 1, "네"))]
+    results = finished(tmp_path, rows)
+    for text in ("eins", "zwei"):
+        export_batch(results, ["txt", "srt"], "b000001")
+        for path in results.transcripts.glob("*.wav.txt"):
+            path.write_text(text)
+    export_batch(results, ["txt"], "b000001")
+    check(results)
+    assert results.summary.read_text().splitlines()[1:] == [
+        "flagged in the tables:",
+        "  1 truncated: the file ends before its header says",
+        "2 transcripts were corrected by hand and kept; the new text is beside them as NAME.new.EXT",
+    ]
 
 
 def test_fail_exits_1_says_which_and_leaves_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

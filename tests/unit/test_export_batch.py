@@ -13,14 +13,20 @@ import webvtt
 from finished import finish, row, segment
 
 from snakescribe.cli import main
-from snakescribe.formats.export import Written, export_batch, export_missing, exported_files
-from snakescribe.formats.names import FORMATS
+from snakescribe.files import hold_lock
+from snakescribe.formats.export import Written, export_again, export_batch
+from snakescribe.formats.listing import Listing
+from snakescribe.formats.registry import FORMATS
 
 B1, B2 = "b000001", "b000002"
 
 
 def files(results: Any) -> set[str]:
     return {str(p.relative_to(results.transcripts)) for p in results.transcripts.rglob("*") if p.is_file()}
+
+
+def listed(results: Any, batch: str) -> set[str]:
+    return {os.fsdecode(name) for name in Listing.read(results.exported(batch)).files}
 
 
 def test_a_spoken_a_silent_and_a_failed_recording(tmp_path: Path) -> None:
@@ -57,7 +63,7 @@ def test_formats_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
     (results.transcripts / "notes.txt").write_text("mine")
     assert export_batch(results, ["srt"], B1) == Written(kept=1, removed=4)
     assert files(results) == {"x.mp3.srt", "notes.txt"}
-    assert exported_files(results, B1) == [results.transcripts / "x.mp3.srt"]
+    assert listed(results, B1) == {"x.mp3.srt"}
 
 
 def test_an_older_batch_leaves_the_files_of_the_newer_alone(tmp_path: Path) -> None:
@@ -66,7 +72,7 @@ def test_an_older_batch_leaves_the_files_of_the_newer_alone(tmp_path: Path) -> N
     export_batch(results, ["txt"], B2)
     export_batch(results, ["txt"], B1)
     assert (results.transcripts / "x.mp3.txt").read_text() == "둘째\n"
-    assert exported_files(results, B1) == [results.transcripts / "y.mp3.txt"]
+    assert listed(results, B1) == {"y.mp3.txt"}
 
 
 def test_a_recording_that_fails_the_second_time_loses_its_text(tmp_path: Path) -> None:
@@ -108,11 +114,9 @@ def test_hostile_names_come_out_as_they_were_and_stay_inside(tmp_path: Path) -> 
     assert len(found) == len(NAMES) * len(FORMATS)
     assert {name + b".srt" for name in NAMES[:4]} <= found
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert set(map(os.fsencode, exported_files(results, B1))) == {
-        os.fsencode(results.transcripts) + b"/" + name for name in found
-    }
-    listed = json.loads(results.exported(B1).read_text())["files"]
-    assert {"hex": (b"\xff\xfe.wav.srt").hex()} in listed
+    assert set(Listing.read(results.exported(B1)).files) == found
+    written = json.loads(results.exported(B1).read_text())["files"]
+    assert {"hex": (b"\xff\xfe.wav.srt").hex()} in written
 
 
 def test_missing_mends_what_was_deleted_and_only_that(tmp_path: Path) -> None:
@@ -120,13 +124,13 @@ def test_missing_mends_what_was_deleted_and_only_that(tmp_path: Path) -> None:
     results = finish(tmp_path, batches)
     export_batch(results, ["srt", "txt"], B1)
     (results.transcripts / "x.mp3.txt").unlink()
-    listed = results.exported(B1).stat().st_mtime_ns
-    assert export_missing(results, ["srt", "txt"]) == Written(kept=1, written=1)
+    before = results.exported(B1).stat().st_mtime_ns
+    assert export_again(results, ["srt", "txt"]) == Written(kept=1, written=1)
     assert files(results) == {
         "x.mp3.srt",
         "x.mp3.txt",
     }  # b000002 was never exported: the run is not there yet
-    assert results.exported(B1).stat().st_mtime_ns == listed  # or Snakemake would redo what depends on it
+    assert results.exported(B1).stat().st_mtime_ns == before  # or Snakemake would redo what depends on it
 
 
 @pytest.mark.parametrize("how", ["results", "configfile", "config"])
@@ -141,6 +145,29 @@ def test_the_command(tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str
     assert main(["export", "--missing", f"--{how}", str(given)]) == 0
     assert files(results) == {"x.mp3.vtt"}
     assert capsys.readouterr().err.splitlines()[-1] == "export: 1 files written, 0 kept, 0 removed"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": [1]}'])
+def test_a_damaged_listing_is_said(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
+    results.exported(B1).parent.mkdir()
+    results.exported(B1).write_text(damage)
+    assert main(["export", "--missing", "--results", str(tmp_path)]) == 4
+    assert f"ResultsError: {results.exported(B1)} is damaged; delete it and run again" in capsys.readouterr().err
+
+
+def test_somebodys_folder_in_the_way_of_an_unwanted_format_is_left(tmp_path: Path) -> None:
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
+    (results.transcripts / "x.mp3.vtt/mine").mkdir(parents=True)
+    assert export_batch(results, ["txt"], B1) == Written(written=1)
+
+
+def test_a_run_at_work_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
+    lock = hold_lock(results.lock, "")
+    assert main(["export", "--force", "--results", str(tmp_path)]) == 7
+    assert f"BusyError: a run works on {tmp_path}; wait" in capsys.readouterr().err
+    os.close(lock)
 
 
 def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

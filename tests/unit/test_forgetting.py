@@ -15,7 +15,9 @@ from snakescribe.cli import main
 from snakescribe.config import Config, load_file
 from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.files import hold_lock
-from snakescribe.formats.export import export_batch, exported_files
+from snakescribe.formats.digests import Digests
+from snakescribe.formats.export import export_batch
+from snakescribe.formats.listing import Listing
 from snakescribe.inventory.ledger import Ledger, still_wanted
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
@@ -56,6 +58,10 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
         for batch in ledger.batches():
             ledger.manifest(batch).write(results.manifest(batch))
             export_batch(results, ["json", "txt", "srt", "vtt"], batch)
+    (results.transcripts / os.fsdecode(PATH + b".srt")).write_text(f"{SECRET}, but well spelled")
+    export_batch(results, ["json", "txt", "srt", "vtt"], "b000002")
+    assert (results.transcripts / os.fsdecode(PATH + b".new.srt")).exists()
+    Digests(results.digests("b000001")).remember(old["recording_id"], {"txt": f"{SECRET} 1\n".encode()})
     write_tables(results)
     config = load_file(results.config)
     cache, prepared = Cache(config), Store(models_root).resolve("tiny.en")
@@ -97,7 +103,7 @@ def said(top: Path) -> str:
 
 def files(results: Results) -> dict[str, int]:
     """Modification times of what Snakemake looks at."""
-    names = ("batches/*", "exported/*", "tables/*.parquet", "tables/*.tsv", "inventory/plan.json")
+    names = ("batches/*", "exported/*.json", "tables/*.parquet", "tables/*.tsv", "inventory/plan.json")
     return {str(path): path.stat().st_mtime_ns for name in names for path in results.root.glob(name)}
 
 
@@ -109,6 +115,7 @@ def test_its_text_is_nowhere_and_the_rest_is_as_it_was(filled: tuple[Results, Co
     assert SECRET in said(cache)
     before = files(results)
     key = row(PATH)["recording_id"]
+    assert {key in results.digests(batch).read_text() for batch in ("b000001", "b000002")} == {True}
     name = r"a b/not \xff {x}.wav" if by == "path" else key
 
     assert main(["forget", name, "--results", str(results.root)]) == 0
@@ -117,6 +124,9 @@ def test_its_text_is_nowhere_and_the_rest_is_as_it_was(filled: tuple[Results, Co
     assert SECRET[:9].encode() not in results.journal("b000002").read_bytes()
     assert files(results) == before, "Snakemake finds nothing to do"
     assert list(results.root.rglob("*.part")) == []
+    digests = [results.digests(batch).read_text() for batch in ("b000001", "b000002")]
+    assert not any(key in text for text in digests), "whoever guesses what was said must not be told so"
+    assert [len(text.splitlines()) for text in digests] == [4, 4]
 
     journal = Journal(results.journal("b000002"))
     assert [window.segments[0].text for window in journal.windows.values()] == [KEPT]
@@ -129,7 +139,11 @@ def test_its_text_is_nowhere_and_the_rest_is_as_it_was(filled: tuple[Results, Co
         "more.wav.txt",
         "other.wav.txt",
     ]
-    assert all(path.is_file() for batch in ("b000001", "b000002") for path in exported_files(results, batch))
+    listings = [Listing.read(results.exported(batch)) for batch in ("b000001", "b000002")]
+    names = [os.fsdecode(name) for listing in listings for name in listing.files]
+    assert len(names) == 8
+    assert all((results.transcripts / name).is_file() for name in names)
+    assert not any(listing.corrected for listing in listings)
     assert [r.path for r in still_wanted(results, "b000002").recordings] == ["more.wav"]
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakescribe.formats.names import FORMATS, transcript_stem
+from snakescribe.formats.names import every_name, new_name, transcript_stem
+from snakescribe.formats.registry import FORMATS
 
 
 def identity(path: bytes) -> str:
@@ -36,7 +37,7 @@ def stem(path: bytes) -> bytes:
         "🎙.wav".encode(),
         b"\xff\xfe.wav",
         b"RECORD~1.WAV",
-        b"x" * 246 + b".wav",
+        b"x" * 242 + b".wav",
         b"d" * 255 + b"/x.wav",
     ],
 )
@@ -69,8 +70,14 @@ def test_a_name_too_long_for_a_suffix_is_cut_between_characters() -> None:
     path = ("가" * 83 + "ab.wav").encode()
     assert len(path) == 255
     made = stem(path)
-    assert made.decode() == "가" * 77 + "~" + identity(path)
-    assert len(made) + len(".json") <= 255
+    assert made.decode() == "가" * 76 + "~" + identity(path)
+    assert len(made) + len(".new.json") <= 255
+
+
+def test_a_recording_called_like_a_new_text_does_not_stand_in_its_way() -> None:
+    assert new_name(b"x.mp3.srt") == b"x.mp3.new.srt"
+    assert stem(b"x.mp3.new") == b"x.mp3.new~" + identity(b"x.mp3.new").encode()
+    assert stem(b"x.mp3.new.srt") == b"x.mp3.new.srt"
 
 
 def test_a_path_too_deep_to_be_mirrored_is_gathered_elsewhere() -> None:
@@ -79,28 +86,31 @@ def test_a_path_too_deep_to_be_mirrored_is_gathered_elsewhere() -> None:
 
 
 def test_a_folder_called_like_a_transcript_does_not_stand_in_its_way(tmp_path: Path) -> None:
-    for path in (b"x.mp3", b"x.mp3.srt/y.mp3"):
-        for kind in FORMATS:
-            target = tmp_path / os.fsdecode(stem(path) + b"." + kind.encode())
+    paths = (b"x.mp3", b"x.mp3.srt/y.mp3", b"x.mp3.new.srt/y.mp3")
+    for path in paths:
+        for name in every_name(stem(path)):
+            target = tmp_path / os.fsdecode(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text("")
-    assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 2 * len(FORMATS)
+    assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == len(paths) * 2 * len(FORMATS)
 
 
 ODD = [b"", b".", b"..", b"~root", b"~up", b"~here", b"~long", b"x.mp3", b"x.mp3.srt", b"x", b"x~1", b"\xff"]
 ODD += [b"x.mp3~" + identity(b"x.mp3").encode(), b"x.srt~" + identity(b"x.srt").encode(), b"x.srt"]
+ODD += [b"x.new", b"x.mp3.new", b"x.mp3.new.srt", b"x.new~" + identity(b"x.new").encode(), b".new"]
 
 
 def test_no_two_odd_recordings_share_a_file() -> None:
     paths = [b"/".join(parts) for n in (1, 2, 3) for parts in product(ODD, repeat=n)]
     keys = [(path, identity(path)) for path in paths] + [(path, "1") for path in paths[:1]]
-    files = {transcript_stem(*key) + b"." + kind.encode() for key in keys for kind in FORMATS}
-    assert len(files) == len(keys) * len(FORMATS)
+    files = {name for key in keys for name in every_name(transcript_stem(*key))}
+    assert len(files) == len(keys) * 2 * len(FORMATS)
     folders = {file[:i] for file in files for i in range(len(file)) if file[i : i + 1] == b"/"}
     assert not files & folders
 
 
 names = st.binary(min_size=1, max_size=255).map(lambda b: b.replace(b"\0", b"0").replace(b"/", b"|"))
+names |= st.tuples(names, st.sampled_from([b"", b".new", b".new.srt", b".json"])).map(b"".join).map(lambda b: b[-255:])
 ids = st.from_regex(r"[^\W_][\w.-]{0,20}", fullmatch=True)
 
 
@@ -109,15 +119,15 @@ def test_any_path_gives_names_that_a_file_system_takes(parts: list[bytes], own: 
     path = b"/".join(parts)
     made = transcript_stem(path, own or identity(path))
     assert len(made) <= 2400
-    for part in (made + b".json").split(b"/"):
-        assert 1 <= len(part) <= 255
-        assert part not in (b".", b"..")
+    for name in every_name(made):
+        for part in name.split(b"/"):
+            assert 1 <= len(part) <= 255
+            assert part not in (b".", b"..")
 
 
 @given(st.lists(names, min_size=2, max_size=2, unique=True), ids, ids)
 def test_different_recordings_have_different_names(parts: list[bytes], one: str, two: str) -> None:
     first, second = parts
-    assert stem(first) != stem(second)
-    if one != two:
-        assert transcript_stem(first, one) != transcript_stem(first, two)
-    assert transcript_stem(first, one) != stem(second)
+    keys = [(first, identity(first)), (second, identity(second)), (first, one), (first, two)]
+    files = {name for key in set(keys) for name in every_name(transcript_stem(*key))}
+    assert len(files) == len(set(keys)) * 2 * len(FORMATS)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pysubs2
@@ -14,6 +17,7 @@ from finished import segment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.formats.subtitles import LINE, LINE_ELSEWHERE, LONGEST, Cue, cues, srt, vtt
 from snakescribe.formats.wrap import one_line, units, width
 
@@ -189,6 +193,21 @@ def test_markup_in_the_text_is_text() -> None:
     assert from_srt.replace(INVISIBLE, "") == text
     assert from_vtt == text
     assert "a --&gt; b &lt;i&gt;x&lt;/i&gt; &amp;" in vtt(made)
+
+
+@pytest.mark.parametrize(
+    ("write", "text"), [(srt, r"a --> b <i>x</i> & {\an8} C:\New"), (vtt, "a --> b <i>x</i> & &lt;")]
+)
+def test_ffmpeg_reads_it_as_text(write: Callable[[list[Cue]], str], text: str, tmp_path: Path) -> None:
+    made = [Cue(0, 1, (text, "42")), Cue(1, 2, ("네",))]
+    file = tmp_path / f"x.{write.__name__}"
+    file.write_text(write(made), encoding="utf-8")
+    asked = [ffmpeg_path(), "-v", "error", "-i", str(file), "-f", "srt", "-"]
+    read = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    assert read.replace(INVISIBLE, "").split("\n\n")[:2] == [
+        f"1\n00:00:00,000 --> 00:00:01,000\n{text}\n42",
+        "2\n00:00:01,000 --> 00:00:02,000\n네",
+    ]
 
 
 def test_a_line_of_digits_is_no_cue_number() -> None:

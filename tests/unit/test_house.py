@@ -9,8 +9,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "scripts/snakescribe"
 
 FLOORS = """
-errors media records schema units
-checkout devices files known_clip transcript
+errors flags media records units
+checkout devices files known_clip schema transcript
 config glossary layout models
 keys
 failures inventory

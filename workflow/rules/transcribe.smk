@@ -2,7 +2,9 @@
 
 NEEDS:  inventory/batches/{batch}.json, work/{batch}.pcm and .json, a prepared model
 MAKES:  batches/{batch}.parquet  the truth about a batch: one row per recording, its segments nested
-        exported/{batch}.json    which json/txt/srt/vtt files were written under transcripts/
+        exported/{batch}.json    which transcripts/ were written
+        exported/{batch}.sha256  what was ever written into them (not declared: Snakemake would undo it with a failed
+                                 export, and our own texts would pass for corrections)
 """
 
 

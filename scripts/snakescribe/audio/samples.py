@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from snakescribe.flags import Flag
 from snakescribe.records import Frozen
 
 
@@ -28,8 +29,7 @@ class NormalisedRecording(Frozen):
     tracks: tuple[ChannelSpan, ...] = ()
     duration: float | None = None
     """Seconds of audio decoded (the longest track); None when skipped or failed."""
-    flags: tuple[str, ...] = ()
-    """``truncated``: the file ends before its header says."""
+    flags: tuple[Flag, ...] = ()
     error_class: str | None = None
     error_message: str | None = None
     skipped: bool = False

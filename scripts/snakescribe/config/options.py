@@ -29,6 +29,8 @@ def _off(value: object) -> object:
 
 Language = Annotated[str, BeforeValidator(_language_code)]
 Channels = Literal["mix", "split", "left", "right"]
+OutputFormat = Literal["json", "txt", "srt", "vtt"]
+"""Names of the transcript formats; formats/registry.py says what each one is."""
 
 
 class Options(BaseModel):
@@ -214,7 +216,7 @@ class Config(Options):
         description="replacements made in the finished text, e.g. `{스네이크: 스네익}`; recorded in the tables",
     )
     words: bool = Field(False, description="times for every word, by cross-attention alignment")
-    outputs: list[Literal["json", "txt", "srt", "vtt"]] = Field(
+    outputs: list[OutputFormat] = Field(
         ["json", "txt", "srt", "vtt"], description="files written per recording under `results/transcripts`"
     )
     on_error: Literal["fail", "report"] = Field(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from snakescribe.config.options import DecodingOptions
 from snakescribe.engine.backend import Hypothesis
+from snakescribe.flags import SegmentFlag
 
 TOKENS_PER_SECOND = 30.0
 """Above any real speech (fast Korean reaches about 16): a decoder that gets there is repeating itself."""
@@ -32,8 +33,8 @@ digits misread as `Thank you very much.` had 0.60 and -0.83, a real `Thank you.`
 class Verdict:
     """What the guards say about a hypothesis."""
 
-    flags: tuple[str, ...]
-    """``repetition``, ``low_confidence``, ``unfinished``; empty when it is trusted."""
+    flags: tuple[SegmentFlag, ...]
+    """Empty when it is trusted."""
     silence: bool
     """The model itself says that nobody spoke."""
 
@@ -56,7 +57,7 @@ def judge(
         uncovered: seconds of speech after its last text.
         twice: it says everything twice, which full context has not confirmed.
     """
-    flags = []
+    flags: list[SegmentFlag] = []
     looping = options.compression_ratio is not None and (
         ratio > options.compression_ratio or twice or repeats_itself(hypothesis.tokens)
     )

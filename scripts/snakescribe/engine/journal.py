@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from snakescribe.files import write_atomically
+from snakescribe.flags import SegmentFlag
 from snakescribe.records import Frozen
 from snakescribe.transcript import Gap, Segment
 
@@ -33,7 +34,7 @@ class WindowText(Frozen):
     """Samples of the track."""
     segments: tuple[Segment, ...]
     gaps: tuple[Gap, ...] = ()
-    flags: tuple[str, ...] = ()
+    flags: tuple[SegmentFlag, ...] = ()
     wall_seconds: float
     """This window's share of the time its bucket took."""
 

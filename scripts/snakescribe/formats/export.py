@@ -1,18 +1,19 @@
-"""Writes the transcript files of a batch, and nothing that is there already."""
+"""Writes the transcript files of a batch: nothing that is there already, nothing over what a person has corrected."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snakescribe.files import write_atomically
-from snakescribe.formats.document import json_document, text_document
-from snakescribe.formats.names import FORMATS, transcript_stem
-from snakescribe.formats.subtitles import cues, srt, vtt
+from snakescribe.formats.digests import Digests, sha256
+from snakescribe.formats.listing import Listing
+from snakescribe.formats.names import every_name, new_name, transcript_name, transcript_stem
+from snakescribe.formats.registry import FORMATS, Spoken
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.layout import Results
 from snakescribe.tables.batch import read_batch
@@ -23,91 +24,106 @@ class Written:
     """What an export did, in files."""
 
     kept: int = 0
+    """Were there already, as they would be written."""
     written: int = 0
     removed: int = 0
+    corrected: int = 0
+    """Were not touched, because a person has changed them."""
+
+    def bring(self, path: Path, data: bytes | None, known: Collection[str], force: bool = False) -> bool:
+        """Have ``path`` hold ``data`` (None: be gone), unless it holds something that we never wrote.
+
+        Args:
+            path: a transcript file.
+            data: what belongs there.
+            known: digests of what we may have written there.
+            force: replace it in any case.
+
+        Returns:
+            Whether somebody's own text stands there and was left alone.
+        """
+        found = sha256(path.read_bytes()) if path.is_file() else None
+        if found and found not in known and not force:
+            return True
+        if data is None:
+            if found:
+                path.unlink()
+                self.removed += 1
+        elif found == sha256(data):
+            self.kept += 1
+        else:
+            write_atomically(path, data)
+            self.written += 1
+        return False
 
 
-def rendered(row: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, str]:
+def rendered(row: Mapping[str, Any], outputs: Collection[str]) -> dict[str, bytes]:
     """The wanted files of one recording, by format; a failed one has only its JSON, with the error."""
-    segments = row["segments"] or []
-    made = {}
-    if "json" in outputs:
-        made["json"] = json_document(row)
-    if row["status"] == "failed":
-        return made
-    if "txt" in outputs:
-        made["txt"] = text_document(segments)
-    if "srt" in outputs or "vtt" in outputs:
-        shown = cues(segments, row["language"])
-        made |= {kind: write(shown) for kind, write in (("srt", srt), ("vtt", vtt)) if kind in outputs}
-    return made
+    said, failed = Spoken(row), row["status"] == "failed"
+    wanted = (one for name, one in FORMATS.items() if name in outputs and (one.of_failed or not failed))
+    return {one.name: one.write(said).encode() for one in wanted}
 
 
-def export_batch(results: Results, outputs: Sequence[str], batch: str) -> Written:
+def export_batch(results: Results, outputs: Collection[str], batch: str, force: bool = False) -> Written:
     """Bring the files of a batch's recordings up to date, and list them in ``exported/ID.json``.
 
     A recording belongs to the batch with its newest attempt: that one writes the configured formats and
-    removes the others. A recording that the ledger has forgotten loses its files.
+    removes the others. A file that a person has corrected stays; the text that belongs there goes beside it as
+    ``NAME.new.EXT``, or with ``force`` replaces it. A recording that the ledger has forgotten loses its files.
 
     Raises:
         ResultsError: the batch file is missing or damaged.
     """
-    done, listed = Written(), []
+    done, listing = Written(), Listing()
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
+        digests = Digests(results.digests(batch), map(results.digests, ledger.earlier(batch)))
+        unrecorded = results.exported(batch).exists() and not results.digests(batch).exists()  # by an older version
         for row in read_batch(results.batch(batch)):
-            mine = row["recording_id"] in current
-            if not mine and ledger.batch_of(row["recording_id"]) is not None:
-                continue  # a newer attempt's batch owns these files
-            stem = transcript_stem(row["path_bytes"], row["recording_id"])
-            made = rendered(row, outputs) if mine else {}
+            key = row["recording_id"]
+            stem = transcript_stem(row["path_bytes"], key)
+            if key not in current:
+                if ledger.batch_of(key) is None:
+                    done.removed += remove_transcripts(results, stem)
+                continue  # otherwise a newer attempt's batch owns these files
+            texts = rendered(row, FORMATS if unrecorded else outputs)
+            digests.remember(key, texts)
             for kind in FORMATS:
-                name = stem + b"." + kind.encode()
-                path = results.transcripts / os.fsdecode(name)
-                if kind in made:
-                    listed.append(name)
-                    changed = _write_if_changed(path, made[kind].encode())
-                    done.written += changed
-                    done.kept += not changed
-                elif path.is_file():
-                    path.unlink()
-                    done.removed += 1
-    document = {"batch": batch, "files": [_written_name(name) for name in listed]}
-    _write_if_changed(results.exported(batch), (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+                name = transcript_name(stem, kind)
+                data, known = texts.get(kind) if kind in outputs else None, digests.known(key, kind)
+                kept = done.bring(_path(results, name), data, known, force and data is not None)
+                done.bring(_path(results, new_name(name)), data if kept else None, known, force)
+                listing.files += [name] * (data is not None)
+                listing.corrected += [name] * kept
+    listing.write(results.exported(batch), batch)
+    done.corrected = len(listing.corrected)
     return done
 
 
-def export_missing(results: Results, outputs: Sequence[str]) -> Written:
-    """Write again what was deleted from ``transcripts``, in every batch that was exported."""
+def export_again(results: Results, outputs: Collection[str], force: bool = False) -> Written:
+    """Write again what was deleted from ``transcripts``, in every batch that was exported; or ``force`` all of it."""
     done = Written()
-    for batch in (entry["batch"] for entry in json.loads(results.plan.read_bytes())["batches"]):
-        if results.exported(batch).exists() and not all(path.is_file() for path in exported_files(results, batch)):
-            one = export_batch(results, outputs, batch)
-            done.kept += one.kept
-            done.written += one.written
-            done.removed += one.removed
+    for batch in exported_batches(results):
+        listed = Listing.read(results.exported(batch)).files
+        if force or not all(_path(results, name).is_file() for name in listed):
+            one = export_batch(results, outputs, batch, force)
+            done = Written(**{name: count + getattr(one, name) for name, count in vars(done).items()})
     return done
 
 
-def exported_files(results: Results, batch: str) -> list[Path]:
-    """The transcript files that a batch wrote, by its ``exported/ID.json``."""
-    files = json.loads(results.exported(batch).read_bytes())["files"]
-    names = (bytes.fromhex(name["hex"]) if isinstance(name, dict) else name.encode() for name in files)
-    return [results.transcripts / os.fsdecode(name) for name in names]
+def remove_transcripts(results: Results, stem: bytes) -> int:
+    """Remove every file of a recording, what a person has corrected too; how many."""
+    there = [path for path in (_path(results, name) for name in every_name(stem)) if path.is_file()]
+    for path in there:
+        path.unlink()
+    return len(there)
 
 
-def _written_name(name: bytes) -> str | dict[str, str]:
-    try:
-        return name.decode()
-    except UnicodeDecodeError:
-        return {"hex": name.hex()}
+def exported_batches(results: Results) -> Iterator[str]:
+    """The batches of the plan that have been exported."""
+    planned = (entry["batch"] for entry in json.loads(results.plan.read_bytes())["batches"])
+    yield from (batch for batch in planned if results.exported(batch).exists())
 
 
-def _write_if_changed(path: Path, data: bytes) -> bool:
-    try:
-        if path.stat().st_size == len(data) and path.read_bytes() == data:
-            return False
-    except FileNotFoundError:
-        pass
-    write_atomically(path, data)
-    return True
+def _path(results: Results, name: bytes) -> Path:
+    return results.transcripts / os.fsdecode(name)

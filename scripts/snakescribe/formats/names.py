@@ -3,8 +3,9 @@
 ``a/x.mp3`` becomes ``a/x.mp3.srt``. What a mirror cannot hold (a way out of the folder, a name too long for
 another suffix, a folder that is called like a transcript) is changed by a rule under which two different
 paths never get the same name. A recording with an ``id`` of its own in the sample sheet has it in the name
-(``x.mp3~caller-1.srt``): the same file may be there twice, once per channel or language. Bytes in, bytes out:
-names on disk need not be text.
+(``x.mp3~caller-1.srt``): the same file may be there twice, once per channel or language. Beside a transcript
+that a person has corrected stands the new text, ``x.mp3.new.srt``. Bytes in, bytes out: names on disk need not
+be text.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 import hashlib
 import re
 
-FORMATS = ("json", "txt", "srt", "vtt")
+from snakescribe.formats.registry import FORMATS
 
 NAME_MAX = 255
 """Bytes in a file name (Linux ``limits.h``; the same on ext4, xfs, NFS, APFS)."""
-STEM_MAX = NAME_MAX - len(".json")
+STEM_MAX = NAME_MAX - max(len(f".new.{kind}") for kind in FORMATS)
 PATH_MAX = 2048
 """Bytes of a whole path below ``transcripts`` that are mirrored; Linux ends at 4096 including the results
 folder."""
@@ -26,8 +27,8 @@ _OUR_OWN = re.compile(rb"~(?:root|here|up|long)|.*~[0-9a-f]{16}|.*\.(?:%s)" % "|
 """A folder of the input that is called like one of our changed names, or like a transcript of its
 neighbour."""
 
-_LOOKS_TAGGED = re.compile(rb"~[^.]*\Z", re.DOTALL)
-"""A file name without extension that ends like one of our changed names (a tag holds no dot)."""
+_LOOKS_LIKE_OURS = re.compile(rb"(?:~[^.]*|\.new)\Z", re.DOTALL)
+"""A file name that ends like one of our changed names (a tag holds no dot), or like the name of a new text."""
 
 
 def transcript_stem(path: bytes, recording_id: str) -> bytes:
@@ -43,9 +44,26 @@ def transcript_stem(path: bytes, recording_id: str) -> bytes:
     *folders, name = path.split(b"/")
     tag = _digest(recording_id.encode()) if "." in recording_id else recording_id.encode()
     named = _tagged(name, tag)
-    plain = recording_id.encode() == _digest(path) and len(name) <= STEM_MAX and not _LOOKS_TAGGED.search(name)
+    plain = recording_id.encode() == _digest(path) and len(name) <= STEM_MAX and not _LOOKS_LIKE_OURS.search(name)
     mirrored = b"/".join([*map(_folder, folders), name if plain else named])
     return mirrored if len(mirrored) <= PATH_MAX else b"~long/" + named
+
+
+def transcript_name(stem: bytes, kind: str) -> bytes:
+    """The transcript of a format: ``x.mp3.srt``."""
+    return stem + b"." + kind.encode()
+
+
+def new_name(transcript: bytes) -> bytes:
+    """The new text beside a transcript that was corrected by hand: of ``x.mp3.srt`` ``x.mp3.new.srt``."""
+    stem, _, kind = transcript.rpartition(b".")
+    return stem + b".new." + kind
+
+
+def every_name(stem: bytes) -> list[bytes]:
+    """Every file that a recording may have."""
+    names = [transcript_name(stem, kind) for kind in FORMATS]
+    return names + [new_name(name) for name in names]
 
 
 def _folder(name: bytes) -> bytes:

@@ -1,7 +1,11 @@
-"""Subtitles: segments become cues that a viewer can read, as SRT or WebVTT.
+r"""Subtitles: segments become cues that a viewer can read, as SRT or WebVTT.
 
 The way: a segment is cut at words into cues of at most two lines and seven seconds, cues of channels that
 speak at once are disentangled, short ones are held into the silence after them, and the rest is notation.
+
+The notation is ours, too. pysubs2 1.8 takes what it is given for SubStation: it drops ``{…}``, makes a new line of the
+``\N`` in ``C:\New`` (in WebVTT as well, where only a zero-width space would help), leaves ``<``, ``&`` and ``-->``
+as they are and ends at 99:59:59. All escapes would be needed as before.
 """
 
 from __future__ import annotations

@@ -130,6 +130,15 @@ class Ledger:
         ).fetchone()
         return row[0] if row else None
 
+    def earlier(self, batch: str) -> list[str]:
+        """Other batches that held the recordings of ``batch`` before."""
+        rows = self._db.execute(
+            "SELECT DISTINCT batch FROM attempts WHERE batch != ?1"
+            " AND recording_id IN (SELECT recording_id FROM recordings WHERE batch = ?1)",
+            (batch,),
+        )
+        return [earlier for (earlier,) in rows]
+
     def find(self, text: str) -> list[Found]:
         """Recordings with this id or path (relative to the folder, as on disk or as in the tables)."""
         written = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

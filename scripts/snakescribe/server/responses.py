@@ -13,19 +13,14 @@ from pydantic.json_schema import SkipJsonSchema
 from snakescribe import glossary
 from snakescribe.config import Config
 from snakescribe.config.languages import LANGUAGES
-from snakescribe.formats.document import text_document
-from snakescribe.formats.subtitles import cues, srt, vtt
+from snakescribe.flags import Flag, SegmentFlag, explained
+from snakescribe.formats.registry import FORMATS, ResponseFormat, Spoken
 from snakescribe.transcribe.cache import CachedTranscript
 from snakescribe.transcript import Gap, Segment, Transcript
 
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
-TYPES: dict[str, str] = {
-    "json": "application/json",
-    "verbose_json": "application/json",
-    "text": "text/plain; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-}
+FILES = {one.response: one for one in FORMATS.values()}
+TYPES = {"json": "application/json", **{form: one.media_type for form, one in FILES.items()}}
+"""Media types by ``response_format``."""
 
 
 class Usage(BaseModel):
@@ -56,7 +51,7 @@ class SpokenSegment(BaseModel):
     compression_ratio: float
     no_speech_prob: float
     channel: str | None
-    flags: list[str]
+    flags: list[SegmentFlag]
 
 
 class SpokenWord(BaseModel):
@@ -84,7 +79,7 @@ class Verbose(Text):
     language: str = Field(description="English name; empty if nothing was said")
     language_code: str | None
     duration: float
-    flags: list[str] = Field(description="what to look at: `truncated`, and guards that some window failed")
+    flags: list[Flag] = Field(description=f"what to look at: {explained()}")
     gaps: list[Gap] = Field(description="where more than two seconds of speech have no text")
     engine: Made
     segments: list[SpokenSegment] | SkipJsonSchema[None] = None
@@ -104,12 +99,8 @@ def answer(
             verbose = _verbose(transcript, entry, config)
             asked = {"segments": "segment" in granularities, "words": "word" in granularities}
             return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted}) + "\n"
-        case "text":
-            return text_document(segments)
-        case "srt":
-            return srt(cues(segments, transcript.language))
-        case "vtt":
-            return vtt(cues(segments, transcript.language))
+        case _:
+            return FILES[form].write(Spoken({"segments": segments, "language": transcript.language}))
 
 
 def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:

@@ -112,8 +112,26 @@ transcribed again is in more than one batch; the tables show its newest attempt.
 
 Some names are changed, always so that no two recordings share a file: `~ID` follows the name of a recording
 that has its own `id` in the sheet, and a name that is too long for a suffix, after a cut; the start of an
-absolute path becomes `~root`, `..` becomes `~up`; a folder called like a transcript (`x.mp3.srt/`) gets a
-number. `results/exported/ID.json` lists the files of a batch.
+absolute path becomes `~root`, `..` becomes `~up`; a recording called like a new text (`x.mp3.new`), or a folder
+called like a transcript (`x.mp3.srt/`), gets a number.
+
+### Corrected by hand
+
+A transcript file that you have changed is yours: no run overwrites or deletes it, whatever happens to model,
+options, `outputs` or the recording. The text that a later export would have written there goes beside it, as
+`a/x.mp3.new.srt`, and `summary.txt` says how many there are. When you have dealt with one, delete it or put it in
+the place of yours. Only the content counts, not the time of the file; other line ends are other content.
+
+- To give up one correction, delete the file and run `snakescribe export --missing`.
+- To give up all of them, run `snakescribe export --force`. What is in a format that `outputs` no longer names
+  stays all the same.
+- `snakescribe forget` removes a recording's corrected transcripts too: it is asked to forget what was said.
+
+The tables and batch files always hold the text as it was transcribed.
+
+`results/exported/ID.json` lists the files of a batch (`files`) and those that were corrected (`corrected`);
+`ID.sha256` beside it holds the SHA-256 of every text that was ever written in that batch. Without it (results of
+an older version) a file that differs from what would be written now counts as corrected.
 """
 
 

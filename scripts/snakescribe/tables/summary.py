@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from snakescribe.files import write_atomically
+from snakescribe.flags import MEANING
 from snakescribe.layout import Results
 from snakescribe.units import hours
 
@@ -23,8 +25,8 @@ class Summary:
     failed: int
 
 
-def summarise(results: Results) -> Summary:
-    """Summarise the recordings table, and leave the text as ``summary.txt`` beside it."""
+def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
+    """Summarise the recordings table and whatever ``notes`` say; the text is left in ``summary.txt``."""
     from snakescribe.tables.batch import row_groups
 
     count: Counter[str] = Counter()
@@ -48,7 +50,9 @@ def summarise(results: Results) -> Summary:
     speed = f", made at {audio / wall:.1f} × real time" if wall else ""
     lines = [f"{present} recordings: {statuses}{removed}; {hours(audio)} of audio{speed}"]
     if flags:
-        lines.append("flagged in the tables: " + ", ".join(f"{n} {flag}" for flag, n in sorted(flags.items())))
+        lines.append("flagged in the tables:")
+        lines += (f"  {flags[flag]} {flag}: {meaning}" for flag, meaning in MEANING.items() if flags[flag])
+    lines += notes
     lines += failures
     if count["failed"] > SHOWN:
         table = results.table("recordings", "tsv")

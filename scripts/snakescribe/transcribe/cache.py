@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from snakescribe.config import Config
 from snakescribe.files import write_atomically
+from snakescribe.flags import Flag
 from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import transcript_key
 from snakescribe.models.store import Store
@@ -27,8 +28,8 @@ class CachedTranscript(Frozen):
     """One cached result: the text before glossary replacements, and what made it."""
 
     transcript: Transcript
-    flags: tuple[str, ...] = ()
-    """Found while normalising: ``truncated``."""
+    flags: tuple[Flag, ...] = ()
+    """Found while normalising."""
     provenance: Provenance
 
 

@@ -4,7 +4,6 @@ import { job, transcript, upload } from "./api.js";
 import { Player } from "./player.js";
 import { amount, clock, explain, languageName, moment, percent, roughly, say, translate } from "./words.js";
 
-const FORMATS = ["txt", "srt", "vtt", "json"];
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 3000;
 
@@ -58,7 +57,7 @@ export class Card {
     this.recorded = recorded;
     this.element = document.getElementById("card").content.firstElementChild.cloneNode(true);
     this.#parts = Object.fromEntries([...this.element.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
-    const { audio, segments, cancel, again, keep, remove, copy: copying, downloads } = this.#parts;
+    const { audio, segments, cancel, again, keep, remove, copy: copying } = this.#parts;
 
     this.#player = new Player(audio, segments, () => this.#update({ hint: "unplayable" }));
     cancel.onclick = () => this.#cancel();
@@ -66,13 +65,6 @@ export class Card {
     keep.onclick = () => save(this.file, this.name);
     remove.onclick = () => page.remove(this);
     copying.onclick = () => this.#try(() => this.#copy(copying));
-    for (const format of FORMATS) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = format.toUpperCase();
-      button.onclick = () => this.#try(() => this.#download(format));
-      downloads.append(button);
-    }
     this.#reset("found");
   }
 
@@ -174,6 +166,8 @@ export class Card {
     const made = await answer.json();
     this.#player.show(made.segments, made.task === "translate" ? "en" : (made.language_code ?? ""));
     if (this.file && made.segments.length) this.#player.load(this.file);
+    const { self: _, ...formats } = this.#now.job.links;
+    this.#parts.downloads.replaceChildren(...Object.keys(formats).map((format) => this.#downloadButton(format)));
     this.#update({ transcript: made, hint: this.file || !made.segments.length ? null : "unheard" });
   }
 
@@ -182,6 +176,14 @@ export class Card {
     this.#page.announce(say("copied"));
     button.textContent = say("copied");
     setTimeout(() => (button.textContent = say("copy")), 2000);
+  }
+
+  #downloadButton(format) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = format.toUpperCase();
+    button.onclick = () => this.#try(() => this.#download(format));
+    return button;
   }
 
   async #download(format) {

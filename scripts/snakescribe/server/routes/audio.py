@@ -15,10 +15,11 @@ from starlette.responses import Response, StreamingResponse
 
 from snakescribe.config import Config
 from snakescribe.config.languages import LANGUAGES
+from snakescribe.formats.registry import ResponseFormat
 from snakescribe.server.deadlines import in_time, log_text, while_wanted
 from snakescribe.server.http_errors import ErrorAnswer, HttpError
 from snakescribe.server.intake import RequestOptions, copied
-from snakescribe.server.responses import TYPES, ResponseFormat, Text, Verbose, answer
+from snakescribe.server.responses import TYPES, Text, Verbose, answer
 from snakescribe.server.state import server_of
 from snakescribe.server.stream import Events
 

@@ -14,11 +14,13 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from snakescribe.config import Config
+from snakescribe.config.options import OutputFormat
+from snakescribe.formats.registry import FORMATS
 from snakescribe.server.http_errors import ErrorObject, HttpError, busy
 from snakescribe.server.intake import RequestOptions, copied
 from snakescribe.server.job_ledger import JobRow, State
 from snakescribe.server.jobs import Jobs, new_id
-from snakescribe.server.responses import TYPES, ResponseFormat, Verbose, answer
+from snakescribe.server.responses import Verbose, answer
 from snakescribe.server.routes.audio import (
     ALIAS,
     TheGranularities,
@@ -33,7 +35,6 @@ from snakescribe.server.routes.audio import (
 )
 from snakescribe.server.state import Server, server_of
 
-FORMATS: dict[str, ResponseFormat] = {"json": "verbose_json", "txt": "text", "srt": "srt", "vtt": "vtt"}
 MOST_NAME = 255
 """Characters of a file's name that are kept, for people."""
 
@@ -144,7 +145,7 @@ async def cancel(request: Request, job_id: str) -> Job:
     responses=said(Verbose) | refused(400, 401, 404, 409),
     response_class=Response,
 )
-async def transcript(request: Request, job_id: str, form: Literal["json", "txt", "srt", "vtt"]) -> Response:
+async def transcript(request: Request, job_id: str, form: OutputFormat) -> Response:
     """What was said; `json` is OpenAI's `verbose_json`."""
     server = server_of(request)
     row = await _found(server.jobs, job_id)
@@ -153,10 +154,10 @@ async def transcript(request: Request, job_id: str, form: Literal["json", "txt",
         raise HttpError(409, f"the job is {row.state}; it has no transcript", "not_done")
     config = row.asked.config(server.config)
     parts = ("segment", "word") if row.asked.words or config.words else ("segment",)
-    body = answer(entry, config, FORMATS[form], parts)
+    body = answer(entry, config, FORMATS[form].response, parts)
     stem = row.name.rpartition(".")[0] or row.name
     disposition = f"attachment; filename*=UTF-8''{quote(f'{stem}.{form}', safe='')}"
-    return Response(body, media_type=TYPES[FORMATS[form]], headers={"Content-Disposition": disposition})
+    return Response(body, media_type=FORMATS[form].media_type, headers={"Content-Disposition": disposition})
 
 
 def _shown_name(given: str) -> str:

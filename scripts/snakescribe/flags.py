@@ -1,0 +1,29 @@
+"""Why a text is to be doubted: every flag of a segment or a recording, with what it says."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+SegmentFlag = Literal["repetition", "low_confidence", "unfinished", "invented"]
+"""Found by the guards of the engine, window by window."""
+Flag = Literal[SegmentFlag, "truncated"]
+"""A recording has those of its segments, and what was found while decoding it."""
+
+MEANING: dict[Flag, str] = {
+    "repetition": "it repeats itself as a model does that is caught in a loop",
+    "low_confidence": "the model was not sure",
+    "unfinished": "speech follows after the text",
+    "invented": "a phrase that Whisper makes up where nobody speaks",
+    "truncated": "the file ends before its header says",
+}
+"""The page has its own sentences, in its two languages (server/page/words.js)."""
+SEGMENT_FLAGS: tuple[SegmentFlag, ...] = get_args(SegmentFlag)
+
+
+def explained(flags: tuple[Flag, ...] = tuple(MEANING)) -> str:
+    """Flags in Markdown, each with its meaning.
+
+    >>> explained(("unfinished", "truncated"))
+    '`unfinished` (speech follows after the text), `truncated` (the file ends before its header says)'
+    """
+    return ", ".join(f"`{flag}` ({MEANING[flag]})" for flag in flags)

@@ -1,0 +1,59 @@
+"""``exported/ID.json``: which transcript files a batch wrote, and which of them a person has corrected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from snakescribe.errors import ResultsError
+from snakescribe.files import write_atomically
+
+
+@dataclass
+class Listing:
+    """Names below ``transcripts``, as on disk."""
+
+    files: list[bytes] = field(default_factory=list)
+    """One for each recording and wanted format."""
+    corrected: list[bytes] = field(default_factory=list)
+    """Those that were left alone, of formats that nobody wants any more too."""
+
+    @classmethod
+    def read(cls, path: Path) -> Listing:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ResultsError: it is damaged.
+        """
+        try:
+            document = json.loads(path.read_bytes())
+            return cls(_read(document["files"]), _read(document.get("corrected", ())))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ResultsError(f"{path} is damaged; delete it and run again") from None
+
+    def write(self, path: Path, batch: str) -> bool:
+        """Write atomically, nothing if nothing changes; returns whether it did."""
+        document = {"batch": batch, "files": _shown(self.files), "corrected": _shown(self.corrected)}
+        data = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+        changed = not path.exists() or path.read_bytes() != data
+        if changed:
+            write_atomically(path, data)
+        return changed
+
+
+def _read(names: Iterable[str | dict[str, str]]) -> list[bytes]:
+    return [bytes.fromhex(name["hex"]) if isinstance(name, dict) else name.encode() for name in names]
+
+
+def _shown(names: Iterable[bytes]) -> list[str | dict[str, str]]:
+    """Names that are not UTF-8 in hex."""
+    return [_text(name) for name in names]
+
+
+def _text(name: bytes) -> str | dict[str, str]:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return {"hex": name.hex()}
