@@ -65,8 +65,8 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
         removed["transcript files"] += _transcripts(results, manifest.batch, own)
     removed["work files"] += _deleted(results.half_written())
     shutil.rmtree(results.backups, ignore_errors=True)
-    if results.backups_elsewhere.exists():
-        shutil.rmtree(results.backups_elsewhere.read_text(encoding="utf-8"), ignore_errors=True)
+    if results.elsewhere.exists():
+        shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
     if results.summary.exists() and results.table("recordings", "parquet").exists():
         summarise(results)

@@ -52,9 +52,9 @@ class Results:
         return self.root / ".snakemake/backups"
 
     @property
-    def backups_elsewhere(self) -> Path:
-        """Text: the folder that holds them when another workflow uses ours as a module."""
-        return self.state / "backups"
+    def elsewhere(self) -> Path:
+        """Text: the folder of those copies as seen from here, when another workflow uses ours as a module."""
+        return self.state / "elsewhere"
 
     @property
     def ledger(self) -> Path:

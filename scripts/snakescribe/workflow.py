@@ -90,7 +90,7 @@ def begin(
         files = _named(values.get("results", config.results), results, moves)
         if not main_process:
             config = load_file(results.config)
-            _show_to_container(config)
+            _show_to_container(config, files)
             return _run(config, files, "")
         if not executes:
             return Run(_with_an_image(config), files, "", "", 0)
@@ -102,13 +102,14 @@ def begin(
         checked = _BEGUN[results.root] = _run(config, files, seen)
         if local and not dry_run:
             devices.expect(config.device)
+        elsewhere = _elsewhere(results, files)
         prepare_results(results, dry_run)
-        _show_to_container(config)
+        _show_to_container(config, files)
         if not dry_run:
             Path(config.cache.path or "").mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
-            if files.root != Path():
-                _note_backups(results, files)
+            if elsewhere:
+                write_atomically(results.elsewhere, os.fsencode(elsewhere))
         return checked
     except SnakescribeError as error:
         raise SystemExit(report(error)) from None
@@ -133,7 +134,7 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         results.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if dry_run:
             return None
-        results.state.mkdir(exist_ok=True)
+        results.state.mkdir(mode=0o700, exist_ok=True)
         lock = None
         if LOCK_FD not in os.environ:
             busy = f"another run works on {results.root}; wait for it, or choose another folder with --results"
@@ -164,14 +165,31 @@ def _named(written: str, results: Results, moves: bool) -> Results:
     if moves or (results.root.exists() and results.root.samefile(Path.cwd())):
         return Results(Path())
     if set(written) & set("{}<>"):
-        raise ConfigError(f"option results: Snakemake takes {{…}} and <…> in {written!r} for variables; rename the folder")
+        raise ConfigError(f"option results: Snakemake reads {{…}} and <…> as variables; rename {written!r}")
     return Results(Path(os.path.normpath(Path(written).expanduser())))
 
 
-def _note_backups(results: Results, files: Results) -> None:
-    """For ``snakescribe forget``: where Snakemake keeps its copies when it works in another folder."""
-    folder = Path(".snakemake/backups", str(files.root).lstrip("/"))
-    write_atomically(results.backups_elsewhere, bytes(folder.absolute()))
+def _elsewhere(results: Results, files: Results) -> str:
+    """Where Snakemake keeps its copies of our files, as seen from the results folder; empty for its usual place there.
+
+    Beside them lies what it knows of how each file was made. From another folder, or by another name, it would know
+    nothing, and never see a new recording or model.
+
+    Raises:
+        ResultsError: the files here were made from another folder, or by another name.
+    """
+    here = ""
+    if files.root != Path():
+        here = os.path.relpath(Path(".snakemake/backups", str(files.root).lstrip("/")), results.root)
+    there = os.fsdecode(results.elsewhere.read_bytes()) if results.elsewhere.exists() else ""
+    if results.plan.exists() and here != there:
+        known = (results.root / there if there else results.backups).parts
+        folder = Path(*known[: known.index(".snakemake")])
+        raise ResultsError(
+            f"{results.root} was made by Snakemake working in {os.path.normpath(folder)}, and only there does it know"
+            " what is new; run it from there as before, or give another folder (its texts come from the cache)"
+        )
+    return here
 
 
 def _run(config: Config, files: Results, seen: str) -> Run:
@@ -185,7 +203,7 @@ def _with_an_image(config: Config) -> Config:
     return config.model_copy(update={"container": ContainerOptions(image=config.container.image or "/image.sif")})
 
 
-def _show_to_container(config: Config) -> None:
+def _show_to_container(config: Config, files: Results) -> None:
     """An image sees only the working directory: recordings and models are bound read-only, cache and results writable.
 
     It also hears our version, and refuses to work for another one's Snakefile.
@@ -194,7 +212,8 @@ def _show_to_container(config: Config) -> None:
     if config.container.image is None:
         return
     bound = [f"{path}:{path}:ro" for path in (recordings_root(config), config.models)]
-    bound += [f"{path}:{path}" for path in (config.cache.path, config.results)]
+    writable = [config.cache.path] if files.root == Path() else [config.cache.path, config.results]
+    bound += [f"{path}:{path}" for path in writable]
     others = os.environ.get("APPTAINER_BIND")  # of the user, or of another module
     os.environ["APPTAINER_BIND"] = ",".join(dict.fromkeys([*(others.split(",") if others else []), *bound]))
     if config.device != "cpu":
