@@ -80,14 +80,14 @@ def begin(
         gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA.
         local: jobs run on this machine, so that a missing GPU is seen now.
     """
-    if moves:
-        os.umask(0o077)
     _put_our_commands_on_path()
     try:
         wanted = {"device": "cuda"} if gpus and values.get("device", "auto") == "auto" else {}
         config = load_config({**values, **wanted}, Path.cwd())
         results = Results(Path(config.results))
         files = _named(values.get("results", config.results), results, moves)
+        if files.root == Path():
+            os.umask(0o077)  # a larger workflow keeps its own
         if not main_process:
             config = load_file(results.config)
             _show_to_container(config, files)
