@@ -1,13 +1,11 @@
 """Folders of recordings in, transcripts and tables out. Options: config/config.yaml, explained in config/README.md."""
 
-import os
-
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-configfile: os.path.join(workflow.basedir, "config/config.yaml")
+configfile: workflow.current_basedir.join("config/config.yaml").get_path_or_uri(secret_free=False)
 
 
 include: "workflow/rules/common.smk"
@@ -18,7 +16,7 @@ include: "workflow/rules/tables.smk"
 
 
 rule all:
-    default_target: True
+    default_target: MAIN
     input:
         rules.tables.output,
-        ".snakescribe/checked",
+        rules.check.output,

@@ -5,7 +5,11 @@ Outside a checkout (an installed package) none of these paths is there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from snakescribe.errors import ConfigError
 
@@ -15,6 +19,12 @@ MODELS = ROOT / ".models"
 """The model store that `make setup` fills."""
 VARIANTS = ROOT / "containers/variants.yaml"
 """The image variants."""
+
+
+def default_profile() -> Mapping[str, Any]:
+    """Settings that every profile shares (`profiles/gpu` and others call this)."""
+    settings: Mapping[str, Any] = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_bytes())
+    return settings
 
 
 def sources() -> Path:

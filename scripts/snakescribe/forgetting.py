@@ -36,8 +36,6 @@ from snakescribe.tables.summary import summarise
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache
 
-TABLES = [(name, kind) for name in ("recordings", "segments", "words") for kind in ("parquet", "tsv")]
-
 
 def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str], list[str]]:
     """Remove all text of a recording; it comes back only when its file has other content.
@@ -72,6 +70,8 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
         removed["transcript files"] += _transcripts(results, manifest.batch, own)
     removed["work files"] += _deleted(results.half_written())
     shutil.rmtree(results.backups, ignore_errors=True)
+    if results.elsewhere.exists():
+        shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
     if results.summary.exists() and results.table("recordings", "parquet").exists():
         summarise(results, notes(results))
@@ -163,8 +163,7 @@ def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
 
 def _table_rows(results: Results) -> int:
     """Write the tables again; while batches are missing they are deleted instead, the next run makes them."""
-    paths = [results.table(name, kind) for name, kind in TABLES]
-    there = {path: path.stat() for path in paths if path.exists()}
+    there = {path: path.stat() for path in results.tables if path.exists()}
     if not there:
         return 0
     rows = _parquet_rows(there)

@@ -12,7 +12,7 @@ from snakescribe.files import HALF_WRITTEN
 
 @dataclass(frozen=True)
 class Results:
-    """Paths inside one results folder (also the working directory of the run)."""
+    """Paths inside one results folder; the rules of the workflow name their files by it too."""
 
     root: Path
 
@@ -42,9 +42,19 @@ class Results:
         return self.state / "retries"
 
     @property
+    def checked(self) -> Path:
+        """Empty; there when the last run counts as good."""
+        return self.state / "checked"
+
+    @property
     def backups(self) -> Path:
         """Snakemake's copies of `update()` files while they are made anew; a killed run leaves them."""
-        return self.root / ".snakemake/backup"
+        return self.root / ".snakemake/backups"
+
+    @property
+    def elsewhere(self) -> Path:
+        """Text: the folder of those copies as seen from here, when another workflow uses ours as a module."""
+        return self.state / "elsewhere"
 
     @property
     def ledger(self) -> Path:
@@ -101,6 +111,19 @@ class Results:
     def table(self, name: str, kind: str) -> Path:
         """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""
         return self.root / f"tables/{name}.{kind}"
+
+    @property
+    def tables(self) -> list[Path]:
+        """All six."""
+        return [self.table(name, kind) for name in ("recordings", "segments", "words") for kind in ("parquet", "tsv")]
+
+    def log(self, step: str, batch: str | None = None) -> Path:
+        """What a step said, or ``snakemake`` itself; steps that run per batch have a folder."""
+        return self.root / (f"logs/{step}/{batch}.log" if batch else f"logs/{step}.log")
+
+    def benchmark(self, batch: str) -> Path:
+        """Seconds and memory that the transcribe step took, by Snakemake."""
+        return self.root / f"benchmarks/transcribe/{batch}.tsv"
 
     def half_written(self) -> Iterator[Path]:
         """What killed steps left behind, and what steps at work are writing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import Any
 from snakescribe import __version__, devices
 from snakescribe.config import Config, load_config, load_file
 from snakescribe.config.options import ContainerOptions
-from snakescribe.errors import ResultsError, SnakescribeError
+from snakescribe.errors import ConfigError, ResultsError, SnakescribeError
 from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.walk import digest as inventory_digest
@@ -39,6 +40,9 @@ class Run:
     """A checked run, as the rules see it."""
 
     config: Config
+    files: Results
+    """What the rules call their files: without the results folder where that is the working directory, else with it as
+    the option `results` names it, relative or absolute."""
     seen: str
     """Digest of the recordings folder as it is now; a change runs the inventory again."""
     options: str
@@ -46,40 +50,66 @@ class Run:
     memory_mb: int
     """What a transcribe job needs."""
 
+    def step(self, command: str, *options: str) -> str:
+        """The shell command of a rule: one of ours with the run's configuration; what it says goes to the log too."""
+        config = shlex.quote(str(self.files.config))
+        return " ".join(["exec snakescribe", command, "--config", config, *options, "2> >(tee {log:q} >&2)"])
 
-def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run: bool, gpus: bool, local: bool) -> Run:
+
+_BEGUN: dict[Path, Run] = {}
+"""By results folder: a module is parsed again for each `use rule … with:`."""
+
+
+def begin(
+    values: Mapping[str, Any],
+    moves: bool,
+    executes: bool,
+    main_process: bool,
+    dry_run: bool,
+    gpus: bool,
+    local: bool,
+) -> Run:
     """Check the configuration and prepare the results folder; exits with the failure's own code.
 
     Args:
-        values: Snakemake's merged ``config``.
+        values: Snakemake's merged ``config``, or that of the `module` statement.
+        moves: the Snakefile makes the results folder the working directory; false as a module of another workflow.
         executes: false for ``--lint`` and the like, which must work without any recordings.
         main_process: false inside a job that Snakemake runs by calling itself (clusters).
         dry_run: look, but neither lock nor write.
         gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA.
         local: jobs run on this machine, so that a missing GPU is seen now.
     """
-    os.umask(0o077)
     _put_our_commands_on_path()
     try:
-        if not main_process:
-            # Snakemake has changed into the results folder already.
-            config = load_file(Results(Path.cwd()).config)
-            _show_to_container(config)
-            return _run(config, "")
         wanted = {"device": "cuda"} if gpus and values.get("device", "auto") == "auto" else {}
         config = load_config({**values, **wanted}, Path.cwd())
-        if not executes:
-            return Run(_with_an_image(config), "", "", 0)
         results = Results(Path(config.results))
+        files = _named(values.get("results", config.results), results, moves)
+        if files.root == Path():
+            os.umask(0o077)  # a larger workflow keeps its own
+        if not main_process:
+            config = load_file(results.config)
+            _show_to_container(config, files)
+            return _run(config, files, "")
+        if not executes:
+            return Run(_with_an_image(config), files, "", "", 0)
+        if results.root in _BEGUN:
+            if _BEGUN[results.root].config != config:
+                raise ConfigError(f"two modules write into {results.root}; give each its own `results`")
+            return _BEGUN[results.root]
         seen = inventory_digest(config, walk(config))
-        checked = _run(config, seen)
+        checked = _BEGUN[results.root] = _run(config, files, seen)
         if local and not dry_run:
             devices.expect(config.device)
+        elsewhere = _elsewhere(results, files)
         prepare_results(results, dry_run)
-        _show_to_container(config)
+        _show_to_container(config, files)
         if not dry_run:
             Path(config.cache.path or "").mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
+            if elsewhere:
+                write_atomically(results.elsewhere, os.fsencode(elsewhere))
         return checked
     except SnakescribeError as error:
         raise SystemExit(report(error)) from None
@@ -101,10 +131,10 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         BusyError: another run works there.
     """
     try:
-        results.root.mkdir(parents=True, exist_ok=True)
+        results.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if dry_run:
             return None
-        results.state.mkdir(exist_ok=True)
+        results.state.mkdir(mode=0o700, exist_ok=True)
         lock = None
         if LOCK_FD not in os.environ:
             busy = f"another run works on {results.root}; wait for it, or choose another folder with --results"
@@ -130,10 +160,42 @@ def _sweep(results: Results) -> None:
                 path.unlink()
 
 
-def _run(config: Config, seen: str) -> Run:
+def _named(written: str, results: Results, moves: bool) -> Results:
+    """See :attr:`Run.files`."""
+    if moves or (results.root.exists() and results.root.samefile(Path.cwd())):
+        return Results(Path())
+    if set(written) & set("{}<>"):
+        raise ConfigError(f"option results: Snakemake reads {{…}} and <…> as variables; rename {written!r}")
+    return Results(Path(os.path.normpath(Path(written).expanduser())))
+
+
+def _elsewhere(results: Results, files: Results) -> str:
+    """Where Snakemake keeps its copies of our files, as seen from the results folder; empty for its usual place there.
+
+    Beside them lies what it knows of how each file was made. From another folder, or by another name, it would know
+    nothing, and never see a new recording or model.
+
+    Raises:
+        ResultsError: the files here were made from another folder, or by another name.
+    """
+    here = ""
+    if files.root != Path():
+        here = os.path.relpath(Path(".snakemake/backups", str(files.root).lstrip("/")), results.root)
+    there = os.fsdecode(results.elsewhere.read_bytes()) if results.elsewhere.exists() else ""
+    if results.plan.exists() and here != there:
+        known = (results.root / there if there else results.backups).parts
+        folder = Path(*known[: known.index(".snakemake")])
+        raise ResultsError(
+            f"{results.root} was made by Snakemake working in {os.path.normpath(folder)}, and only there does it know"
+            " what is new; run it from there as before, or give another folder (its texts come from the cache)"
+        )
+    return here
+
+
+def _run(config: Config, files: Results, seen: str) -> Run:
     prepared = Store(Path(config.models or "")).resolve(config.model)
     weights = prepared.pt.stat().st_size / 1e6
-    return Run(config, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
+    return Run(config, files, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
 
 
 def _with_an_image(config: Config) -> Config:
@@ -141,16 +203,19 @@ def _with_an_image(config: Config) -> Config:
     return config.model_copy(update={"container": ContainerOptions(image=config.container.image or "/image.sif")})
 
 
-def _show_to_container(config: Config) -> None:
-    """An image sees only the working directory: recordings and models are bound read-only, the cache writable.
+def _show_to_container(config: Config, files: Results) -> None:
+    """An image sees only the working directory: recordings and models are bound read-only, cache and results writable.
 
     It also hears our version, and refuses to work for another one's Snakefile.
     """
     os.environ[CALLER] = __version__
     if config.container.image is None:
         return
-    readable = [f"{path}:{path}:ro" for path in (recordings_root(config), config.models)]
-    os.environ["APPTAINER_BIND"] = ",".join([*readable, f"{config.cache.path}:{config.cache.path}"])
+    bound = [f"{path}:{path}:ro" for path in (recordings_root(config), config.models)]
+    writable = [config.cache.path] if files.root == Path() else [config.cache.path, config.results]
+    bound += [f"{path}:{path}" for path in writable]
+    others = os.environ.get("APPTAINER_BIND")  # of the user, or of another module
+    os.environ["APPTAINER_BIND"] = ",".join(dict.fromkeys([*(others.split(",") if others else []), *bound]))
     if config.device != "cpu":
         os.environ["APPTAINER_NV"] = "1"
 

@@ -81,10 +81,13 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
     leftovers = [
         results.samples("b000002"),
         results.samples("b000001").with_name(".b000001.pcm.parts") / "0",
-        results.backups / "exported/b000002.json",
+        results.root / ".snakemake/backups/exported/b000002.json",
+        results.root.with_name("outer") / ".snakemake/backups/results/exported/b000002.json",
         results.table("recordings", "tsv").with_name(".0123456789abcdef.part"),
         results.transcripts / "a b/.00000000000000ff.part",
     ]
+    results.elsewhere.parent.mkdir(exist_ok=True)
+    results.elsewhere.write_text("../outer/.snakemake/backups/results")  # used as a module there
     for path in leftovers:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(SECRET)
@@ -120,6 +123,7 @@ def test_its_text_is_nowhere_and_the_rest_is_as_it_was(filled: tuple[Results, Co
 
     assert main(["forget", name, "--results", str(results.root)]) == 0
     assert SECRET not in said(results.root)
+    assert SECRET not in said(results.root.with_name("outer"))
     assert SECRET not in said(cache)
     assert SECRET[:9].encode() not in results.journal("b000002").read_bytes()
     assert files(results) == before, "Snakemake finds nothing to do"

@@ -2,24 +2,33 @@
 
 NEEDS:  Snakemake's merged config, the recordings folder, a prepared model
 MAKES:  RUN (see scripts/snakescribe/workflow.py), results/.snakescribe/config.json, the lock on the results
+        FILES, names of all files of the workflow (scripts/snakescribe/layout.py), e.g. FILES.plan
 """
 
 import json
 
 from snakescribe.workflow import begin
 
+# The results folder becomes the working directory, so that file names are short and the same wherever it lies. Not as a
+# module of another workflow, nor with --directory: there the name of the results folder stands in front of every file.
+MAIN = workflow.modifier.is_main_snakefile()
+MOVES = MAIN and workflow.overwrite_workdir is None
 RUN = begin(
     config,
+    moves=MOVES,
     executes=workflow.check_envvars,  # false for --lint
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
     gpus="gpu" in workflow.global_resources,
     local=workflow.local_exec,
 )
+FILES = RUN.files
 GPU = {"gpu": 1} if RUN.config.device == "cuda" else {}
 
 
-workdir: RUN.config.results
+if MOVES:
+
+    workdir: RUN.config.results
 
 
 wildcard_constraints:
@@ -29,12 +38,12 @@ wildcard_constraints:
 container: RUN.config.container.image
 
 
-def planned_batches(pattern):
-    """Input function: `pattern` for every batch the inventory planned."""
+def planned_batches(named):
+    """Input function: the file that `named` gives for every batch the inventory planned."""
 
     def files(wildcards):
         with checkpoints.inventory.get().output.plan.open() as plan:
-            return [pattern.format(batch=b["batch"]) for b in json.load(plan)["batches"]]
+            return [named(b["batch"]) for b in json.load(plan)["batches"]]
 
     return files
 

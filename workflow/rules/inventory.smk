@@ -8,10 +8,10 @@ MAKES:  inventory/plan.json, the batches and totals
 
 checkpoint inventory:
     output:
-        plan=update("inventory/plan.json"),
+        plan=update(FILES.plan),
     log:
-        "logs/inventory.log",
+        FILES.log("inventory"),
     params:
         seen=RUN.seen,
     shell:
-        "exec snakescribe inventory --config .snakescribe/config.json 2> >(tee {log:q} >&2)"
+        RUN.step("inventory")

@@ -8,15 +8,14 @@ MAKES:  work/{batch}.pcm   samples of all recordings of the batch (temporary, 11
 
 rule normalise:
     input:
-        manifest="inventory/batches/{batch}.json",
+        manifest=FILES.manifest("{batch}"),
     output:
-        samples=temp("work/{batch}.pcm"),
-        index=temp("work/{batch}.json"),
+        samples=temp(FILES.samples("{batch}")),
+        index=temp(FILES.samples_index("{batch}")),
     log:
-        "logs/normalise/{batch}.log",
+        FILES.log("normalise", "{batch}"),
     threads: 4
     resources:
         mem_mb=1000,
     shell:
-        "exec snakescribe normalise --config .snakescribe/config.json"
-        " --batch {wildcards.batch} --threads {threads} 2> >(tee {log:q} >&2)"
+        RUN.step("normalise", "--batch {wildcards.batch} --threads {threads}")

@@ -9,29 +9,25 @@ MAKES:  tables/{recordings,segments,words}.{parquet,tsv}
 
 rule tables:
     input:
-        plan="inventory/plan.json",
-        batches=planned_batches("batches/{batch}.parquet"),
+        plan=FILES.plan,
+        batches=planned_batches(FILES.batch),
     output:
-        expand(
-            "tables/{table}.{kind}",
-            table=["recordings", "segments", "words"],
-            kind=["parquet", "tsv"],
-        ),
+        FILES.tables,
     log:
-        "logs/tables.log",
+        FILES.log("tables"),
     shell:
-        "exec snakescribe tables --config .snakescribe/config.json 2> >(tee {log:q} >&2)"
+        RUN.step("tables")
 
 
 rule check:
     input:
-        recordings="tables/recordings.parquet",
-        exported=planned_batches("exported/{batch}.json"),
+        recordings=FILES.table("recordings", "parquet"),
+        exported=planned_batches(FILES.exported),
     output:
-        ".snakescribe/checked",
+        FILES.checked,
     log:
-        "logs/check.log",
+        FILES.log("check"),
     params:
         on_error=RUN.config.on_error,
     shell:
-        "exec snakescribe check --config .snakescribe/config.json --output {output:q} 2> >(tee {log:q} >&2)"
+        RUN.step("check", "--output {output:q}")

@@ -10,15 +10,15 @@ MAKES:  batches/{batch}.parquet  the truth about a batch: one row per recording,
 
 rule transcribe:
     input:
-        manifest="inventory/batches/{batch}.json",
-        samples="work/{batch}.pcm",
-        index="work/{batch}.json",
+        manifest=FILES.manifest("{batch}"),
+        samples=FILES.samples("{batch}"),
+        index=FILES.samples_index("{batch}"),
     output:
-        rows=update("batches/{batch}.parquet"),
+        rows=update(FILES.batch("{batch}")),
     log:
-        "logs/transcribe/{batch}.log",
+        FILES.log("transcribe", "{batch}"),
     benchmark:
-        "benchmarks/transcribe/{batch}.tsv"
+        FILES.benchmark("{batch}")
     priority: 1
     # A job that is killed for memory gets more of it; it goes on from its journal. A window that kills it three times
     # (FATAL_DEATHS) is left out by the fourth.
@@ -30,18 +30,17 @@ rule transcribe:
     params:
         options=RUN.options,
     shell:
-        "exec snakescribe transcribe --config .snakescribe/config.json"
-        " --batch {wildcards.batch} --threads {threads} 2> >(tee {log:q} >&2)"
+        RUN.step("transcribe", "--batch {wildcards.batch} --threads {threads}")
 
 
 rule export:
     input:
-        rows="batches/{batch}.parquet",
+        rows=FILES.batch("{batch}"),
     output:
-        written=update("exported/{batch}.json"),
+        written=update(FILES.exported("{batch}")),
     log:
-        "logs/export/{batch}.log",
+        FILES.log("export", "{batch}"),
     params:
         outputs=RUN.config.outputs,
     shell:
-        "exec snakescribe export --config .snakescribe/config.json --batch {wildcards.batch} 2> >(tee {log:q} >&2)"
+        RUN.step("export", "--batch {wildcards.batch}")

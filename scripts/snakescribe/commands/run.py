@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     write_atomically(asked, config.model_dump_json().encode())
     if args.retry_failed:
         _count_retry(results)
-    log = results.root / "logs/snakemake.log"
+    log = results.log("snakemake")
     log.parent.mkdir(exist_ok=True)
     before = _batches(results)
     command = [
@@ -161,7 +161,7 @@ def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
     if code == 0 or some_failed:  # everything is done, and the check step has named what failed
         if nothing_new:
             print("nothing new to transcribe; the results so far:", file=sys.stderr)
-        told = results.root / "logs/check.log" if code else results.summary
+        told = results.log("check") if code else results.summary
         print(told.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
         print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
         if code == 0:

@@ -181,7 +181,7 @@ class Config(Options):
     """Everything a run can be told."""
 
     recordings: str = Field("recordings", description="a folder (searched recursively) or a CSV/TSV sample sheet")
-    results: str = Field("results", description="where everything is written; also the working directory of the run")
+    results: str = Field("results", description="where everything is written")
     models: str | None = Field(
         None,
         description="model store; null is `$SNAKESCRIBE_MODELS`, else the checkout's `.models` (of `make setup`) "
