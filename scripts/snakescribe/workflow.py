@@ -25,7 +25,7 @@ from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.layout import Results
-from snakescribe.models.store import Store
+from snakescribe.models.configured import configured_capabilities, configured_model
 from snakescribe.transcribe.progress import options_digest
 
 CALLER = "SNAKESCRIBE_CALLER"
@@ -70,6 +70,7 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         config = load_config({**values, **wanted}, Path.cwd())
         if not executes:
             return Run(_with_an_image(config), "", "", 0)
+        configured_capabilities(config)
         results = Results(Path(config.results))
         seen = inventory_digest(config, walk(config))
         checked = _run(config, seen)
@@ -131,7 +132,7 @@ def _sweep(results: Results) -> None:
 
 
 def _run(config: Config, seen: str) -> Run:
-    prepared = Store(Path(config.models or "")).resolve(config.model)
+    prepared = configured_model(config)
     weights = prepared.pt.stat().st_size / 1e6
     return Run(config, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
 

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "scripts/snakescribe"
 FLOORS = """
 errors media records schema units
 checkout devices files known_clip transcript
-config glossary layout models
+config glossary layout
+models
 failures inventory
 audio tables
 formats vad

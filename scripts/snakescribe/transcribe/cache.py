@@ -21,7 +21,8 @@ from snakescribe.config.options import digest
 from snakescribe.engine.backend import Hardware
 from snakescribe.files import write_atomically
 from snakescribe.inventory.manifest import Recording
-from snakescribe.models.store import Prepared, Store
+from snakescribe.models.configured import configured_model
+from snakescribe.models.store import Prepared
 from snakescribe.records import Frozen
 from snakescribe.transcript import Transcript
 
@@ -151,7 +152,7 @@ class Cache:
 
 def skip_known(config: Config) -> Callable[[Recording], bool]:
     """Tell whether a recording needs no audio, because its transcript is in the cache."""
-    cache, prepared = Cache(config), Store(Path(config.models or "")).resolve(config.model)
+    cache, prepared = Cache(config), configured_model(config)
 
     def known(recording: Recording) -> bool:
         return cache.get(recording.sha256, transcript_key(config, prepared, recording)) is not None
