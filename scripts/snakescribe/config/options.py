@@ -238,7 +238,7 @@ class Config(Options):
 
     @model_validator(mode="after")
     def _possible(self) -> Config:
-        """Pairs that cannot work are refused here, before anything runs; what a model cannot do, where it is known."""
+        """Pairs that cannot work are refused here, before anything runs; `models.configured` has what models cannot."""
         if self.decoding.temperatures[0] != 0:
             raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
         if self.engine == "torch_whisper" and self.compute_type.startswith("int8"):

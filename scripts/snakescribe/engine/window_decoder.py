@@ -59,7 +59,7 @@ class EncodedWindows:
     """Windows that went through the encoder."""
 
     tasks: list[WindowTask]
-    encoded: Encoded
+    output: Encoded
     context: int
     """Mel frames that each was padded to at least."""
 
@@ -98,7 +98,7 @@ class WindowDecoder:
 
     def languages(self, encoded: EncodedWindows) -> list[dict[str, float]]:
         """Probability per language code, for each window."""
-        return self.backend.detect_language(encoded.encoded)
+        return self.backend.detect_language(encoded.output)
 
     def read(self, encoded: EncodedWindows, tasks: list[WindowTask]) -> Iterator[tuple[WindowTask, Attempt]]:
         """First attempts at some of the encoded windows, again one by one when it is too much for the device."""
@@ -204,7 +204,7 @@ class WindowDecoder:
         prompts = tuple(self._prompt(task) for task in tasks)
         room = CONTEXT_TOKENS - len(prompts[0])
         bucket = Bucket(
-            encoded=encoded.encoded,
+            encoded=encoded.output,
             rows=tuple(encoded.tasks.index(task) for task in tasks),
             prompts=prompts,
             limits=tuple(most_tokens(task.seconds, room) for task in tasks),
