@@ -51,7 +51,7 @@ def prepare(store: Store, model: str, folder: Path) -> Weights:
     if prepared.ctranslate2 is None:
         raise BenchmarkError(f"{model} has no CTranslate2 form; run `snakescribe models prepare {model}`")
     place = folder / f"{prepared.name}-{prepared.identity[:12]}"
-    weights = Weights(prepared.pt, place / "ctranslate2", place / "ggml.bin", prepared.multilingual)
+    weights = Weights(prepared.pt, place / "ctranslate2", place / "ggml.bin", prepared.capabilities.multilingual)
     weights.ctranslate2.mkdir(parents=True, exist_ok=True)
     for file in prepared.ctranslate2.iterdir():
         link = weights.ctranslate2 / file.name

@@ -15,6 +15,9 @@ from typing import TextIO
 
 from snakescribe.errors import DeviceError
 
+BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""Instruction sets that multiply bfloat16: AVX512-BF16, AMX, Arm's BF16."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -106,8 +109,8 @@ def cpu_features() -> frozenset[str]:
 
 
 def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 by itself (AVX512-BF16, AMX or Arm's BF16)."""
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & cpu_features())
+    """Whether this processor multiplies bfloat16 by itself."""
+    return bool(BFLOAT16 & cpu_features())
 
 
 def lease_gpu(count: int) -> tuple[int, TextIO]:

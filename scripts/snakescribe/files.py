@@ -73,17 +73,6 @@ def die_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def use_one_arena() -> None:
-    """Let all threads share one heap, where the C library is glibc.
-
-    Arrays of many megabytes come and go in several threads; with a heap for each, freed memory of one is of no use
-    to the others: a peak of 1.7 GB instead of 1.9 (base, two workers).
-    """
-    m_arena_max = -8  # glibc's malloc.h
-    if hasattr(_LIBC, "mallopt"):
-        _LIBC.mallopt(m_arena_max, 1)
-
-
 def disk_full(path: object) -> ResultsError:
     """What to tell the user about a full disk; ``path`` is what was written, if it is known."""
     where = f" ({path})" if path else ""

@@ -30,7 +30,7 @@ from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
-from snakescribe.models.store import Store
+from snakescribe.models.configured import configured_model
 from snakescribe.tables.batch import row_groups
 from snakescribe.tables.summary import summarise
 from snakescribe.tables.write import write_tables
@@ -81,7 +81,7 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
 def _other_keys(config: Config, manifest: Manifest, found: Found) -> set[str]:
     """What the journal calls the other recordings of a batch; of options before the last run's we know nothing."""
     try:
-        prepared = Store(Path(config.models or "")).resolve(config.model)
+        prepared = configured_model(config)
     except ModelError:
         return set()
     return {

@@ -13,23 +13,20 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.audio.decoder import decode
 from snakescribe.audio.tracks import channel_filter
 from snakescribe.config import Config, load_config
+from snakescribe.config.languages import spoken_language
 from snakescribe.doctor.child import ChildFailed, in_child
+from snakescribe.engine.engines import ENGINES
 from snakescribe.errors import EngineFailure, InputError, RecordingError
 from snakescribe.inventory.walk import recordings_root, walk
 
-CANDIDATES = (
-    ("openvino", "int8_bfloat16"),
-    ("openvino", "int8_float32"),
-    ("ctranslate2", "int8"),
-    ("ctranslate2", "float16"),
-    ("ctranslate2", "float32"),
-    ("torch_whisper", "float16"),
-    ("torch_whisper", "bfloat16"),
-    ("torch_whisper", "float32"),
+CANDIDATES = tuple(
+    (engine.name, kind)
+    for engine in ENGINES.values()
+    for kind in dict.fromkeys(kind for types in engine.compute_types.values() for kind in types)
 )
 """Engine and compute type; what a device has not is left out with its reason."""
 SLOWEST = 15.0
@@ -75,7 +72,7 @@ def sample(config: Config, seconds: float) -> list[bytes]:
                 continue
             file.seek(0)
             parts.append(file.read())
-        wanted -= len(parts[-1]) // 2
+        wanted -= len(parts[-1]) // SAMPLE_BYTES
         if wanted <= 0:
             break
     if not any(parts):
@@ -97,7 +94,7 @@ def trials(config: Config, speech: list[bytes], threads: int, failed: Callable[[
         for engine, kind in CANDIDATES
         if config.engine in ("auto", engine) and config.compute_type in ("auto", kind, kind.partition("_")[0])
     ]
-    lengths = [len(part) // 2 for part in speech]
+    lengths = [len(part) // SAMPLE_BYTES for part in speech]
     done: list[Trial] = []
     with tempfile.NamedTemporaryFile(suffix=".pcm") as file:
         file.writelines(speech)
@@ -125,20 +122,16 @@ def trials(config: Config, speech: list[bytes], threads: int, failed: Callable[[
 def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: int) -> dict[str, Any]:
     """Read recordings of ``lengths`` samples from a file: the first to warm up, then all; for :func:`in_child`."""
     from snakescribe.engine.journal import Journal
-    from snakescribe.engine.load import load_backend
+    from snakescribe.engine.opened import open_model
     from snakescribe.engine.transcriber import Transcriber
     from snakescribe.engine.windows import Channel, RecordingJob
-    from snakescribe.models.store import Store
-    from snakescribe.vad.silero import SpeechDetector
 
     config = load_config(options, Path.cwd())
-    store = Store(Path(config.models or ""))
-    prepared = store.resolve(config.model)
-    backend = load_backend(config, prepared, threads)
-    transcriber = Transcriber(backend, prepared, SpeechDetector(store.silero()), config)
+    model = open_model(config, threads)
+    transcriber = Transcriber(model, config)
     parts = np.split(np.fromfile(speech, np.int16), np.cumsum(lengths)[:-1])
-    language = None if config.language in ("auto", "mixed") else config.language
-    jobs = [RecordingJob(str(number), (Channel(None, part),), language, "") for number, part in enumerate(parts)]
+    language, mixed = spoken_language(config.language)
+    jobs = [RecordingJob(str(number), (Channel(None, part),), language, "", mixed) for number, part in enumerate(parts)]
 
     def read(jobs: list[RecordingJob]) -> None:
         for _, result, _ in transcriber.transcribe(jobs, Journal(None)):
@@ -150,9 +143,9 @@ def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: i
     read(jobs)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return Trial(
-        engine=backend.name,
+        engine=model.backend.name,
         compute_type=config.compute_type,
-        rows=backend.rows,
+        rows=model.backend.rows,
         threads=threads,
         audio_seconds=sum(lengths) / SAMPLE_RATE,
         wall_seconds=time.perf_counter() - wall,

@@ -27,7 +27,7 @@ from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
-from snakescribe.models.store import Store
+from snakescribe.models.configured import configured_model
 
 CALLER = "SNAKESCRIBE_CALLER"
 """Version of the checkout whose Snakefile runs; a step may run in an image with another one."""
@@ -94,6 +94,7 @@ def begin(
             return _run(config, files, "")
         if not executes:
             return Run(_with_an_image(config), files, "", "", 0)
+        configured_capabilities(config)
         if results.root in _BEGUN:
             if _BEGUN[results.root].config != config:
                 raise ConfigError(f"two modules write into {results.root}; give each its own `results`")
@@ -193,7 +194,7 @@ def _elsewhere(results: Results, files: Results) -> str:
 
 
 def _run(config: Config, files: Results, seen: str) -> Run:
-    prepared = Store(Path(config.models or "")).resolve(config.model)
+    prepared = configured_model(config)
     weights = prepared.pt.stat().st_size / 1e6
     return Run(config, files, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
 

@@ -15,6 +15,7 @@ from snakescribe.config import Config, load_config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.load import load_backend
+from snakescribe.engine.opened import OpenedModel
 from snakescribe.engine.transcriber import Transcriber
 from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.errors import EngineFailure
@@ -76,13 +77,13 @@ class Engine:
         self.store = Store(models_root)
         self.prepared = self.store.resolve(self.config.model)
         self.backend = backend or load_backend(self.config, self.prepared, threads)
+        self.model = OpenedModel(self.prepared, self.backend, SpeechDetector(self.store.silero()))
 
     def run(
         self, jobs: Iterable[RecordingJob], journal: Journal | None = None
     ) -> dict[str, Transcript | EngineFailure]:
         """Transcripts by key, in the order they came."""
-        detector = SpeechDetector(self.store.silero())
-        transcriber = Transcriber(self.backend, self.prepared, detector, self.config)
+        transcriber = Transcriber(self.model, self.config)
         return {done.key: result for done, result, _ in transcriber.transcribe(jobs, journal or Journal(None))}
 
 

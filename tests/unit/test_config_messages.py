@@ -102,13 +102,6 @@ def test_a_long_wrong_value_is_cut() -> None:
 @pytest.mark.parametrize(
     ("values", "part"),
     [
-        ({"task": "translate", "model": "turbo"}, "use model: large-v3 or medium"),
-        ({"task": "translate", "model": "large-v3-turbo"}, "use model: large-v3 or medium"),
-        (
-            {"task": "translate", "model": "tiny.en"},
-            "tiny.en knows only English and cannot translate; use model: tiny",
-        ),
-        ({"language": "ko", "model": "models/base.en.pt"}, "base.en knows only English; use model: base"),
         ({"engine": "torch_whisper", "compute_type": "int8"}, "torch_whisper has no int8"),
         ({"engine": "openvino", "compute_type": "bfloat16"}, "use int8_bfloat16, or engine: auto"),
         ({"engine": "ctranslate2", "compute_type": "bfloat16", "device": "cpu"}, "no bfloat16 on the CPU"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from snakescribe.engine.journal import Journal, Language, WindowText
 from snakescribe.engine.windows import Channel, RecordingJob, RecordingUpdate
 from snakescribe.errors import EngineFailure
 from snakescribe.transcript import Segment, Transcript
-from snakescribe.vad.silero import SpeechDetector
 
 SPEECH = 12.0
 """Seconds of speech in a turn; the real figure would read all of this at once."""
@@ -51,7 +51,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def line_of(engine: Engine, journal: Journal, backend: Watched | None = None) -> Interleaver:
-    return Interleaver(backend or engine.backend, engine.prepared, SpeechDetector(engine.store.silero()), journal)  # type: ignore[arg-type]
+    return Interleaver(replace(engine.model, backend=backend or engine.backend), journal)
 
 
 def watched(engine: Engine) -> Watched:

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "scripts/snakescribe"
 FLOORS = """
 errors flags media records units
 checkout devices files known_clip schema transcript
-config glossary layout models
+config glossary layout
+models
 keys
 failures inventory
 audio tables

@@ -97,12 +97,12 @@ def test_every_form_hears_the_same(store: Store, name: str) -> None:
     options = whisper.DecodingOptions(language="en", without_timestamps=True, fp16=False)
     by_torch = whisper.decode(torch_model, mel, options)
 
-    tokenizer = get_tokenizer(model.multilingual, language="en", task="transcribe")
+    tokenizer = get_tokenizer(model.capabilities.multilingual, language="en", task="transcribe")
     prompt = list(tokenizer.sot_sequence_including_notimestamps)
     engine = ctranslate2.models.Whisper(str(model.ctranslate2), compute_type="float32", intra_threads=2)
     features = ctranslate2.StorageView.from_array(mel[None].numpy())
     (result,) = engine.generate(features, [prompt], beam_size=1)
-    assert engine.is_multilingual == model.multilingual
+    assert engine.is_multilingual == model.capabilities.multilingual
     assert tokenizer.decode(result.sequences_ids[0]).strip() == by_torch.text
     assert by_torch.text.endswith("Fail again. Fail better.")
 
@@ -111,7 +111,7 @@ def test_every_form_hears_the_same(store: Store, name: str) -> None:
     greedy = Search(beam_size=1)
     bucket = Bucket(openvino.encode([mel]), (0,), (tuple(prompt),), (100,), (len(samples) // 160,), (greedy,))
     (hypothesis,) = openvino.decode(bucket)
-    assert openvino.multilingual == model.multilingual and openvino.n_mels == model.dims["n_mels"]
+    assert openvino.multilingual == model.capabilities.multilingual and openvino.n_mels == model.dims["n_mels"]
     assert tokenizer.decode(list(hypothesis.tokens)).strip() == by_torch.text
     assert hypothesis.mean_logprob == pytest.approx(by_torch.avg_logprob, abs=0.05)
     assert hypothesis.no_speech_probability == pytest.approx(by_torch.no_speech_prob, abs=0.05)

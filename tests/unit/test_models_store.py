@@ -109,7 +109,7 @@ def test_import_of_a_pt_is_found_by_path_and_name(store: Store, tmp_path: Path) 
     assert model == store.resolve("ours")
     assert model.identity == entry.identity != store.resolve("tiny.en").identity
     assert model.alignment_heads == store.resolve("tiny.en").alignment_heads  # by its dimensions
-    assert not model.multilingual
+    assert not model.capabilities.multilingual
     store.verify("ours")
     assert model.pt.read_bytes() == path.read_bytes()
     assert prepare.open_weights(model.ctranslate2 or tmp_path).identity() == model.identity

@@ -31,14 +31,14 @@ def test_it_measures_what_works_here_and_its_recommendation_is_a_configuration(
     assert main([*asked, "--write", str(written), "--config", *options]) == 0
     said = capfd.readouterr()
     rows = re.findall(r"^ctranslate2 (\w+) +(\d+) +([\d.]+) +(\d+) +(\d+)$", said.out, re.MULTILINE)
-    assert {row[0] for row in rows} == {"int8", "float32"}
+    assert {row[0] for row in rows} == {"int8_float32", "float32"}
     assert len({row[1] for row in rows}) == 3, "half and twice the rows of the fastest"
     assert all(float(row[2]) > 0.1 and int(row[3]) > 0 and int(row[4]) > 100 for row in rows)
     assert "float16 needs CUDA" in said.err, "why a candidate is missing"
     fastest = max(rows, key=lambda row: float(row[2]))
     config = load_config(read_options(written), tmp_path)
     assert (config.engine, config.decoding.rows) == ("ctranslate2", int(fastest[1]))
-    assert config.compute_type in ("int8", "float32")
+    assert config.compute_type in ("int8_float32", "float32")
 
 
 def test_a_folder_without_speech_to_measure_with(

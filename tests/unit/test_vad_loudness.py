@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from engine_run import Engine, Samples, heard, job, plain, samples_of
 
-from snakescribe.engine import transcriber
+from snakescribe.engine import listener
 from snakescribe.vad import CHUNK
 from snakescribe.vad.loudness import BLOCK, SHORTEST, doubted, levels
 from snakescribe.vad.spans import Span
@@ -64,7 +64,7 @@ def test_a_thin_voice_is_heard(models_root: Path, monkeypatch: pytest.MonkeyPatc
     thin = _above(1500, clip)
     engine = Engine(models_root, model="tiny.en", engine="ctranslate2")
     after = heard(engine.run([job("thin", thin)])["thin"])
-    monkeypatch.setattr(transcriber, "doubted", lambda p, spans, level: np.zeros(len(p), bool))
+    monkeypatch.setattr(listener, "doubted", lambda p, spans, level: np.zeros(len(p), bool))
     before = heard(engine.run([job("thin", thin)])["thin"])
     assert "what are you talking about" in plain(before.text) and "story" not in plain(before.text)
     assert "good story what are you talking about" in plain(after.text)

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 
 import ffmpeg
 
-from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.errors import SnakescribeError, TimedOut
 from snakescribe.files import die_with_parent
 from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
@@ -143,18 +143,18 @@ def decode(
 
     def write(block: bytes) -> bool:
         nonlocal size
-        block = block[: 2 * most - size]
+        block = block[: SAMPLE_BYTES * most - size]
         target.write(block)
         size += len(block)
-        tick(len(block) // 2)
-        return size < 2 * most
+        tick(len(block) // SAMPLE_BYTES)
+        return size < SAMPLE_BYTES * most
 
     heard = FfmpegReport(_first_line(source))
     exit_code = _run(_command(source, f="s16le", af=filters, ar=SAMPLE_RATE, ac=1), write, heard, seconds)
-    if size % 2:  # ffmpeg ended within a sample
+    if size % SAMPLE_BYTES:  # ffmpeg ended within a sample
         target.seek(-1, os.SEEK_CUR)
         target.truncate()
-    return Decoded(size // 2, size >= 2 * most, exit_code, heard)
+    return Decoded(size // SAMPLE_BYTES, size >= SAMPLE_BYTES * most, exit_code, heard)
 
 
 def count_channels(source: str, seconds: float) -> tuple[int, FfmpegReport]:

@@ -12,10 +12,11 @@ import os
 import sys
 from pathlib import Path
 
-from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 from snakescribe.errors import DeviceError
+from snakescribe.models.configured import configured_model
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +32,9 @@ def run(args: argparse.Namespace) -> int:
     from snakescribe.speed import Trial, sample, trials
 
     config = load_config(asked_options(args), Path.cwd())
+    configured_model(config)
     speech = sample(config, args.seconds)
-    seconds = sum(len(part) for part in speech) / 2 / SAMPLE_RATE
+    seconds = sum(len(part) for part in speech) / SAMPLE_BYTES / SAMPLE_RATE
     print(f"{seconds:.0f} s of speech, model {config.model}, {args.cores} threads", flush=True)
     print(f"{'engine':<24}{'rows':>6}{'x real time':>13}{'core-s per hour':>17}{'peak MB':>9}", flush=True)
 

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 from snakescribe.units import hours
@@ -21,14 +22,11 @@ if TYPE_CHECKING:
     from snakescribe.config import Config
     from snakescribe.layout import Results
 
-PARAMETERS = {"tiny": 39, "base": 74, "small": 244, "medium": 769, "large": 1550, "turbo": 809}
-"""Millions, by openai/whisper's model card."""
-
 BASE_SPEED = 0.05
 """CPU-seconds per second of audio with `base` and OpenVINO; CTranslate2 takes twice that
 (docs/decisions/precision-and-engines.md)."""
 
-PCM_GB_PER_HOUR = 16_000 * 2 * 3600 / 1e9
+PCM_GB_PER_HOUR = SAMPLE_RATE * SAMPLE_BYTES * 3600 / 1e9
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +45,9 @@ def _lines(config: Config) -> list[tuple[str, str]]:
     from snakescribe.inventory.take import update
     from snakescribe.inventory.walk import walk
     from snakescribe.layout import Results
+    from snakescribe.models.configured import configured_capabilities
 
+    configured_capabilities(config)
     results = Results(Path(config.results))
     walked = walk(config)
     with tempfile.TemporaryDirectory(prefix="snakescribe-plan-") as scratch:
@@ -89,10 +89,19 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
         if len(rows):
             median = float((rows.wall_seconds / rows.duration).median())
             return median, f"{median:.3f} s per second of audio, median of {len(rows):,} recordings done"
-    size = next((size for size in PARAMETERS if size in Path(config.model).name), "base")
+    return assumed_speed(config)
+
+
+def assumed_speed(config: Config) -> tuple[float, str]:
+    """The same before anything was measured: time grows with the size of the model."""
+    from snakescribe.models.capabilities import parameters
+    from snakescribe.models.catalog import catalog
+    from snakescribe.models.configured import configured_capabilities
+
+    size = configured_capabilities(config).parameters
     cores = len(os.sched_getaffinity(0))
-    speed = BASE_SPEED * PARAMETERS[size] / PARAMETERS["base"] / cores
-    return speed, f"no measurement yet, assuming {speed:.3f} s per second of audio ({size}, on the CPU)"
+    speed = BASE_SPEED * size / parameters(catalog().models["base"].dims) / cores
+    return speed, f"no measurement yet, assuming {speed:.3f} s per second of audio ({size / 1e6:.0f} M, on the CPU)"
 
 
 def _print(lines: list[tuple[str, str]]) -> None:

@@ -25,7 +25,7 @@ from snakescribe.failures import notes_left
 from snakescribe.files import die_with_parent, disk_full, write_atomically
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
-from snakescribe.models.store import Store
+from snakescribe.models.configured import configured_model
 from snakescribe.transcribe.progress import Progress, audio_done, describe
 from snakescribe.workflow import LOCK_FD, prepare_results
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the workflow and wait for it."""
     config = load_config(asked_options(args), Path.cwd())
     results = Results(Path(config.results))
-    options = options_digest(config, Store(Path(config.models or "")).resolve(config.model))
+    options = options_digest(config, configured_model(config))
     os.environ.pop(LOCK_FD, None)
     lock = prepare_results(results)
     asked = results.state / "asked.json"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from snakescribe.commands.common import register_config, resolved
-from snakescribe.files import hold_lock, use_one_arena
+from snakescribe.files import hold_lock
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,6 @@ def run(args: argparse.Namespace) -> int:
         journal.with_suffix(".lock"),
         f"batch {args.batch} is being transcribed by another process; wait for it or end it",
     )
-    use_one_arena()
     from snakescribe.transcribe.batch import Batch
 
     Batch(config, results, args.batch, args.threads).run()

@@ -22,3 +22,14 @@ LANGUAGES: dict[str, str] = {
     )
 }
 """English name by code, in Whisper's order."""
+DETECTED = ("auto", "mixed")
+"""Values of the option ``language`` that leave it to the model: once for a recording, or for every window of it."""
+
+
+def spoken_language(option: str) -> tuple[str | None, bool]:
+    """What a value of the option ``language`` means: the code, or None to detect it; and whether languages are mixed.
+
+    >>> spoken_language("ko"), spoken_language("auto"), spoken_language("mixed")
+    (('ko', False), (None, False), (None, True))
+    """
+    return None if option in DETECTED else option, option == "mixed"

@@ -6,18 +6,17 @@ these models (``snakescribe config write``); a test fails when they drift.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from snakescribe.config.languages import LANGUAGES
+from snakescribe.config.languages import DETECTED, LANGUAGES
 
 
 def _language_code(value: object) -> object:
     # YAML 1.1 reads the bare word `no` (Norwegian) as false.
     code = "no" if value is False else value
-    if isinstance(code, str) and code not in ("auto", "mixed") and code not in LANGUAGES:
+    if isinstance(code, str) and code not in DETECTED and code not in LANGUAGES:
         raise ValueError(f"{code!r} is no language code of Whisper; use auto, mixed or a code like ko, en, ja, zh")
     return code
 
@@ -236,16 +235,9 @@ class Config(Options):
 
     @model_validator(mode="after")
     def _possible(self) -> Config:
-        """Pairs that cannot work are refused here, before anything runs."""
+        """Pairs that cannot work are refused here, before anything runs; `models.configured` has what models cannot."""
         if self.decoding.temperatures[0] != 0:
             raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
-        name = Path(self.model).name.removesuffix(".pt")
-        if self.task == "translate" and "turbo" in name:
-            raise ValueError("task: the turbo model was not trained to translate; use model: large-v3 or medium")
-        if name.endswith(".en") and self.task == "translate":
-            raise ValueError(f"task: {name} knows only English and cannot translate; use model: {name[:-3]}")
-        if name.endswith(".en") and self.language not in ("auto", "mixed", "en"):
-            raise ValueError(f"language: {name} knows only English; use model: {name[:-3]}")
         if self.engine == "torch_whisper" and self.compute_type.startswith("int8"):
             raise ValueError("compute_type: torch_whisper has no int8; use engine: auto or float32")
         if self.engine == "openvino" and self.compute_type in ("bfloat16", "float32"):

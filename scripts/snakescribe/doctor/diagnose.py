@@ -9,12 +9,13 @@ from typing import Literal
 from snakescribe.doctor.cuda import Variants, version
 from snakescribe.doctor.facts import Facts, Package
 from snakescribe.doctor.gpu import both, ctranslate2_problem, either, gpu_problem, highest_cuda
+from snakescribe.engine.engines import ENGINES
 from snakescribe.errors import DeviceError, InstallationError, ModelError, ResultsError, SnakescribeError
 from snakescribe.known_clip import TEXT, matches, words
 from snakescribe.records import Frozen
 
-OPTIONAL = {"ctranslate2", "openvino"}
-"""Engines that an image may be without."""
+OPTIONAL = {engine.package for engine in ENGINES.values() if engine.package}
+"""Packages of engines, which an image may be without."""
 NEEDED_CODECS = {"pcm_s16le", "mp3", "aac", "opus", "vorbis", "flac", "wav", "mov", "ogg", "matroska"}
 """Without these, ordinary recordings cannot be read; without others, rare ones."""
 LITTLE, TOO_LITTLE = 1.0, 0.1
@@ -85,7 +86,8 @@ def _python(facts: Facts) -> Check:
 def _packages(facts: Facts, variants: Variants) -> Iterator[Check]:
     declared = [package for package in facts.packages if package.declared is not None]
     broken = [p for p in declared if p.broken or not p.installed]
-    fatal = [p for p in broken if p.name not in OPTIONAL or p.name == facts.engine]
+    needed = ENGINES[facts.engine].package if facts.engine in ENGINES else None
+    fatal = [p for p in broken if p.name not in OPTIONAL or p.name == needed]
     mend = (
         "mend the image with its wheel (`snakescribe image patch`)"
         if facts.container.kind

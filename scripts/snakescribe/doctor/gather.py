@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from snakescribe import __version__, known_clip
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.checkout import ROOT
 from snakescribe.config import Config
@@ -35,7 +36,7 @@ from snakescribe.doctor.facts import (
 )
 from snakescribe.errors import ModelError, SnakescribeError
 from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
-from snakescribe.models.store import Store
+from snakescribe.models.configured import configured_model, configured_store
 
 LOCKS = ("runtime.txt", "no-deps.txt")
 ALONGSIDE = {"fastapi": "python-multipart"}
@@ -150,13 +151,14 @@ def ffmpeg() -> Ffmpeg:
             "-i",
             f"file:{known_clip.PATH}",
         ]
-        command = [path, "-nostdin", "-v", "error", *reading, "-f", "s16le", "-ar", "16000", "-ac", "1", "pipe:1"]
+        writing = ["-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1", "pipe:1"]
+        command = [path, "-nostdin", "-v", "error", *reading, *writing]
         decoded = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=FFMPEG_SECONDS)
     except (OSError, IndexError, subprocess.SubprocessError) as error:
         return Ffmpeg(path=path, problem=f"{path} cannot be run ({' '.join(str(error).split())[:200]}); reinstall it")
     said = " ".join(decoded.stderr.decode(errors="replace").split())[:200]
     problem = None
-    if decoded.returncode or len(decoded.stdout) != 2 * known_clip.SAMPLES:
+    if decoded.returncode or len(decoded.stdout) != SAMPLE_BYTES * known_clip.SAMPLES:
         problem = (
             f"ffmpeg {version} ({path}) does not decode the known clip ({said or 'too few samples'}); reinstall it"
         )
@@ -196,10 +198,10 @@ def builds(try_gpu: bool, variants: Variants) -> tuple[Torch, CTranslate2]:
 
 def bad_weights(config: Config) -> tuple[str, ...]:
     """What is wrong with the weights of ``config.model`` and of voice activity; every byte is read."""
-    store = Store(Path(config.models or ""))
+    store = configured_store(config)
     problems = []
     try:
-        store.verify(store.resolve(config.model).name)
+        store.verify(configured_model(config).name)
     except (ModelError, OSError) as error:
         problems.append(str(error))
     try:

@@ -7,7 +7,6 @@ import importlib
 import tempfile
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 from snakescribe import known_clip
@@ -89,29 +88,24 @@ def hear(options: str, threads: int) -> dict[str, Any]:
     """Transcribe the known clip as ``options`` (a config as JSON) say, all the way a recording goes."""
     from snakescribe.config import Config
     from snakescribe.engine.journal import Journal
-    from snakescribe.engine.load import load_backend
+    from snakescribe.engine.opened import open_model
     from snakescribe.engine.transcriber import Transcriber
     from snakescribe.engine.windows import Channel, RecordingJob
-    from snakescribe.models.store import Store
-    from snakescribe.vad.silero import SpeechDetector
 
     config = Config.model_validate_json(options)
     config = config.model_copy(update={"language": known_clip.LANGUAGE, "task": "transcribe", "hotwords": []})
     try:
         with tempfile.TemporaryDirectory() as own:
             tempfile.tempdir = own  # the leases of GPUs lie there: a look must not wait for the jobs that hold them
-            store = Store(Path(config.models or ""))
-            prepared = store.resolve(config.model)
-            backend = load_backend(config, prepared, threads)
+            model = open_model(config, threads)
             began = time.perf_counter()
-            transcriber = Transcriber(backend, prepared, SpeechDetector(store.silero()), config)
             job = RecordingJob("known clip", (Channel(None, known_clip.samples()),), known_clip.LANGUAGE, "")
-            ((_, result, _),) = transcriber.transcribe([job], Journal(None))
+            ((_, result, _),) = Transcriber(model, config).transcribe([job], Journal(None))
     except SnakescribeError as error:
         return {"problem": str(error), "error": type(error).__name__}
-    hardware = backend.hardware
+    hardware = model.backend.hardware
     found = {
-        "engine": backend.name,
+        "engine": model.backend.name,
         "device": hardware.device,
         "device_name": hardware.device_name,
         "compute_type": hardware.compute_type,

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakescribe import known_clip
+from snakescribe.audio import FRAME_SAMPLES, SAMPLE_RATE
 from snakescribe.config import Config
 from snakescribe.doctor import gather
 from snakescribe.doctor.cuda import load_variants
 from snakescribe.doctor.facts import Nvidia, Torch
 from snakescribe.doctor.gpu import gpu_problem
 from snakescribe.errors import DeviceError, InstallationError
-from snakescribe.models.store import Prepared, Store
+from snakescribe.models.configured import configured_model, configured_store
+from snakescribe.models.store import Prepared
 from snakescribe.models.unchanged import check_unchanged
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 TRACES = tuple(map(Path, ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")))
 """Of an NVIDIA driver (the last one on WSL); without them NVML is not asked."""
-FIRST_WORDS = 32_000
+FIRST_WORDS = 2 * SAMPLE_RATE
 """Samples: half a second of silence and "She opened the window"."""
 TOKENS = 4
 """That are read: enough to know text from none."""
@@ -40,8 +42,7 @@ def quick_check(config: Config, warn: Callable[[str], None] = lambda line: None)
         ModelError: a file of the weights is not what its sum says.
         DeviceError: CUDA is asked for, and driver, card and build do not go together.
     """
-    store = Store(Path(config.models or ""))
-    prepared = store.resolve(config.model)
+    store, prepared = configured_store(config), configured_model(config)
     store.verify("silero")
     check_unchanged(store, prepared.name, Path(config.cache.path or "") / "checked")
     if config.device == "cpu":
@@ -64,7 +65,7 @@ def check_backend(backend: Backend, prepared: Prepared) -> None:
         InstallationError: the CPU does.
     """
     from snakescribe.engine.backend import Bucket, Search
-    from snakescribe.engine.log_mel import FRAME, encoder_frames, log_mel
+    from snakescribe.engine.log_mel import encoder_frames, log_mel
     from snakescribe.engine.tokens import prompt_tokens, tokenizer_for
 
     samples = known_clip.samples()[:FIRST_WORDS]
@@ -74,7 +75,7 @@ def check_backend(backend: Backend, prepared: Prepared) -> None:
     where = f"{backend.name} on {backend.hardware.device_name}"
     try:
         encoded = backend.encode([mel])
-        bucket = Bucket(encoded, (0,), (prompt,), (TOKENS,), (len(samples) // FRAME,), (Search(beam_size=1),))
+        bucket = Bucket(encoded, (0,), (prompt,), (TOKENS,), (len(samples) // FRAME_SAMPLES,), (Search(beam_size=1),))
         (hypothesis,) = backend.decode(bucket)
     except (RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())[:200]

@@ -23,6 +23,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from snakescribe import __version__, known_clip
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.errors import InstallationError
 
 COMMAND = (sys.executable, "-m", "snakescribe")
@@ -94,7 +95,7 @@ def _workflow(folder: Path) -> str:
     recordings.mkdir()
     (recordings / "known clip.flac").write_bytes(known_clip.PATH.read_bytes())
     with wave.open(str(recordings / "아는 소리.wav"), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.setparams((1, SAMPLE_BYTES, SAMPLE_RATE, 0, "NONE", ""))
         file.writeframes(known_clip.samples().tobytes())
     paths = ["--recordings", str(recordings), "--results", str(results)]
     _finished(folder, "run", *paths, "--config", "cache.mode=off")

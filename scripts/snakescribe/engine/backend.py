@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
 
 Encoded = Any
-"""Windows as the decoder hears them; they stay on the backend's device, and only the backend looks inside."""
+"""Windows that went through the encoder; they stay on the backend's device, and only the backend looks inside."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Backend(Protocol):
     """Buckets worked on at once."""
 
     def encode(self, log_mels: Sequence[torch.Tensor]) -> Encoded:
-        """Run the encoder on each window's log-mel, (mels, frames) float32 with at most 3000 frames."""
+        """Run the encoder on each window's log-mel, (mels, frames) float32 of at most 30 s."""
         ...
 
     def detect_language(self, encoded: Encoded) -> list[dict[str, float]]:

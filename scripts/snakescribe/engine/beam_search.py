@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from whisper.tokenizer import Tokenizer
 
+from snakescribe.audio import FRAMES_PER_POSITION
 from snakescribe.engine.alignment import token_starts
 from snakescribe.engine.backend import Bucket, Hypothesis, Search
 
@@ -200,15 +201,16 @@ def detect_language(session: Session, windows: int, rules: Rules) -> list[dict[s
 def decode(session: Session, bucket: Bucket, rules: Rules) -> list[Hypothesis]:
     """Decode every window of a bucket."""
     tokenizer, places = rules.tokenizer, bucket.windows
+    positions = [max(1, frames // FRAMES_PER_POSITION) for frames in bucket.frames]
     windows = [
-        _Window(places.index(row), limit, max(1, frames // 2), search, np.random.default_rng(search.seed))
-        for row, limit, frames, search in zip(bucket.rows, bucket.limits, bucket.frames, bucket.searches, strict=True)
+        _Window(places.index(row), limit, length, search, np.random.default_rng(search.seed))
+        for row, limit, length, search in zip(bucket.rows, bucket.limits, positions, bucket.searches, strict=True)
     ]
     every = range(len(places))
     prompts = np.array([bucket.prompts[bucket.rows.index(place)] for place in places], np.int64)
     start = bucket.prompts[0].index(tokenizer.sot) + 1
-    heard = session.read(prompts[:, :start], every, every, rules.anything)
-    silence = np.exp(heard.special[:, tokenizer.no_speech - tokenizer.sot]).tolist()
+    started = session.read(prompts[:, :start], every, every, rules.anything)
+    silence = np.exp(started.special[:, tokenizer.no_speech - tokenizer.sot]).tolist()
     owners: list[int] = []
     for window in windows:
         for _ in range(SAMPLES_PER_WINDOW if window.search.temperature else 1):

@@ -10,6 +10,7 @@ import ctranslate2
 import numpy as np
 import torch
 
+from snakescribe.audio import CONTEXT_TOKENS
 from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
 from snakescribe.engine.beam_search import SAMPLES_PER_WINDOW
 from snakescribe.models.store import Prepared
@@ -81,7 +82,7 @@ class CTranslate2Whisper:
             num_hypotheses=SAMPLES_PER_WINDOW if sampling else 1,
             sampling_topk=0 if sampling else 1,
             sampling_temperature=search.temperature or 1.0,
-            max_length=min(448, len(prompts[0]) + most),
+            max_length=min(CONTEXT_TOKENS, len(prompts[0]) + most),
             return_scores=True,
             return_no_speech_prob=True,
         )

@@ -18,7 +18,7 @@ REPEATS, REPEATED_TOKENS, LONGEST_NGRAM = 5, 12, 24
 """An n-gram of at most 24 tokens said five times in a row, twelve tokens in all, is a loop: people say `네 네 네`."""
 
 SAID_TWICE = 6
-"""Letters and digits from which on a whole text that comes twice in a row is heard once more: in little silence the
+"""Letters and digits from which on a whole text that comes twice in a row is read again: in little silence the
 decoder begins again when it has said everything. In full context it is believed."""
 
 LOW_VOICE = 0.45
@@ -84,7 +84,7 @@ def unlikely_speech(hypothesis: Hypothesis, voice: float) -> bool:
 
 
 def understandable(verdict: Verdict, hypothesis: Hypothesis) -> bool:
-    """Whether what was heard in a gap may stand in a text that is trusted."""
+    """Whether the text of a gap may stand in a text that is trusted."""
     return not verdict.flags and not verdict.silence and hypothesis.mean_logprob > UNSURE
 
 

@@ -13,19 +13,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from snakescribe.audio import MILLISECOND
 from snakescribe.config import Config
-from snakescribe.engine.backend import Backend
+from snakescribe.engine.assembly import assemble, ordered
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.language_id import VOTERS
+from snakescribe.engine.listener import Listener
 from snakescribe.engine.lookahead import LookAhead
-from snakescribe.engine.transcriber import LOOK_AHEAD, Transcriber, assemble, ordered
+from snakescribe.engine.opened import OpenedModel
+from snakescribe.engine.transcriber import LOOK_AHEAD
 from snakescribe.engine.window_decoder import WindowDecoder
 from snakescribe.engine.windows import RecordingJob, RecordingState, RecordingUpdate, WindowTask
 from snakescribe.errors import EngineFailure
 from snakescribe.keys import decoding_key
-from snakescribe.models.store import Prepared
 from snakescribe.transcript import Segment
-from snakescribe.vad.silero import SpeechDetector
 
 LOG = logging.getLogger(__name__)
 TURN = 5.0
@@ -34,17 +35,18 @@ FIRST_TURN = 60.0
 """Seconds of speech in a turn while the speed is not known."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Line:
     """A recording in line."""
 
     state: RecordingState
-    transcriber: Transcriber
+    config: Config
+    listener: Listener
     alike: str
     """Its :func:`decoding_key`: only recordings that decode alike are read together."""
     tasks: deque[WindowTask]
     voters: int
-    """Windows at the head of ``works`` that tell the language, and so are read together."""
+    """Windows at the head of ``tasks`` that tell the language, and so are read together."""
     places: list[tuple[int, int]]
     """Start (samples) and track of every window, in order."""
     total: float
@@ -57,13 +59,12 @@ class _Line:
 class Interleaver:
     """The line of recordings before one backend; recordings may join and leave from any thread."""
 
-    def __init__(self, backend: Backend, prepared: Prepared, detector: SpeechDetector, journal: Journal) -> None:
+    def __init__(self, model: OpenedModel, journal: Journal) -> None:
         """``journal`` has what an earlier process finished of the recordings that come again."""
-        self._backend, self._prepared, self._detector = backend, prepared, detector
-        self._journal = journal
+        self._model, self._journal = model, journal
         self._lines: deque[_Line] = deque()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(backend.workers, "reader")
+        self._pool = ThreadPoolExecutor(model.backend.workers, "reader")
         self._speech = FIRST_TURN
 
     def __bool__(self) -> bool:
@@ -72,13 +73,14 @@ class Interleaver:
 
     def add(self, job: RecordingJob, config: Config, wanted: Callable[[], bool] = lambda: True) -> None:
         """Find the speech of a recording (seconds, for a long one) and put it in line if it is still ``wanted``."""
-        transcriber = Transcriber(self._backend, self._prepared, self._detector, config)
+        listener = Listener(self._model.detector, config)
         state = RecordingState(job)
-        tasks = list(transcriber.listen(state))
-        voters = VOTERS if job.language is None and not job.mixed and self._backend.multilingual else 0
+        tasks = list(listener.listen(state))
+        voters = VOTERS if job.language is None and not job.mixed and self._model.backend.multilingual else 0
         line = _Line(
             state,
-            transcriber,
+            config,
+            listener,
             decoding_key(config),
             deque(_voters_first(tasks) if voters else tasks),
             voters,
@@ -106,7 +108,7 @@ class Interleaver:
             self._lines = deque(line for line in self._lines if not line.dropped)
             lines = [line for line in self._lines if line.alike == self._lines[0].alike]
         taken = _taken(lines, self._speech)
-        touched = [line for line in lines if id(line) in taken or not line.tasks]
+        touched = [line for line in lines if line in taken or not line.tasks]
 
         def finished(_seconds: float) -> None:
             for line in touched:
@@ -125,16 +127,15 @@ class Interleaver:
                 _tell(line, len(touched), tell)
         with self._lock:
             rest = [line for line in self._lines if not line.finished]
-            tail = {id(line) for line in touched}  # whoever had a turn goes behind those who had none
-            self._lines = deque(sorted(rest, key=lambda line: id(line) in tail))
+            self._lines = deque(sorted(rest, key=touched.__contains__))  # a turn puts one behind those who had none
 
     def _read(self, lines: list[_Line], tasks: list[WindowTask], progress: Callable[[float], None]) -> None:
         try:
-            self._read_together(lines[0].transcriber, tasks, progress)
+            self._read_together(lines[0], tasks, progress)
         except Exception as error:  # a mistake of ours, a full disk: only whom it concerns may suffer
             LOG.exception("reading %d windows of %d recordings failed", len(tasks), len(lines))
             self._pool.shutdown()  # what is still being read ends first
-            self._pool = ThreadPoolExecutor(self._backend.workers, "reader")
+            self._pool = ThreadPoolExecutor(self._model.backend.workers, "reader")
             for line in lines:
                 done = {text.place for text in line.state.texts}
                 missing = [task for task in tasks if task.state is line.state and task.place not in done]
@@ -143,12 +144,12 @@ class Interleaver:
                 elif missing:
                     line.state.failure = EngineFailure(f"reading it failed: {type(error).__name__}")
 
-    def _read_together(self, first: Transcriber, tasks: list[WindowTask], progress: Callable[[float], None]) -> None:
-        decoder = WindowDecoder(self._backend, self._prepared, first.config, self._journal)
-        group = LookAhead(decoder, self._journal, first.more_sensitive, progress)
+    def _read_together(self, first: _Line, tasks: list[WindowTask], progress: Callable[[float], None]) -> None:
+        decoder = WindowDecoder(self._model.backend, self._model.prepared, first.config, self._journal)
+        ahead = LookAhead(decoder, self._journal, first.listener.listen_again, progress)
         for task in tasks:
-            group.add(task)
-        group.read(self._pool)
+            ahead.add(task)
+        ahead.read(self._pool)
 
 
 def _tell(line: _Line, together: int, tell: Callable[[RecordingUpdate], None]) -> None:
@@ -181,19 +182,18 @@ def _voters_first(tasks: list[WindowTask]) -> list[WindowTask]:
         seconds += tasks[ahead].seconds
         ahead += 1
     voters = sorted(tasks[:ahead], key=lambda task: -task.length)[:VOTERS]
-    chosen = {id(task) for task in voters}
-    return voters + [task for task in tasks if id(task) not in chosen]
+    return voters + [task for task in tasks if task not in voters]
 
 
-def _taken(lines: list[_Line], seconds: float) -> dict[int, list[WindowTask]]:
-    """Windows for a turn, by ``id`` of the line: one of each recording, round after round (its voters at once)."""
-    taken: dict[int, list[WindowTask]] = {}
+def _taken(lines: list[_Line], seconds: float) -> dict[_Line, list[WindowTask]]:
+    """Windows for a turn: one of each recording, round after round (its voters at once)."""
+    taken: dict[_Line, list[WindowTask]] = {}
     while seconds > 0 and any(line.tasks for line in lines):
         for line in lines:
             count, line.voters = max(line.voters, 1), 0
             for _ in range(min(count, len(line.tasks))):
                 task = line.tasks.popleft()
-                taken.setdefault(id(line), []).append(task)
+                taken.setdefault(line, []).append(task)
                 seconds -= task.seconds
             if seconds <= 0:
                 break
@@ -205,6 +205,7 @@ def _new_segments(line: _Line) -> list[Segment]:
     known, read = ordered(line.state), {(text.start, text.track) for text in line.state.texts}
     missing = next((start for start, track in line.places if (start, track) not in read), None)
     if missing is not None:
-        known = [segment for segment in known if segment.start < missing // 16 / 1000]  # times are in milliseconds
+        begins = missing // MILLISECOND / 1000  # times of segments are in milliseconds
+        known = [segment for segment in known if segment.start < begins]
     new, line.told = known[line.told :], len(known)
     return new

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from snakescribe.audio import FRAMES_PER_SECOND
 from snakescribe.engine.journal import Language
 from snakescribe.engine.log_mel import FULL_CONTEXT, brief, encoder_frames
 from snakescribe.engine.window_decoder import WindowDecoder
-from snakescribe.engine.windows import WindowTask
+from snakescribe.engine.windows import RecordingState, WindowTask
 
 VOTERS = 3
 """Windows that vote when the longest one is not sure."""
 SURE = 0.8
-"""Below this more windows vote, and the longest is heard in more silence: short ones mislead the model."""
-SHORT = 1000
-"""Mel frames; a window that fills no more is heard in ``WIDE``, a longer one in the 30 s the model was trained on."""
-WIDE = 1500
+"""Below this more windows vote, and the longest is encoded with more silence: short ones mislead the model."""
+SHORT = 10 * FRAMES_PER_SECOND
+"""Mel frames; a window that fills no more is padded to ``WIDE``, a longer one to the 30 s the model was trained on."""
+WIDE = 15 * FRAMES_PER_SECOND
 """Mel frames: of 149 windows of 1 s whose language is unsure, 73 are told right in their own length, 87 in 10 s, 93 in
 15 s and 98 in 30 s, which takes 2.5 times as long as 15 s (docs/decisions/language.md)."""
 
@@ -25,37 +26,37 @@ Ballot = list[tuple[WindowTask, dict[str, float]]]
 
 def leaders(tasks: Iterable[WindowTask]) -> list[WindowTask]:
     """The longest window of each recording whose language is not settled; all of a mixed one's."""
-    longest: dict[int, WindowTask] = {}
+    longest: dict[WindowTask | RecordingState, WindowTask] = {}
     for task in tasks:
-        place = id(task) if task.state.job.mixed else id(task.state)
-        if task.language is None and (place not in longest or task.length > longest[place].length):
-            longest[place] = task
+        of = task if task.state.job.mixed else task.state
+        if task.language is None and (of not in longest or task.length > longest[of].length):
+            longest[of] = task
     return list(longest.values())
 
 
 def settled(voting: list[WindowTask], probabilities: dict[str, float]) -> Language | None:
     """What the first of the :func:`voters` says, if it is sure, or if nothing could tell more.
 
-    A brief window is heard in much silence anyway, and more makes little better: of 287 windows of 1 s, 230 are told
+    A brief window is padded with much silence anyway, and more makes little better: of 287 windows of 1 s, 230 are told
     right in 11 s, 234 in 15 s or 30 s (docs/decisions/language.md).
     """
     found = _found([(voting[0], probabilities)])
     return found if found.probability >= SURE or (len(voting) == 1 and brief(voting[0].length)) else None
 
 
-def voters(tasks: Iterable[WindowTask]) -> dict[int, list[WindowTask]]:
-    """By ``id`` of each of the :func:`leaders`, the windows that tell the language when it is not sure: it comes first.
+def voters(tasks: Iterable[WindowTask]) -> dict[WindowTask, list[WindowTask]]:
+    """By each of the :func:`leaders`, the windows that tell the language when it is not sure: it comes first.
 
     In a mixed recording every window tells its own.
     """
     every = list(tasks)
-    others: defaultdict[int, list[WindowTask]] = defaultdict(list)
+    others: defaultdict[RecordingState, list[WindowTask]] = defaultdict(list)
     for task in sorted(every, key=lambda task: -task.length):
-        others[id(task.state)].append(task)
+        others[task.state].append(task)
     return {
-        id(leader): [leader]
+        leader: [leader]
         if leader.state.job.mixed
-        else [leader, *(task for task in others[id(leader.state)] if task is not leader)][:VOTERS]
+        else [leader, *(task for task in others[leader.state] if task is not leader)][:VOTERS]
         for leader in leaders(every)
     }
 
@@ -66,14 +67,14 @@ def vote(voting: list[WindowTask], first: dict[str, float], decoder: WindowDecod
     Args:
         voting: its :func:`voters`.
         first: what the first of them said in its own length; alone it is not asked again.
-        decoder: hears them.
+        decoder: encodes them and tells the language of each.
     """
     leader, others = voting[0], voting[1:]
     ballot: Ballot = [(leader, first)] if others else []
     context = WIDE if encoder_frames(leader.length) <= SHORT else FULL_CONTEXT
     for some, frames in ((others, 0), ([leader], context)):
-        for heard in decoder.heard(some, frames) if some else ():
-            ballot += zip(heard.tasks, decoder.languages(heard), strict=True)
+        for encoded in decoder.encode(some, frames) if some else ():
+            ballot += zip(encoded.tasks, decoder.languages(encoded), strict=True)
     return _found(ballot) if ballot and not leader.state.failure else None
 
 

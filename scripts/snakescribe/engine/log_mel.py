@@ -7,11 +7,11 @@ import functools
 import numpy as np
 import numpy.typing as npt
 import torch
-from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
+from whisper.audio import mel_filters
 
-FRAME: int = HOP_LENGTH
-"""Samples per mel frame (10 ms); the encoder halves this rate."""
-FULL_CONTEXT = 3000
+from snakescribe.audio import FFT_SAMPLES, FRAME_SAMPLES, WINDOW_FRAMES, WINDOW_POSITIONS
+
+FULL_CONTEXT = WINDOW_FRAMES
 """Mel frames of the 30 s window the model was trained on."""
 PADDING = 300
 """Mel frames of silence kept after the speech: with none the decoder repeats itself
@@ -19,17 +19,17 @@ PADDING = 300
 RUNG = 100
 """Encoder lengths are multiples of this many frames, so that windows of about one length can go together on a GPU."""
 BRIEF, BRIEF_CONTEXT = 200, 1100
-"""A window of at most so many mel frames is heard in so many: in 4 to 6 s a lone word is heard twice
+"""A window of at most so many mel frames is padded to so many: in 4 to 6 s a lone word is written twice
 (docs/decisions/windows-and-voice-activity.md)."""
-LADDER = (300, 400, 550, 750, 1000, 1250, 1350, 1500)
-"""Lengths of what a bucket's decoder hears, in encoder positions. Sums over 800 positions and over 800 with zeros
-behind them differ in their last bits, so a window always gets the zeros up to its own rung: its text never depends on
-its neighbours."""
+LADDER = (300, 400, 550, 750, 1000, 1250, 1350, WINDOW_POSITIONS)
+"""Lengths of the keys and values that a bucket's decoder attends to, in encoder positions. Sums over 800 positions and
+over 800 with zeros behind them differ in their last bits, so a window always gets the zeros up to its own rung: its
+text never depends on its neighbours."""
 
 
 def brief(samples: int) -> bool:
-    """Whether a window is so short that it is heard in ``BRIEF_CONTEXT``."""
-    return samples <= BRIEF * FRAME
+    """Whether a window is so short that it is padded to ``BRIEF_CONTEXT``."""
+    return samples <= BRIEF * FRAME_SAMPLES
 
 
 def encoder_frames(samples: int) -> int:
@@ -38,7 +38,7 @@ def encoder_frames(samples: int) -> int:
     >>> encoder_frames(16_000), encoder_frames(16_000 * 3), encoder_frames(16_000 * 28)
     (1100, 600, 3000)
     """
-    frames = -(-samples // FRAME)
+    frames = -(-samples // FRAME_SAMPLES)
     return BRIEF_CONTEXT if brief(samples) else min(FULL_CONTEXT, -(-(frames + PADDING) // RUNG) * RUNG)
 
 
@@ -49,7 +49,7 @@ def rung(positions: int) -> int:
 
 @functools.cache
 def _constants(n_mels: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.hann_window(N_FFT), mel_filters("cpu", n_mels)
+    return torch.hann_window(FFT_SAMPLES), mel_filters("cpu", n_mels)
 
 
 def log_mel(samples: npt.NDArray[np.int16], n_mels: int, frames: int) -> torch.Tensor:
@@ -58,11 +58,11 @@ def log_mel(samples: npt.NDArray[np.int16], n_mels: int, frames: int) -> torch.T
     Returns:
         float32 tensor (n_mels, frames), scaled by the window's own maximum.
     """
-    padded = torch.zeros(frames * FRAME)
-    kept = samples[: frames * FRAME]
+    padded = torch.zeros(frames * FRAME_SAMPLES)
+    kept = samples[: frames * FRAME_SAMPLES]
     padded[: len(kept)] = torch.from_numpy(kept.astype(np.float32)) / 32768.0
     hann, filters = _constants(n_mels)
-    spectrum = torch.stft(padded, N_FFT, HOP_LENGTH, window=hann, return_complex=True)
+    spectrum = torch.stft(padded, FFT_SAMPLES, FRAME_SAMPLES, window=hann, return_complex=True)
     power = spectrum[..., :-1].abs() ** 2
     logs = torch.clamp(filters @ power, min=1e-10).log10()
     logs = torch.maximum(logs, logs.max() - 8.0)

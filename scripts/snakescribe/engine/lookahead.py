@@ -12,7 +12,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
-from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio import FRAMES_PER_POSITION, SAMPLE_RATE
 from snakescribe.engine.guards import understandable
 from snakescribe.engine.journal import FATAL_DEATHS, Journal, Language, WindowText
 from snakescribe.engine.language_id import settled, vote, voters
@@ -28,8 +28,8 @@ MOST_WINDOWS = 2
 """Times ``backend.rows``: short windows in a bucket, whose audio is small but whose texts are not."""
 
 T = TypeVar("T")
-Listen = Callable[[WindowTask, Gap], list[WindowTask]]
-"""Windows of speech in a gap of a window, heard with more sensitive ears."""
+ListenAgain = Callable[[WindowTask, Gap], list[WindowTask]]
+"""Windows of speech in a gap of a window's text, by a lower threshold of voice activity."""
 
 
 @dataclass
@@ -45,13 +45,13 @@ class LookAhead:
     """A look-ahead of windows; filled by one thread, then read by as many as the backend has workers."""
 
     def __init__(
-        self, decoder: WindowDecoder, journal: Journal, listen: Listen, progress: Callable[[float], None]
+        self, decoder: WindowDecoder, journal: Journal, listen_again: ListenAgain, progress: Callable[[float], None]
     ) -> None:
         """``progress`` is told of seconds of speech finished."""
-        self._decoder, self._journal, self._listen = decoder, journal, listen
+        self._decoder, self._journal, self._listen_again = decoder, journal, listen_again
         self._progress = progress
         self._lock = threading.Lock()
-        self._works: list[WindowTask] = []
+        self._tasks: list[WindowTask] = []
         self.seconds = 0.0
 
     def add(self, task: WindowTask) -> None:
@@ -70,25 +70,24 @@ class LookAhead:
         if done:
             self._keep([(task, done)])
         else:
-            self._works.append(task)
+            self._tasks.append(task)
             self.seconds += task.seconds
 
     def read(self, pool: Executor) -> None:
         """Read everything taken in."""
-        tasks, self._works, self.seconds = self._works, [], 0.0
+        tasks, self._tasks, self.seconds = self._tasks, [], 0.0
         self._take_languages(task for task in tasks if not task.state.job.mixed)
         voting = voters(tasks)
-        first = [leader for leader, *_ in voting.values()]
+        first = list(voting)
         results = self._each(pool, self._buckets(first), partial(self._settle_and_read, voting))
-        unsettled = {id(task): said for result in results for task, said in result.unsettled}
-        self._each(pool, (voting[key] for key in unsettled), lambda some: self._vote(some, unsettled[id(some[0])]))
+        unsettled = {task: said for result in results for task, said in result.unsettled}
+        self._each(pool, (voting[task] for task in unsettled), lambda some: self._vote(some, unsettled[some[0]]))
         self._take_languages(task for task in tasks if not task.state.job.mixed)
-        done = {id(task) for task in first} - unsettled.keys()
-        rest = [task for task in tasks if id(task) not in done]
+        done = set(first) - unsettled.keys()
+        rest = [task for task in tasks if task not in done]
         results += self._each(pool, self._buckets(rest), self._read)
         doubtful = [pair for result in results for pair in result.doubtful]
-        firsts = {id(task): attempt for task, attempt in doubtful}
-        self._each(pool, self._buckets([task for task, _ in doubtful], full=True), partial(self._again, firsts))
+        self._each(pool, self._buckets((task for task, _ in doubtful), full=True), partial(self._again, dict(doubtful)))
 
     def _take_languages(self, tasks: Iterable[WindowTask]) -> None:
         for task in tasks:
@@ -110,12 +109,12 @@ class LookAhead:
     def _buckets(self, tasks: Iterable[WindowTask], full: bool = False) -> Iterator[list[WindowTask]]:
         """Windows of one rung and previous text, longest first, as many as the device can hold.
 
-        ``full``: they are heard in the last rung, and so few that every worker gets some.
+        ``full``: they are padded to the last rung, and so few that every worker gets some.
         """
         alike: dict[tuple[int, str], list[WindowTask]] = defaultdict(list)
         for task in tasks:
             if task.state.failure is None:
-                length = LADDER[-1] if full else rung(encoder_frames(task.length) // 2)
+                length = LADDER[-1] if full else rung(encoder_frames(task.length) // FRAMES_PER_POSITION)
                 alike[length, task.state.job.prompt].append(task)
         rows = self._decoder.backend.rows
         for (length, _), members in sorted(alike.items(), key=lambda item: -item[0][0]):
@@ -125,16 +124,13 @@ class LookAhead:
             count = min(rows * LADDER[-1] // length, rows * MOST_WINDOWS)
             yield from _evenly(together, count, self._decoder.backend.workers if full else 1)
 
-    def _settle_and_read(self, voting: dict[int, list[WindowTask]], tasks: list[WindowTask]) -> _Outcome:
-        """The language of each window first; text only of those where it is settled.
-
-        ``voting`` has the voters of each, by ``id``.
-        """
+    def _settle_and_read(self, voting: dict[WindowTask, list[WindowTask]], tasks: list[WindowTask]) -> _Outcome:
+        """The language of each window first (``voting`` has its voters); text only of those where it is settled."""
         result = _Outcome()
-        for heard in self._decoder.heard(tasks):
+        for encoded in self._decoder.encode(tasks):
             sure, languages = [], []
-            for task, probabilities in zip(heard.tasks, self._decoder.languages(heard), strict=True):
-                if found := settled(voting[id(task)], probabilities):
+            for task, probabilities in zip(encoded.tasks, self._decoder.languages(encoded), strict=True):
+                if found := settled(voting[task], probabilities):
                     task.language = found.language
                     sure.append(task)
                     if not task.state.job.mixed:
@@ -144,7 +140,7 @@ class LookAhead:
                     result.unsettled.append((task, probabilities))
             self._journal.add(languages)
             if sure:
-                self._attempt(heard, sure, result)
+                self._attempt(encoded, sure, result)
         trim()
         return result
 
@@ -159,48 +155,48 @@ class LookAhead:
 
     def _read(self, tasks: list[WindowTask]) -> _Outcome:
         result = _Outcome()
-        for heard in self._decoder.heard(tasks):
-            self._attempt(heard, heard.tasks, result)
+        for encoded in self._decoder.encode(tasks):
+            self._attempt(encoded, encoded.tasks, result)
         trim()
         return result
 
-    def _attempt(self, heard: EncodedWindows, tasks: list[WindowTask], result: _Outcome) -> None:
+    def _attempt(self, encoded: EncodedWindows, tasks: list[WindowTask], result: _Outcome) -> None:
         """Read, keep what the guards trust, and note what is doubtful; listen again to what text leaves out."""
         began = time.perf_counter()
-        attempts = list(self._decoder.read(heard, tasks))
+        attempts = list(self._decoder.read(encoded, tasks))
         took = (time.perf_counter() - began) / sum(task.seconds for task in tasks)
-        whole, holed = [], []
+        complete, incomplete = [], []
         for task, attempt in attempts:
             share = took * task.seconds
             if attempt.verdict.flags:
-                task.state.wall_seconds += share
+                task.state.spend(share)
                 result.doubtful.append((task, attempt))
             elif self._decoder.gaps(task, attempt):
-                holed.append((task, attempt, share))
+                incomplete.append((task, attempt, share))
             else:
-                whole.append((task, self._decoder.text(task, attempt, share)))
-        self._finish(whole)
-        for task, attempt, share in holed:
-            self._finish([(task, self._decoder.text(task, self._mended(task, attempt), share))])
+                complete.append((task, self._decoder.text(task, attempt, share)))
+        self._finish(complete)
+        for task, attempt, share in incomplete:
+            self._finish([(task, self._decoder.text(task, self._with_gaps_filled(task, attempt), share))])
 
-    def _mended(self, task: WindowTask, attempt: Attempt) -> Attempt:
-        """The attempt with what is understood in its gaps, heard once more with a lower threshold of voice activity."""
+    def _with_gaps_filled(self, task: WindowTask, attempt: Attempt) -> Attempt:
+        """The attempt with what is understood in its gaps, where speech is looked for with a lower threshold."""
         understood: list[list[Word]] = []
-        for parts in [self._listen(task, gap) for gap in self._decoder.gaps(task, attempt)]:
-            for heard in self._decoder.heard(parts) if parts else ():
-                for part, found in self._decoder.read(heard, heard.tasks):
+        for parts in [self._listen_again(task, gap) for gap in self._decoder.gaps(task, attempt)]:
+            for encoded in self._decoder.encode(parts) if parts else ():
+                for part, found in self._decoder.read(encoded, encoded.tasks):
                     if understandable(found.verdict, found.hypothesis):
                         shift = (part.window.start - task.window.start) / SAMPLE_RATE
                         understood.append([moved(word, shift) for word in found.words])
         return replace(attempt, words=tuple(inserted(attempt.words, understood)))
 
-    def _again(self, firsts: dict[int, Attempt], tasks: list[WindowTask]) -> None:
-        """Read doubtful windows, whose first attempts are known by ``id``, once more and better."""
+    def _again(self, firsts: dict[WindowTask, Attempt], tasks: list[WindowTask]) -> None:
+        """Read doubtful windows, whose first attempts are given, once more and better."""
         began = time.perf_counter()
-        best = list(self._decoder.again([(task, firsts[id(task)]) for task in tasks]))
+        best = list(self._decoder.again([(task, firsts[task]) for task in tasks]))
         took = (time.perf_counter() - began) / len(tasks)
         for task, attempt in best:
-            self._finish([(task, self._decoder.text(task, self._mended(task, attempt), took))])
+            self._finish([(task, self._decoder.text(task, self._with_gaps_filled(task, attempt), took))])
         trim()
 
     def _finish(self, finished: list[tuple[WindowTask, WindowText]]) -> None:
@@ -211,7 +207,7 @@ class LookAhead:
         with self._lock:
             for task, text in finished:
                 task.state.texts.append(text)
-                task.state.wall_seconds += text.wall_seconds
+                task.state.spend(text.wall_seconds)
                 task.state.waiting -= 1
                 self._progress(task.seconds)
 

@@ -9,7 +9,11 @@ M_ARENA_MAX = -8
 
 
 def share_arenas(count: int) -> None:
-    """Let all threads allocate from ``count`` arenas instead of glibc's eight per core; elsewhere this does nothing."""
+    """Let all threads allocate from ``count`` arenas instead of glibc's eight per core; elsewhere this does nothing.
+
+    Arrays of many megabytes come and go in several threads; what is freed in the arena of one is of no use to the
+    others.
+    """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_ARENA_MAX, count)
 

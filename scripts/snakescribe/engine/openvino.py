@@ -16,6 +16,7 @@ from openvino import Type, opset13
 from openvino.preprocess import PrePostProcessor
 
 from snakescribe import devices
+from snakescribe.audio import FRAMES_PER_POSITION
 from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
 from snakescribe.engine.beam_search import Choice, Ints, Next, Rules, decode, detect_language, slots
 from snakescribe.engine.log_mel import rung
@@ -33,7 +34,7 @@ FEWEST_ROWS = 5
 
 
 class Memory(NamedTuple):
-    """What the decoder hears of some windows; good until the same thread encodes again."""
+    """Keys and values of some windows for the decoder's cross-attention; good until the same thread encodes again."""
 
     arrays: list[npt.NDArray[Any]]
     """Keys and values of each layer, (windows, heads, rung, width); bfloat16 as its bits."""
@@ -68,7 +69,8 @@ class OpenVinoWhisper:
         """Load ``prepared.openvino``; ``workers`` buckets run at once, each on one thread."""
         assert prepared.openvino is not None
         self.hardware, self.rows, self.workers = hardware, rows, workers
-        self.n_mels, self.multilingual = int(prepared.dims["n_mels"]), prepared.multilingual
+        able = prepared.capabilities
+        self.n_mels, self.multilingual = able.n_mels, able.multilingual
         self._rules = Rules(tokenizer_for(prepared, None, "transcribe"), int(prepared.dims["n_vocab"]))
         self._heads, state = int(prepared.dims["n_text_head"]), int(prepared.dims["n_text_state"])
         self._width = state // self._heads
@@ -95,8 +97,8 @@ class OpenVinoWhisper:
 
     def encode(self, log_mels: Sequence[torch.Tensor]) -> Memory:
         """Encode each window at its own length: on a CPU one at a time is as fast as many."""
-        lengths = [log_mel.shape[1] // 2 for log_mel in log_mels]
-        arrays = self._room((len(lengths), self._heads, rung(max(lengths)), self._width))
+        lengths = [log_mel.shape[1] // FRAMES_PER_POSITION for log_mel in log_mels]
+        arrays = self._reused_arrays((len(lengths), self._heads, rung(max(lengths)), self._width))
         request = self._encoder.create_infer_request()
         for row, (log_mel, length) in enumerate(zip(log_mels, lengths, strict=True)):
             request.set_input_tensor(ov.Tensor(np.ascontiguousarray(log_mel.numpy()[None])))
@@ -106,7 +108,7 @@ class OpenVinoWhisper:
                 array[row, :, length:] = 0
         return Memory(arrays, lengths, list(range(len(lengths))), list(range(len(lengths))))
 
-    def _room(self, shape: tuple[int, ...]) -> list[npt.NDArray[Any]]:
+    def _reused_arrays(self, shape: tuple[int, ...]) -> list[npt.NDArray[Any]]:
         """Arrays that this thread uses again and again: as large as a bucket, they would be new pages every time."""
         size = math.prod(shape)
         kept: list[npt.NDArray[Any]] = getattr(self._kept, "arrays", [])
@@ -133,19 +135,19 @@ class _Session:
         self._memory = memory
         self._held = list(range(len(memory.lengths)))
         self._read = 0
-        self._listen()
+        self._attend()
 
     def read(self, tokens: Ints, parents: Sequence[int], windows: Sequence[int], choice: Choice) -> Next:
         self._forget(sorted(set(windows)))
         gather, scatter = slots([self._held.index(window) for window in windows], len(self._held))
         rows = len(windows)
-        self._give("tokens", _filled(tokens))
-        self._give("offset", np.array(self._read, np.int64))
-        self._give("gather", gather)
-        self._give("scatter", _filled(scatter))
-        self._give("parents", _filled(np.array(parents, np.int32)))
-        self._give("bias", choice.bias)
-        self._give("noise", choice.noise if len(choice.noise) == 1 else _filled(choice.noise))
+        self._set("tokens", _filled(tokens))
+        self._set("offset", np.array(self._read, np.int64))
+        self._set("gather", gather)
+        self._set("scatter", _filled(scatter))
+        self._set("parents", _filled(np.array(parents, np.int32)))
+        self._set("bias", choice.bias)
+        self._set("noise", choice.noise if len(choice.noise) == 1 else _filled(choice.noise))
         self._request.infer()
         self._read += tokens.shape[1]
         logprobs, tokens, special, looked = (
@@ -158,19 +160,19 @@ class _Session:
         if len(needed) <= len(self._held) * 3 // 4:
             self._memory = self._memory.only([self._held.index(window) for window in needed])
             self._held = needed
-            self._listen()
+            self._attend()
 
-    def _listen(self) -> None:
+    def _attend(self) -> None:
         lengths = self._memory.lengths
         arrays = [array[: len(lengths)] for array in self._memory.arrays]
         padding = np.zeros((len(lengths), 1, 1, arrays[0].shape[2]), np.float32)
         for row, length in zip(padding, lengths, strict=True):
             row[:, :, length:] = -np.inf
-        self._give("padding", padding)
+        self._set("padding", padding)
         for i, array in enumerate(arrays):
             self._request.set_tensor(f"memory{i}", ov.Tensor(array, array.shape, self._kind))
 
-    def _give(self, name: str, array: npt.NDArray[Any]) -> None:
+    def _set(self, name: str, array: npt.NDArray[Any]) -> None:
         self._request.set_tensor(name, ov.Tensor(array))
 
 

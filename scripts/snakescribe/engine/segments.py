@@ -64,7 +64,7 @@ def gaps(words: Sequence[Word], speech: Sequence[Stretch]) -> list[Stretch]:
 
 
 def inserted(words: Sequence[Word], parts: Sequence[Sequence[Word]]) -> list[Word]:
-    """Words with others that were heard in their gaps, put between segments and never into one.
+    """Words with those found in their gaps, put between segments and never into one.
 
     Attention stretches the few words it has over speech that has none, so the segment before a gap may seem to
     reach beyond it; it then ends where the gap's words begin.

@@ -12,14 +12,11 @@ import numpy as np
 from whisper.timing import WordTiming, merge_punctuations
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
+from snakescribe.audio import CONTEXT_TOKENS, POSITION_SECONDS
 from snakescribe.engine.backend import Hypothesis
 from snakescribe.models.store import Prepared
 from snakescribe.transcript import Word
 
-SECONDS_PER_POSITION = 0.02
-"""One encoder position."""
-TEXT_CONTEXT = 448
-"""Tokens the decoder can hold, prompt included."""
 OPENING, CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 """Punctuation that belongs to the word after it and before it (openai/whisper ``timing.py``)."""
 WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue"}
@@ -28,11 +25,11 @@ WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue"}
 
 def tokenizer_for(prepared: Prepared, language: str | None, task: str) -> Tokenizer:
     """Whisper's own tokenizer (its tables lie in the package; nothing is fetched)."""
-    languages = int(prepared.dims["n_vocab"]) - 51765 - int(prepared.multilingual)
+    able = prepared.capabilities
     return get_tokenizer(
-        prepared.multilingual,
-        num_languages=languages,
-        language=language if prepared.multilingual else None,
+        able.multilingual,
+        num_languages=able.language_tokens,
+        language=language if able.multilingual else None,
         task=task,
     )
 
@@ -47,7 +44,7 @@ def prompt_tokens(tokenizer: Tokenizer, previous: str) -> tuple[int, ...]:
     start = tuple(tokenizer.sot_sequence_including_notimestamps)
     if not previous:
         return start
-    text = tokenizer.encode(" " + previous)[-(TEXT_CONTEXT // 2 - 1) :]
+    text = tokenizer.encode(" " + previous)[-(CONTEXT_TOKENS // 2 - 1) :]
     return (tokenizer.sot_prev, *text, *start)
 
 
@@ -65,7 +62,7 @@ def words(hypothesis: Hypothesis, tokenizer: Tokenizer) -> list[Word]:
     """
     groups = _groups(hypothesis.tokens, tokenizer)
     bounds = np.cumsum([0, *(len(group) for _, group in groups)]).tolist()
-    starts = [position * SECONDS_PER_POSITION for position in hypothesis.starts]
+    starts = [position * POSITION_SECONDS for position in hypothesis.starts]
     timed = [
         WordTiming(text, group, starts[begin], starts[end], float(np.exp(np.mean(hypothesis.logprobs[begin:end]))))
         for (text, group), (begin, end) in zip(groups, pairwise(bounds), strict=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from whisper.model import LayerNorm, ModelDimensions, Whisper
 
+from snakescribe.audio import FRAMES_PER_POSITION
 from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
 from snakescribe.engine.beam_search import Choice, Ints, Next, Rules, decode, detect_language, slots
 from snakescribe.engine.log_mel import rung
@@ -19,7 +20,7 @@ from snakescribe.models.store import Prepared
 
 
 class Memory(NamedTuple):
-    """What the decoder hears of some windows."""
+    """Keys and values of some windows for the decoder's cross-attention."""
 
     arrays: list[Tensor]
     """Keys and values of each layer, (windows, heads, rung, width)."""
@@ -53,13 +54,14 @@ class TorchWhisper:
                 module.float()  # OpenAI's computes in float32 and keeps its weights so
         self._encoder = Encoder(model)
         self.decoder = Decoder(model, prepared.alignment_heads)
-        self.n_mels, self.multilingual = int(prepared.dims["n_mels"]), prepared.multilingual
+        able = prepared.capabilities
+        self.n_mels, self.multilingual = able.n_mels, able.multilingual
         self._rules = Rules(tokenizer_for(prepared, None, "transcribe"), int(prepared.dims["n_vocab"]))
 
     @torch.inference_mode()
     def encode(self, log_mels: Sequence[Tensor]) -> Memory:
         """Encode windows of one length together, each at its own length."""
-        lengths = [log_mel.shape[1] // 2 for log_mel in log_mels]
+        lengths = [log_mel.shape[1] // FRAMES_PER_POSITION for log_mel in log_mels]
         longest = rung(max(lengths))
         arrays: list[Tensor] = []
         for length in sorted(set(lengths)):
@@ -92,8 +94,8 @@ class _Session:
         _, heads, _, width = memory.arrays[0].shape
         empty = torch.zeros((len(memory.lengths), heads, 0, width), device=self._device, dtype=self._dtype)
         self._past = [empty] * len(memory.arrays)
-        self._bias: dict[int, Tensor] = {}
-        self._listen()
+        self._bias: tuple[npt.NDArray[Any], Tensor] | None = None
+        self._attend()
 
     @torch.inference_mode()
     def read(self, tokens: Ints, parents: Sequence[int], windows: Sequence[int], choice: Choice) -> Next:
@@ -101,34 +103,34 @@ class _Session:
         if len(needed) <= len(self._held) * 3 // 4:
             self._memory = self._memory.of([self._held.index(window) for window in needed])
             self._held = needed
-            self._listen()
+            self._attend()
         gather, scatter = slots([self._held.index(window) for window in windows], len(self._held))
         chosen = torch.tensor(list(parents), device=self._device)
         found = self._decoder(
-            self._here(tokens),
+            self._on_device(tokens),
             torch.tensor(self._past[0].shape[2], device=self._device),
-            self._here(gather),
-            self._here(scatter),
+            self._on_device(gather),
+            self._on_device(scatter),
             self._padding,
-            self._constant(choice.bias),
-            self._here(choice.noise),
+            self._bias_on_device(choice.bias),
+            self._on_device(choice.noise),
             *self._memory.arrays,
             *(array.index_select(0, chosen) for array in self._past),
         )
         self._past = list(found[4:])
         return Next(*(array.cpu().numpy() for array in found[:4]))
 
-    def _listen(self) -> None:
+    def _attend(self) -> None:
         lengths = torch.tensor(self._memory.lengths, device=self._device)
         positions = torch.arange(self._memory.arrays[0].shape[2], device=self._device)
         self._padding = torch.zeros((len(lengths), 1, 1, len(positions)), device=self._device, dtype=self._dtype)
         self._padding.masked_fill_(positions[None, None, None, :] >= lengths[:, None, None, None], float("-inf"))
 
-    def _here(self, array: npt.NDArray[Any]) -> Tensor:
+    def _on_device(self, array: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self._device)
 
-    def _constant(self, array: npt.NDArray[Any]) -> Tensor:
-        """On the device, kept there: the same bias comes with every step."""
-        if id(array) not in self._bias:
-            self._bias[id(array)] = self._here(array)
-        return self._bias[id(array)]
+    def _bias_on_device(self, bias: npt.NDArray[Any]) -> Tensor:
+        """Kept there: the same array comes with nearly every step."""
+        if self._bias is None or self._bias[0] is not bias:
+            self._bias = bias, self._on_device(bias)
+        return self._bias[1]

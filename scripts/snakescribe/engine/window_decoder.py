@@ -8,17 +8,16 @@ from dataclasses import dataclass
 
 from whisper.tokenizer import Tokenizer
 
-from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio import CONTEXT_TOKENS, FRAME_SAMPLES, POSITION_SECONDS, SAMPLE_RATE
 from snakescribe.audio.samples import release
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Search
 from snakescribe.engine.guards import Verdict, judge, most_tokens, said_twice, unlikely_speech
 from snakescribe.engine.hallucinations import invented
 from snakescribe.engine.journal import Journal, WindowText
-from snakescribe.engine.log_mel import FRAME, FULL_CONTEXT, encoder_frames, log_mel
+from snakescribe.engine.log_mel import FULL_CONTEXT, encoder_frames, log_mel
 from snakescribe.engine.segments import LONGEST_WORD, gaps, moved, placed, segments
 from snakescribe.engine.tokens import (
-    TEXT_CONTEXT,
     compression_ratio,
     previous_text,
     prompt_tokens,
@@ -31,8 +30,8 @@ from snakescribe.models.store import Prepared
 from snakescribe.transcript import Gap, Segment, Word
 
 LOG = logging.getLogger(__name__)
-SHORTEST_SEGMENT = 0.02
-"""Seconds; one encoder position."""
+SHORTEST_SEGMENT = POSITION_SECONDS
+"""Seconds."""
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
 """What torch, CTranslate2 and OpenVINO raise, out of memory included."""
 
@@ -57,12 +56,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class EncodedWindows:
-    """Windows the encoder has seen."""
+    """Windows that went through the encoder."""
 
     tasks: list[WindowTask]
-    encoded: Encoded
+    output: Encoded
     context: int
-    """Mel frames that each was heard in at least."""
+    """Mel frames that each was padded to at least."""
 
 
 class WindowDecoder:
@@ -78,7 +77,7 @@ class WindowDecoder:
         decoding = config.decoding
         self._search = Search(decoding.beam_size, decoding.patience, decoding.margin)
 
-    def heard(self, tasks: list[WindowTask], context: int = 0) -> Iterator[EncodedWindows]:
+    def encode(self, tasks: list[WindowTask], context: int = 0) -> Iterator[EncodedWindows]:
         """Encode windows, in at least so many mel frames; what is too much for the device comes back one by one.
 
         A window that fails even alone fails its recording.
@@ -89,21 +88,22 @@ class WindowDecoder:
                 mels = [log_mel(task.samples, self.backend.n_mels, n) for task, n in zip(tasks, frames, strict=True)]
                 for task in tasks:
                     release(task.samples)
-                encoded = self.backend.encode(mels)
+                windows = self.backend.encode(mels)
         except ENGINE_ERRORS as error:
             if not self._fails_alone(tasks, error):
                 for task in tasks:
-                    yield from self.heard([task], context)
+                    yield from self.encode([task], context)
         else:
-            yield EncodedWindows(tasks, encoded, context)
+            yield EncodedWindows(tasks, windows, context)
 
-    def languages(self, heard: EncodedWindows) -> list[dict[str, float]]:
+    def languages(self, encoded: EncodedWindows) -> list[dict[str, float]]:
         """Probability per language code, for each window."""
-        return self.backend.detect_language(heard.encoded)
+        return self.backend.detect_language(encoded.output)
 
-    def read(self, heard: EncodedWindows, tasks: list[WindowTask]) -> Iterator[tuple[WindowTask, Attempt]]:
-        """First attempts at some of the windows heard, again one by one when it is too much for the device."""
-        yield from ((task, attempt) for task, attempt, _ in self._read(heard, [(task, self._search) for task in tasks]))
+    def read(self, encoded: EncodedWindows, tasks: list[WindowTask]) -> Iterator[tuple[WindowTask, Attempt]]:
+        """First attempts at some of the encoded windows, again one by one when it is too much for the device."""
+        asked = [(task, self._search) for task in tasks]
+        yield from ((task, attempt) for task, attempt, _ in self._read(encoded, asked))
 
     def again(self, doubtful: Sequence[tuple[WindowTask, Attempt]]) -> Iterator[tuple[WindowTask, Attempt]]:
         """Doubtful windows in full context: beam search, and what that leaves in doubt at every temperature at once.
@@ -111,21 +111,21 @@ class WindowDecoder:
         Yields:
             For each window the first attempt that the guards trust, else the best one; nothing where the engine failed.
         """
-        firsts = {id(task): first for task, first in doubtful}
-        for heard in self.heard([task for task, _ in doubtful], FULL_CONTEXT):
-            for task, attempt, again in self._read(heard, [(task, self._search) for task in heard.tasks]):
+        firsts = dict(doubtful)
+        for encoded in self.encode([task for task, _ in doubtful], FULL_CONTEXT):
+            for task, attempt, again in self._read(encoded, [(task, self._search) for task in encoded.tasks]):
                 if attempt.verdict.flags:
-                    tried = [firsts[id(task)], attempt, *self._sampled(again, task)]
+                    tried = [firsts[task], attempt, *self._sampled(again, task)]
                     trusted = (some for some in tried if not some.verdict.flags)
                     attempt = next(trusted, None) or max(tried, key=lambda some: some.rank)
                 if not task.state.failure:
                     yield task, attempt
 
-    def _sampled(self, heard: EncodedWindows, task: WindowTask) -> list[Attempt]:
+    def _sampled(self, encoded: EncodedWindows, task: WindowTask) -> list[Attempt]:
         """One window at all temperatures: as many rows as there are temperatures are a bucket of their own."""
         searches = [Search(temperature=t, seed=task.seed) for t in self._config.decoding.temperatures[1:]]
         asked = [(task, search) for search in searches]
-        return [attempt for _, attempt, _ in self._read(heard, asked)] if asked else []
+        return [attempt for _, attempt, _ in self._read(encoded, asked)] if asked else []
 
     def gaps(self, task: WindowTask, attempt: Attempt) -> list[Gap]:
         """Speech of the window that its text leaves out, in seconds from the start of the recording."""
@@ -184,35 +184,36 @@ class WindowDecoder:
         return True
 
     def _read(
-        self, heard: EncodedWindows, asked: list[tuple[WindowTask, Search]]
+        self, encoded: EncodedWindows, asked: list[tuple[WindowTask, Search]]
     ) -> Iterator[tuple[WindowTask, Attempt, EncodedWindows]]:
         """Attempts with what they were read from, which is good until the next one is taken."""
-        tasks = [task for task in heard.tasks if any(task is other for other, _ in asked)]
+        wanted = {task for task, _ in asked}
+        tasks = [task for task in encoded.tasks if task in wanted]
         try:
-            attempts = self._attempts(heard, asked)
+            attempts = self._attempts(encoded, asked)
         except ENGINE_ERRORS as error:
             if not self._fails_alone(tasks, error):
                 for task in tasks:
-                    for alone in self.heard([task], heard.context):
+                    for alone in self.encode([task], encoded.context):
                         yield from self._read(alone, [row for row in asked if row[0] is task])
         else:
-            yield from ((task, attempt, heard) for (task, _), attempt in zip(asked, attempts, strict=True))
+            yield from ((task, attempt, encoded) for (task, _), attempt in zip(asked, attempts, strict=True))
 
-    def _attempts(self, heard: EncodedWindows, asked: list[tuple[WindowTask, Search]]) -> list[Attempt]:
+    def _attempts(self, encoded: EncodedWindows, asked: list[tuple[WindowTask, Search]]) -> list[Attempt]:
         tasks = [task for task, _ in asked]
         prompts = tuple(self._prompt(task) for task in tasks)
-        room = TEXT_CONTEXT - len(prompts[0])
+        room = CONTEXT_TOKENS - len(prompts[0])
         bucket = Bucket(
-            encoded=heard.encoded,
-            rows=tuple(heard.tasks.index(task) for task in tasks),
+            encoded=encoded.output,
+            rows=tuple(encoded.tasks.index(task) for task in tasks),
             prompts=prompts,
             limits=tuple(most_tokens(task.seconds, room) for task in tasks),
-            frames=tuple(task.length // FRAME for task in tasks),
+            frames=tuple(task.length // FRAME_SAMPLES for task in tasks),
             searches=tuple(search for _, search in asked),
         )
         with self._journal.in_flight(task.place for task in tasks):
             hypotheses = self.backend.decode(bucket)
-        full = heard.context == FULL_CONTEXT
+        full = encoded.context == FULL_CONTEXT
         return [self._judged(*row, full) for row in zip(tasks, hypotheses, bucket.limits, strict=True)]
 
     def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, full: bool) -> Attempt:

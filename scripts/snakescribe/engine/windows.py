@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +38,7 @@ class RecordingJob:
     """Every window has a language of its own."""
 
 
-@dataclass
+@dataclass(eq=False)
 class RecordingState:
     """A recording on its way."""
 
@@ -51,11 +52,17 @@ class RecordingState:
     language: Language | None = None
     wall_seconds: float = 0.0
     failure: EngineFailure | None = None
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def spend(self, seconds: float) -> None:
+        """Count wall seconds that went into it, from any thread."""
+        with self._counting:
+            self.wall_seconds += seconds
 
 
 @dataclass(frozen=True)
 class RecordingUpdate:
-    """What one turn (:mod:`.turns`) did for one recording."""
+    """What one turn (:mod:`.interleave`) did for one recording."""
 
     key: str
     done: float

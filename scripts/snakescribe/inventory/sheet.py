@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from snakescribe.config.languages import LANGUAGES
+from snakescribe.config.languages import DETECTED, LANGUAGES
 from snakescribe.config.options import Channels
 from snakescribe.errors import InputError
 
@@ -139,7 +139,7 @@ def _row(header: list[str], line: int, cells: list[str], path: Path) -> Row:
         raise wrong("no path")
     if identity and not (_ID.fullmatch(identity) and len(identity.encode()) <= _LONGEST_ID):
         raise wrong(f"id {identity!r}: use letters, digits, '.', '_' and '-', at most {_LONGEST_ID} bytes")
-    if language and language not in ("auto", "mixed") and language not in LANGUAGES:
+    if language and language not in DETECTED and language not in LANGUAGES:
         raise wrong(f"language {language!r} is no code of Whisper; use auto, mixed or a code like ko, en, ja, zh")
     if channels and channels not in get_args(Channels):
         raise wrong(f"channels {channels!r}: use one of {', '.join(get_args(Channels))}")

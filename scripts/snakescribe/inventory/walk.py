@@ -22,6 +22,7 @@ from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read, spellings
 from snakescribe.keys import digest as json_digest
 from snakescribe.layout import Results
+from snakescribe.models.configured import configured_capabilities
 
 
 @dataclass(frozen=True)
@@ -162,15 +163,15 @@ def _listed(config: Config, sheet: Sheet) -> list[FoundFile]:
             f"{where}: {len(missing)} of {len(sheet.rows)} files are missing: {few}{more}; "
             f"paths are meant from {recordings_root(config)}"
         )
-    only_english = Path(config.model).name.removesuffix(".pt").endswith(".en")
+    able = configured_capabilities(config)
     found = [entry for _, entry in entries if entry]
     first: dict[str, Row] = {}
     for entry, row in zip(found, sheet.rows, strict=True):
         if first.setdefault(entry_id(entry), row) is not row:
             lines = f"{first[entry_id(entry)].line} and {row.line}"
             raise InputError(f"{where}: lines {lines} are the same recording; give them different ids")
-        if only_english and row.language not in (None, "auto", "mixed", "en"):
-            raise InputError(f"{where}, line {row.line}: {config.model} knows only English, not {row.language!r}")
+        if unknown := able.missing_language(row.language):
+            raise InputError(f"{where}, line {row.line}: {config.model} {unknown}")
     return found
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from snakescribe.errors import ModelError
+from snakescribe.models.capabilities import is_multilingual, language_tokens
 from snakescribe.models.checkpoint import Checkpoint, layout
 
 VERSION = 6
@@ -136,8 +137,7 @@ def vocabulary(size: int) -> tuple[list[str], dict[str, list[int]]]:
     """
     from whisper.tokenizer import LANGUAGES, get_tokenizer
 
-    multilingual = size >= 51865  # openai/whisper model.py is_multilingual
-    languages = size - 51765 - multilingual  # openai/whisper model.py num_languages
+    multilingual, languages = is_multilingual(size), language_tokens(size)
     if not 99 <= languages <= len(LANGUAGES):
         raise ModelError(f"the weights know {size} tokens, which fits no Whisper tokenizer")
     tokenizer = get_tokenizer(multilingual, num_languages=languages)

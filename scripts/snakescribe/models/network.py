@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import Whisper
 
+from snakescribe.models.capabilities import is_multilingual, language_tokens
+
 CANDIDATES = 9
 """Most probable next tokens returned per row: enough for a beam of 8, as a row has one end token."""
 
@@ -58,9 +60,8 @@ class Decoder(nn.Module):
         self.alignment: dict[int, list[int]] = defaultdict(list)
         for layer, head in sorted(alignment_heads):
             self.alignment[layer].append(head)
-        multilingual = model.dims.n_vocab >= 51865
-        self.start = 50258 if multilingual else 50257  # openai/whisper tokenizer.py
-        self.languages = model.dims.n_vocab - 51765 - int(multilingual)
+        self.start = 50258 if is_multilingual(model.dims.n_vocab) else 50257  # openai/whisper tokenizer.py
+        self.languages = language_tokens(model.dims.n_vocab)
 
     def forward(
         self,

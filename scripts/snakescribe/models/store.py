@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from snakescribe.errors import ModelError
 from snakescribe.files import hold_lock
+from snakescribe.models.capabilities import Capabilities, capabilities
 from snakescribe.models.catalog import catalog
 from snakescribe.records import Frozen
 
@@ -82,7 +83,7 @@ class Prepared:
     """Folder of OpenVINO's form; None when it was prepared without that library."""
     dims: dict[str, int]
     """``whisper.model.ModelDimensions``."""
-    multilingual: bool
+    capabilities: Capabilities
     alignment_heads: tuple[tuple[int, int], ...]
     """(decoder layer, head) pairs that word times are read from."""
 
@@ -116,9 +117,21 @@ class Store:
             ctranslate2=folder / CTRANSLATE2 if CTRANSLATE2 in forms else None,
             openvino=folder / OPENVINO if OPENVINO in forms else None,
             dims=entry.dims,
-            multilingual=entry.dims["n_vocab"] >= 51865,  # openai/whisper model.py is_multilingual
+            capabilities=capabilities(entry.dims),
             alignment_heads=entry.alignment_heads,
         )
+
+    def dims(self, model: str) -> dict[str, int]:
+        """Dimensions (``whisper.model.ModelDimensions``) of a model as :meth:`resolve` takes it, prepared or official.
+
+        Raises:
+            ModelError: it is neither; says what to run.
+        """
+        if os.sep in model:
+            return self._imported(model).dims
+        official = catalog().models.get(catalog().canonical(model))
+        found = self.find(model) if official else self.entry(model)
+        return found.dims if found else official.dims if official else {}
 
     def silero(self) -> Path:
         """The voice-activity weights (ONNX).

@@ -19,7 +19,6 @@ from pathlib import Path
 from snakescribe.config import Config
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import EngineFailure, SnakescribeError
-from snakescribe.files import use_one_arena
 from snakescribe.server.logs import to_stderr
 from snakescribe.server.protocol import Drop, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
 
@@ -38,7 +37,6 @@ def main(connection: Connection, config: Config, threads: int, journal: Path) ->
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     to_stderr()
-    use_one_arena()
     with suppress(BrokenPipeError):  # the server died meanwhile
         try:
             engine = _Engine(connection, config, threads, journal)
@@ -53,25 +51,21 @@ class _Engine:
     def __init__(self, connection: Connection, config: Config, threads: int, journal: Path) -> None:
         from snakescribe.engine.interleave import Interleaver
         from snakescribe.engine.journal import Journal
-        from snakescribe.engine.load import load_backend
-        from snakescribe.models.store import Store
-        from snakescribe.vad.silero import SpeechDetector
+        from snakescribe.engine.opened import open_model
 
         self._connection = connection
         self._gather = config.server.gather_ms / 1000
-        store = Store(Path(config.models or ""))
-        prepared = store.resolve(config.model)
-        backend = load_backend(config, prepared, threads)
+        model = open_model(config, threads)
         self._journal = Journal(journal)
         self._old = {key for key, *_ in (*self._journal.windows, *self._journal.deaths)} | set(self._journal.languages)
         """Recordings of an earlier process that may come again."""
         self._forgotten = 0
-        self._turns = Interleaver(backend, prepared, SpeechDetector(store.silero()), self._journal)
+        self._turns = Interleaver(model, self._journal)
         self._wanted: dict[str, Submit] = {}
         self._more = threading.Event()
         self._sending = threading.Lock()
         self._listeners = ThreadPoolExecutor(LISTENERS, "listener")
-        self._send(Ready(backend.name, backend.hardware))
+        self._send(Ready(model.backend.name, model.backend.hardware))
 
     def _send(self, message: Ready | NotHeard | RecordingUpdate) -> None:
         with self._sending:

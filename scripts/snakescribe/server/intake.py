@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from snakescribe import errors
+from snakescribe.audio import SAMPLE_BYTES
 from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.audio.tracks import normalise_recording
 from snakescribe.config import Config
+from snakescribe.config.languages import spoken_language
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import EngineFailure, RecordingError
 from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import content_key, transcript_key
-from snakescribe.models.store import Store
+from snakescribe.models.configured import configured_model
 from snakescribe.server.engine_client import EngineClient
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.protocol import Submit
@@ -116,7 +118,7 @@ class Intake:
         """``state`` holds samples while they are needed, and the engine's journal."""
         hours = min(config.audio.max_hours, config.server.max_minutes / 60)
         self.config = config.model_copy(update={"audio": config.audio.model_copy(update={"max_hours": hours})})
-        self.prepared = Store(Path(config.models or "")).resolve(config.model)
+        self.prepared = configured_model(config)
         self.engine = EngineClient(self.config, threads, state / "engine.jsonl", self._step)
         self._cache = Cache(self.config)
         self._metrics = metrics
@@ -175,7 +177,7 @@ class Intake:
         config = self.config.model_copy(update={"task": "transcribe", "words": False})
         recording = Recording(recording_id=key, path=key, path_hex="", sha256="", size=len(samples), attempt=1)
         ticket = self._tickets[key] = Ticket(key, recording, config)
-        tracks: tuple[tuple[str | None, int, int], ...] = ((None, 0, len(samples) // 2),)
+        tracks: tuple[tuple[str | None, int, int], ...] = ((None, 0, len(samples) // SAMPLE_BYTES),)
         try:
             self.engine.submit(Submit(key, path, tracks, "en", "", False, config))
             result = (await ticket.result).result
@@ -210,15 +212,16 @@ class Intake:
             ticket.progress.audio_seconds, ticket.progress.submitted = audio.duration, time.monotonic()
             ticket.tell()
             tracks = tuple((track.channel, track.offset, track.samples) for track in audio.tracks)
-            language, prompt = ticket.recording.language or ticket.config.language, ticket.recording.prompt
+            language, mixed = spoken_language(ticket.recording.language or ticket.config.language)
+            prompt = ticket.recording.prompt
             self.engine.submit(
                 Submit(
                     ticket.key,
                     samples,
                     tracks,
-                    None if language in ("auto", "mixed") else language,
+                    language,
                     ticket.config.prompt if prompt is None else prompt,
-                    language == "mixed",
+                    mixed,
                     ticket.config,
                 )
             )

@@ -10,9 +10,10 @@ from snakescribe import glossary
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
 from snakescribe.config import Config
+from snakescribe.config.languages import spoken_language
 from snakescribe.doctor.quick import check_backend, quick_check
 from snakescribe.engine.journal import Journal
-from snakescribe.engine.load import load_backend
+from snakescribe.engine.opened import open_model
 from snakescribe.engine.transcriber import Transcriber
 from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
@@ -20,13 +21,12 @@ from snakescribe.inventory.ledger import still_wanted
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.keys import content_key, options_digest, options_hash, recording_options, transcript_key
 from snakescribe.layout import Results
-from snakescribe.models.store import Prepared, Store
+from snakescribe.models.configured import configured_model
 from snakescribe.schema import SCHEMA_VERSION
 from snakescribe.tables.batch import read_batch, write_batch
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.progress import Meter
 from snakescribe.transcribe.provenance import Provenance
-from snakescribe.vad.silero import SpeechDetector
 
 Outcome = CachedTranscript | RecordingError | NormalisedRecording
 """What became of a recording: a transcript, or why there is none."""
@@ -38,8 +38,7 @@ class Batch:
     def __init__(self, config: Config, results: Results, batch: str, threads: int) -> None:
         """``threads`` is for the CPU parts; the device comes from ``config``."""
         self.config, self.results, self.name, self.threads = config, results, batch, threads
-        self.store = Store(Path(config.models or ""))
-        self.prepared: Prepared = self.store.resolve(config.model)
+        self.prepared = configured_model(config)
         self.cache = Cache(config)
         self.manifest = still_wanted(results, batch)
         self.keys = {r.recording_id: transcript_key(config, self.prepared, r) for r in self.manifest.recordings}
@@ -106,21 +105,22 @@ class Batch:
                 outcomes[content] = normalised
                 continue
             options = recording_options(self.config, recording)
-            language = None if options["language"] in ("auto", "mixed") else options["language"]
+            language, mixed = spoken_language(options["language"])
             recordings[content] = recording
             tracks = audio.tracks(recording.recording_id)
-            jobs.append(RecordingJob(content, tracks, language, options["prompt"], options["language"] == "mixed"))
+            jobs.append(RecordingJob(content, tracks, language, options["prompt"], mixed))
         if not jobs:
             return
         quick_check(self.config, self._meter.log)
-        backend = load_backend(self.config, self.prepared, self.threads)
-        check_backend(backend, self.prepared)
+        model = open_model(self.config, self.threads)
+        backend = model.backend
+        check_backend(backend, model.prepared)
         hardware = backend.hardware
         self._meter.log(f"{self.name}: {backend.name} on {hardware.device_name}, {hardware.compute_type}")
         if journal.windows:
             self._meter.log(f"{self.name}: {len(journal.windows)} windows are in the journal already")
         self._meter.start(sum(audio.recordings[r.recording_id].duration or 0.0 for r in recordings.values()))
-        transcriber = Transcriber(backend, self.prepared, SpeechDetector(self.store.silero()), self.config)
+        transcriber = Transcriber(model, self.config)
         for job, result, wall in transcriber.transcribe(jobs, journal, self._meter.window_decoded):
             recording = recordings[job.key]
             normalised = audio.recordings[recording.recording_id]

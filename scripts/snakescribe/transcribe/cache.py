@@ -18,7 +18,7 @@ from snakescribe.files import write_atomically
 from snakescribe.flags import Flag
 from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import transcript_key
-from snakescribe.models.store import Store
+from snakescribe.models.configured import configured_model
 from snakescribe.records import Frozen
 from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Transcript
@@ -92,7 +92,7 @@ class Cache:
 
 def skip_known(config: Config) -> Callable[[Recording], bool]:
     """Tell whether a recording needs no audio, because its transcript is in the cache."""
-    cache, prepared = Cache(config), Store(Path(config.models or "")).resolve(config.model)
+    cache, prepared = Cache(config), configured_model(config)
 
     def known(recording: Recording) -> bool:
         return cache.get(recording.sha256, transcript_key(config, prepared, recording)) is not None

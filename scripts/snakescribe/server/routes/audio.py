@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
 from snakescribe.config import Config
-from snakescribe.config.languages import LANGUAGES
+from snakescribe.config.languages import DETECTED, LANGUAGES
 from snakescribe.formats.registry import ResponseFormat
+from snakescribe.models.store import Prepared
 from snakescribe.server.deadlines import in_time, log_text, while_wanted
 from snakescribe.server.http_errors import ErrorAnswer, HttpError
 from snakescribe.server.intake import RequestOptions, copied
@@ -33,7 +34,7 @@ UNBUFFERED = {"X-Accel-Buffering": "no"}
 
 router = APIRouter(tags=["OpenAI's audio API"])
 
-Language = Literal["auto", "mixed", *LANGUAGES]  # type: ignore[valid-type]
+Language = Literal[*DETECTED, *LANGUAGES]  # type: ignore[valid-type]
 TheFile = Annotated[UploadFile, File(description="any container and codec that ffmpeg reads")]
 TheModel = Annotated[str, Form(description=f"`{ALIAS}` or the name that `/v1/models` gives")]
 TheLanguage = Annotated[
@@ -181,7 +182,7 @@ async def translations(
     response_format: TheFormat = "json",
     temperature: TheTemperature = 0.0,
 ) -> Response:
-    """Write down in English what is said in another language (models that can: not `*.en`, not `*turbo*`)."""
+    """Write down in English what is said in another language; English-only models and `turbo` cannot."""
     asked = RequestOptions(None, prompt, "translate", temperature)
     return await _answered(request, ending, file, model, asked, response_format, ("segment",), False)
 
@@ -206,13 +207,12 @@ def check_model(config: Config, name: str) -> None:
         raise HttpError(404, f"there is no model {name!r} here; use {there}", "model_not_found", "model")
 
 
-def check_asked(config: Config, asked: RequestOptions) -> None:
+def check_asked(model: Prepared, asked: RequestOptions) -> None:
     """Refuse what the model cannot do, before anything is computed."""
-    name = Path(config.model).name.removesuffix(".pt")
-    if asked.task == "translate" and (name.endswith(".en") or "turbo" in name):
-        raise HttpError(400, f"the model {name} cannot translate", "invalid_value", "task")
-    if name.endswith(".en") and asked.language not in (None, "auto", "mixed", "en"):
-        raise HttpError(400, f"the model {name} knows only English", "invalid_value", "language")
+    if asked.task == "translate" and not model.capabilities.translates:
+        raise HttpError(400, f"the model {model.name} cannot translate", "invalid_value", "task")
+    if unknown := model.capabilities.missing_language(asked.language):
+        raise HttpError(400, f"the model {model.name} {unknown}", "invalid_value", "language")
 
 
 def _names(config: Config) -> list[str]:
@@ -231,7 +231,7 @@ async def _answered(
 ) -> Response:
     server = server_of(request)
     check_model(server.config, model)
-    check_asked(server.config, asked)
+    check_asked(server.desk.prepared, asked)
     if server.desk.engine.ready is None:
         raise HttpError(503, "the engine is being started again", "engine_not_ready", headers={"Retry-After": "10"})
     folder = ending.enter_context(tempfile.TemporaryDirectory(dir=server.uploads, prefix="request-"))

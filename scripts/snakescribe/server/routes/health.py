@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from snakescribe import __version__
-from snakescribe.config.languages import LANGUAGES
 from snakescribe.server.http_errors import HttpError
 from snakescribe.server.routes.audio import refused
 from snakescribe.server.state import server_of
@@ -96,16 +95,15 @@ async def metrics(request: Request) -> Response:
 async def about(request: Request) -> About:
     """What this server has, for the page."""
     server = server_of(request)
-    model = server.config.model
-    english, turbo = model.removesuffix(".pt").endswith(".en"), "turbo" in model
+    able = server.desk.prepared.capabilities
     return About(
         version=__version__,
-        model=model,
+        model=server.config.model,
         needs_key=server.needs_key,
         max_upload_mb=server.config.server.max_upload_mb,
         max_minutes=server.config.server.max_minutes,
-        languages=["en"] if english else list(LANGUAGES),
-        tasks=["transcribe"] if english or turbo else ["transcribe", "translate"],
+        languages=list(able.languages),
+        tasks=["transcribe", "translate"] if able.translates else ["transcribe"],
         language=server.config.language,
         task=server.config.task,
     )

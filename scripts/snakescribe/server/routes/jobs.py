@@ -98,7 +98,7 @@ async def create(
     server = server_of(request)
     check_model(server.config, model)
     asked = RequestOptions(language, prompt, task, temperature, "word" in (timestamp_granularities or ()))
-    check_asked(server.config, asked)
+    check_asked(server.desk.prepared, asked)
     if (file is None) == (path is None):
         raise HttpError(400, "give either file or path", "invalid_value", "file")
     waiting = (await asyncio.to_thread(server.jobs.ledger.counts)).get("queued", 0)
