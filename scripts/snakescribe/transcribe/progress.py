@@ -82,8 +82,8 @@ class Progress:
 def describe(progress: Progress) -> str:
     """One line for people.
 
-    >>> describe(Progress(done=1800, total=7200, speed=20))
-    '30.0 min of 2.00 h of audio, 20.0 × real time, 5 min left'
+    >>> describe(Progress(done=1800, total=7200, speed=18))
+    '30.0 min of 2.00 h of audio, 18.0 × real time, 5 min left'
     """
     left = (progress.total - progress.done) / progress.speed if progress.speed else None
     when = "" if left is None else f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
