@@ -15,6 +15,9 @@ PYTHON ?= python3
 # Address of a package index with the CPU build of torch; empty takes what pip finds as it is set up.
 TORCH_INDEX ?=
 
+# Of `make test`: processes; one more than two cores, because tests of runs and servers often wait.
+WORKERS ?= 3
+
 # Of `make bench`: recordings with a manifest, the model, runs of every system, hours of audio of each scale point.
 DATA ?= .models/samples
 MODEL ?= base
@@ -41,7 +44,7 @@ demo: setup
 setup: .venv/.runtime .models/.runtime
 
 test: .venv/.everything .models/.tests
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .venv/.bootstrap: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -1,4 +1,4 @@
-"""What the tests share: the real weights that ``make setup`` fetched."""
+"""What the tests share: the real weights that ``make setup`` fetched. README.md here says how to run them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
+
+FOLDERS = ("images", "workflow", "e2e", "server", "unit")
+"""What takes longest begins first, so that at the end no worker is left alone with it."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share its fixtures, so one process runs them (`--dist loadgroup`); so do all tests of images."""
+    """A file's tests share its fixtures, so one process runs them (`--dist loadgroup`); so do all tests of images.
+
+    The demo has a group for each of its engines: it shares nothing between them.
+    """
+    items.sort(key=lambda item: FOLDERS.index(item.path.parent.name))
     for item in items:
         group = "images" if item.path.parent.name == "images" else str(item.path)
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "demo" in item.fixturenames:
+            group += f" {item.callspec.params['demo']}"
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -27,7 +27,7 @@ from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
-from snakescribe.models.configured import configured_model
+from snakescribe.models.configured import configured_capabilities, configured_model
 
 CALLER = "SNAKESCRIBE_CALLER"
 """Version of the checkout whose Snakefile runs; a step may run in an image with another one."""

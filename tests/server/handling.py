@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from tests.server.serving import Served
+from tests.server.serving import PATIENCE, Served
 from tests.unit.audio_files import Samples, write_wav
 from tests.unit.engine_run import read_wav
 
 Place = tuple[str, int, int, int]
 """A window, as journals name it."""
-PATIENCE = 90.0
-"""Seconds that anything here may take on a busy machine."""
 
 
 def until(happened: Callable[[], Any], what: object = "") -> Any:

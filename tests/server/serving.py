@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-STARTED = 120.0
-"""Seconds that loading the model may take on a busy machine."""
+PATIENCE = 600.0
+"""Seconds after which a server hangs: whatever is waited for comes much sooner, however busy the machine is."""
 
 
 class Served:
@@ -30,7 +30,7 @@ class Served:
         self.process, self.url, self.key, self.folder = process, url, key, folder
         self._log = log
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=120)
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=PATIENCE)
 
     @property
     def state(self) -> Path:
@@ -73,7 +73,7 @@ class Served:
 
     def wait_figure(self, name: str, value: float) -> None:
         """Until a figure has this value."""
-        deadline = time.monotonic() + STARTED
+        deadline = time.monotonic() + PATIENCE
         while self.figure(name) != value:
             assert time.monotonic() < deadline, f"{name} is {self.figure(name)}, not {value}"
             time.sleep(0.05)
@@ -85,7 +85,7 @@ class Served:
 
     def wait_ready(self) -> None:
         """Until ``/readyz`` says so."""
-        deadline = time.monotonic() + STARTED
+        deadline = time.monotonic() + PATIENCE
         while self.http.get("/readyz").status_code != 200:
             assert time.monotonic() < deadline, self.log()[-5:]
             time.sleep(0.2)
@@ -93,7 +93,7 @@ class Served:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it; its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=PATIENCE)
 
 
 def _memory(pid: int) -> int:
@@ -140,13 +140,13 @@ def serving(
 
     threading.Thread(target=read, daemon=True).start()
     try:
-        assert listening.wait(STARTED) and found, f"the server did not start: {log}"
+        assert listening.wait(PATIENCE) and found, f"the server did not start: {log}"
         yield Served(process, found[0], key, folder, log)
     finally:
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(timeout=60)
+                process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.server.handling import Clips, Watch, decoded, ended, held, leftovers, queue, until
-from tests.server.serving import Served, scratch, serving
+from tests.server.serving import PATIENCE, Served, scratch, serving
 
 BECKETT = re.compile(r"fail better", re.IGNORECASE)
 LONG = 600
@@ -50,7 +50,7 @@ class Caller:
 
     def __init__(self, served: Served, pool: ThreadPoolExecutor, source: Path, **fields: Any) -> None:
         before = served.figure("queue")
-        self._http = httpx.Client(base_url=served.url, timeout=120)
+        self._http = httpx.Client(base_url=served.url, timeout=PATIENCE)
         self.answer: Future[httpx.Response] = pool.submit(self._post, source, fields)
         until(lambda: served.figure("queue") > before or self.answer.done())
 
@@ -60,7 +60,7 @@ class Caller:
 
     @property
     def text(self) -> str:
-        answer = self.answer.result(timeout=90)
+        answer = self.answer.result(timeout=PATIENCE)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["text"])
 
@@ -97,7 +97,7 @@ def test_who_goes_away_stops_the_work(server: Served, pool: ThreadPoolExecutor, 
 def test_who_leaves_in_the_middle_of_a_stream(server: Served, long: Path) -> None:
     before = server.figure("audio_seconds_total")
     with (
-        httpx.Client(base_url=server.url, timeout=90) as http,
+        httpx.Client(base_url=server.url, timeout=PATIENCE) as http,
         long.open("rb") as file,
         http.stream("POST", "/v1/audio/transcriptions", files={"file": file}, data={"stream": "true"}) as answer,
     ):
@@ -156,8 +156,8 @@ def test_an_engine_that_hangs_does_not_hang_the_server(server: Served, pool: Thr
         callers = [pool.submit(server.post, clips.make(2.5)) for _ in range(60)]
         until(lambda: decoded(server) == [2.5] * 60)
         for _ in range(20):
-            assert httpx.get(f"{server.url}/livez", timeout=2).status_code == 200
-    answers = [caller.result(timeout=90) for caller in callers]
+            assert httpx.get(f"{server.url}/livez", timeout=PATIENCE).status_code == 200
+    answers = [caller.result(timeout=PATIENCE) for caller in callers]
     assert {answer.status_code for answer in answers} == {200}
     assert all("ever" in answer.json()["text"].lower() for answer in answers)
     gone(server)
@@ -165,7 +165,7 @@ def test_an_engine_that_hangs_does_not_hang_the_server(server: Served, pool: Thr
 
 @pytest.fixture(scope="module")
 def hasty(models_root: Path) -> Iterator[Served]:
-    options = {"model": "tiny.en", "cache.mode": "off", "server.request_seconds": 3, "server.queue": 2}
+    options = {"model": "tiny.en", "cache.mode": "off", "server.request_seconds": 6, "server.queue": 2}
     with scratch() as state, serving(models_root, Path(state), options=options) as served:
         served.wait_ready()
         yield served
@@ -177,10 +177,10 @@ def test_not_finished_in_time(hasty: Served, pool: ThreadPoolExecutor, clips: Cl
         stream = Caller(hasty, pool, clips.make(), stream="true")
         full = hasty.post(clips.make())
         assert full.status_code == 429 and int(full.headers["retry-after"]) > 0
-        late = plain.answer.result(timeout=30)
+        late = plain.answer.result(timeout=PATIENCE)
         assert late.status_code == 504 and late.json()["error"]["code"] == "timed_out"
         assert "/v1/jobs" in late.json()["error"]["message"]
-        told = stream.answer.result(timeout=30)
+        told = stream.answer.result(timeout=PATIENCE)
         assert told.status_code == 200  # it had begun
         events = [json.loads(line.removeprefix("data: ")) for line in told.text.splitlines() if line]
         assert [event["error"]["code"] for event in events] == ["timed_out"]

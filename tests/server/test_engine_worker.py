@@ -21,6 +21,7 @@ from snakescribe.server import engine_worker
 from snakescribe.server.protocol import Drop, FromServer, NotHeard, Ready, Settled, Stop, Submit
 from snakescribe.transcript import Transcript
 from tests.server.handling import Clips, Watch, until
+from tests.server.serving import PATIENCE
 from tests.unit.engine_run import read_wav
 
 
@@ -35,7 +36,7 @@ class Talk:
             self.connection.send(message)
 
     def hear(self) -> Any:
-        assert self.connection.poll(90), "it says nothing"
+        assert self.connection.poll(PATIENCE), "it says nothing"
         return self.connection.recv()
 
     def transcript(self, key: str) -> Transcript:
@@ -86,7 +87,7 @@ def test_it_ends_when_it_should_and_goes_on_later(models_root: Path, config: Con
         assert first.hear().result is None
         until(lambda: busy(path))
         first.connection.close()  # as when its server dies
-        first.process.join(5)
+        first.process.join(PATIENCE)
         assert first.process.exitcode == 0
     left = Journal(path)
     assert left.windows and not left.deaths, "nobody is to blame for a window that was being read"
@@ -101,7 +102,7 @@ def test_it_ends_when_it_should_and_goes_on_later(models_root: Path, config: Con
         second.say(asked("another", long, config))
         until(lambda: busy(path))
         second.say(Stop())
-        second.process.join(5)
+        second.process.join(PATIENCE)
         assert second.process.exitcode == 0 and not Journal(path).deaths
 
 

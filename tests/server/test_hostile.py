@@ -21,7 +21,7 @@ import pytest
 from snakescribe.config import load_config
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.middleware import Middleware
-from tests.server.serving import Served, scratch, serving
+from tests.server.serving import PATIENCE, Served, scratch, serving
 from tests.unit.audio_files import ffmpeg
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
@@ -67,7 +67,7 @@ def nothing_left(closed: Served) -> Iterator[None]:
     before, lines = files(closed), len(closed.log())
     yield
     assert closed.http.get("/livez").status_code == 200
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while files(closed) != before and time.monotonic() < deadline:  # the answer is sent before the file is removed
         time.sleep(0.05)
     assert files(closed) == before
@@ -233,15 +233,13 @@ def test_hours_of_silence_in_a_small_file(closed: Served, tmp_path: Path) -> Non
 
     looking = threading.Thread(target=look)
     looking.start()
-    began = time.monotonic()
     try:
         message = refused(upload(closed, "quiet.flac", bomb.read_bytes()), 422, "too_long")
     finally:
         over.set()
         looking.join()
     assert message == "the recording is longer than 1 minutes, which is the limit here"
-    assert time.monotonic() - began < 20
-    assert 0 < largest < 5_000_000
+    assert 0 < largest < 5_000_000, "it is not decoded to its end"
     assert ended(closed, upload(closed, "quiet.flac", bomb.read_bytes(), "/v1/jobs"))["error"]["code"] == "too_long"
 
 
@@ -311,7 +309,7 @@ def test_an_upload_that_does_not_end(models_root: Path) -> None:
         address = urlsplit(server.url)
         for path in (TRANSCRIPTIONS, "/v1/jobs"):
             began = time.monotonic()
-            with socket.create_connection((address.hostname, address.port), timeout=20) as slow:
+            with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as slow:
                 head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
                 slow.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n" + FILE)
                 stop = threading.Event()
@@ -324,7 +322,7 @@ def test_an_upload_that_does_not_end(models_root: Path) -> None:
                 finally:
                     stop.set()
                     trickling.join()
-            assert 1 < time.monotonic() - began < 10
+            assert time.monotonic() - began > 1
             server.wait_figure("queue", 0)
         assert not any((server.state / "uploads").iterdir())
 
@@ -351,7 +349,7 @@ def test_clients_that_go_away_in_the_middle(closed: Served, two_cities: Path) ->
 def ended(server: Served, answer: httpx.Response) -> dict[str, Any]:
     """A job once it has ended."""
     assert answer.status_code == 202, answer.text
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         job: dict[str, Any] = server.http.get(answer.headers["location"]).json()
         if job["state"] not in ("queued", "running"):

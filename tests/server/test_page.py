@@ -30,8 +30,11 @@ from tests.server.serving import Served, scratch, serving
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on the PATH (Debian: apt install chromium)")
 
-HEARD = 120_000
+HEARD = 600_000
 """Milliseconds that a few seconds of speech may take on a busy machine."""
+SHOWN = 120_000
+"""Milliseconds that anything else on the page may take there."""
+expect.set_options(timeout=SHOWN)
 SAID = re.compile("fail better", re.IGNORECASE)
 """The clip is Beckett's line."""
 DROP = """([bytes, name]) => {
@@ -91,7 +94,7 @@ class Watch:
 def visit(browser: Browser, served: Served, locale: str = "en-GB") -> Iterator[tuple[Page, Watch]]:
     """The page as somebody sees it who opens it for the first time; at the end nothing may have gone wrong."""
     with browser.new_context(locale=locale, permissions=["clipboard-read", "clipboard-write"]) as context:
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(SHOWN)
         page = context.new_page()
         watch = Watch(page, served.url)
         page.on("filechooser", lambda _: None)  # Chromium hands choosers over from now on; asked for late it races

@@ -32,7 +32,7 @@ from tests.server.handling import (
     until,
     windows,
 )
-from tests.server.serving import Served, scratch, serving
+from tests.server.serving import PATIENCE, Served, scratch, serving
 
 TINY = {"model": "tiny.en", "cache.mode": "off"}
 AT_ONCE = 4
@@ -113,7 +113,7 @@ def test_killed_engine_is_started_again(server: Served, clips: Clips) -> None:
             assert httpx.get(f"{server.url}/livez").status_code == 200
             until(lambda: ready(server) == 200)
             assert server.figure("proved_timestamp_seconds") > killed  # what the last engine heard says nothing
-        answer = asked.result(timeout=90)
+        answer = asked.result(timeout=PATIENCE)
         assert answer.status_code == 200 and BECKETT.search(answer.text)
         assert answer.json() == server.post(clip).json()
     assert {ended(server, known)["state"] for known in jobs} == {"done"}
@@ -128,7 +128,7 @@ def test_engine_that_hangs_is_not_ready(server: Served) -> None:
         until(lambda: ready(server) == 503)
         why = server.http.get("/readyz").json()["error"]
         assert re.search(r"last heard \d+ s ago", why["message"])
-        assert httpx.get(f"{server.url}/livez", timeout=2).status_code == 200
+        assert httpx.get(f"{server.url}/livez", timeout=PATIENCE).status_code == 200
     until(lambda: ready(server) == 200)
 
 
@@ -138,7 +138,7 @@ def command(models_root: Path, *arguments: str, **options: object) -> tuple[int,
     environ["SNAKESCRIBE_MODELS"] = str(models_root)
     given = [f"{name.replace('__', '.')}={value}" for name, value in options.items()]
     full = [sys.executable, "-m", "snakescribe", "serve", *arguments, "--config", *given]
-    run = subprocess.run(full, capture_output=True, text=True, env=environ, timeout=90, check=False)
+    run = subprocess.run(full, capture_output=True, text=True, env=environ, timeout=PATIENCE, check=False)
     return run.returncode, run.stderr.splitlines()
 
 
@@ -185,7 +185,8 @@ def test_a_gpu_that_is_not_there(models_root: Path, tmp_path: Path) -> None:
 
 
 def test_told_to_stop_it_finishes_what_runs_and_keeps_the_rest(models_root: Path, folder: Path, clips: Clips) -> None:
-    with serving(models_root, folder, options=TINY) as first, ThreadPoolExecutor(2) as pool:
+    patient = TINY | {"server.shutdown_seconds": 2 * PATIENCE}
+    with serving(models_root, folder, options=patient) as first, ThreadPoolExecutor(2) as pool:
         first.wait_ready()
         address = urlsplit(first.url)
         with held(first):
@@ -198,13 +199,11 @@ def test_told_to_stop_it_finishes_what_runs_and_keeps_the_rest(models_root: Path
             until(lambda: _refused(address.hostname or "", address.port or 0))
             time.sleep(0.5)
             assert first.process.poll() is None and not any(one.done() for one in asked)
-            began = time.monotonic()
-        answers = [one.result(timeout=90) for one in asked]
+        answers = [one.result(timeout=PATIENCE) for one in asked]
         assert [answer.status_code for answer in answers] == [200, 200]
         assert all(BECKETT.search(answer.text) for answer in answers)
         assert '"transcript.text.done"' in answers[1].text
-        assert first.process.wait(timeout=60) == 0
-        assert time.monotonic() - began < 30  # not until server.shutdown_seconds are over
+        assert first.process.wait(timeout=PATIENCE) == 0, "not until server.shutdown_seconds are over"
         until(lambda: not any(alive(pid) for pid in processes))
     events = [line.get("event") for line in first.log()]
     assert events.count("stopping") == 1 and events.count("job") == AT_ONCE
@@ -220,7 +219,7 @@ def test_told_to_stop_it_finishes_what_runs_and_keeps_the_rest(models_root: Path
             second.process.send_signal(signal.SIGINT)
             until(lambda: "stopping" in [line.get("event") for line in second.log()])
             second.process.send_signal(signal.SIGINT)  # and who asks twice need not wait
-            assert second.process.wait(timeout=30) == 130
+            assert second.process.wait(timeout=PATIENCE) == 130
     with serving(models_root, folder, options=TINY) as third:
         assert ended(third, late)["state"] == "done"
 

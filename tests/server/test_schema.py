@@ -21,7 +21,7 @@ from snakescribe.config import load_config
 from snakescribe.server.app import create_app
 from snakescribe.server.metrics import Metrics
 from tests.conftest import ROOT
-from tests.server.serving import Served, scratch, serving
+from tests.server.serving import PATIENCE, Served, scratch, serving
 
 UNFIT = {
     "positive_data_acceptance": "some fields need others, which a schema of single fields cannot say",
@@ -59,7 +59,7 @@ def test_schemathesis_finds_nothing(described: Served, beckett: Path, tmp_path: 
         "SNAKESCRIBE_FUZZ_SPEECH": str(beckett),
         "PYTHONPATH": str(ROOT),
     }
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not [line for line in described.log() if line.get("level") == "error"]
     answered = {line["path"].rpartition("/")[0] for line in described.log() if line.get("status") in (200, 202)}
@@ -95,7 +95,7 @@ def test_every_answer_is_described(described: Served, schema: OpenApiSchema, bec
     upload("/v1/audio/transcriptions", 200, stream="true")
 
     job = upload("/v1/jobs", 202, **{"timestamp_granularities[]": "word"}).json()
-    here, deadline = job["links"]["self"], time.monotonic() + 60
+    here, deadline = job["links"]["self"], time.monotonic() + PATIENCE
     while job["state"] in ("queued", "running"):
         assert time.monotonic() < deadline
         job = check("/v1/jobs/{job_id}", "GET", 200, described.http.get(here)).json()

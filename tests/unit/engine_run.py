@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,16 @@ def job(key: str, samples: Samples, language: str | None = None) -> RecordingJob
     return RecordingJob(key, (Channel(None, samples),), language, "")
 
 
+@lru_cache(maxsize=3)
+def _backend(
+    models_root: Path, model: str, engine: str, device: str, compute_type: str, rows: int | None, threads: int
+) -> Backend:
+    """What a backend is made of; the next test that wants the same one does not load it again."""
+    options = {"model": model, "engine": engine, "device": device, "compute_type": compute_type}
+    config = load_config({"models": str(models_root), "decoding": {"rows": rows}, **options}, models_root, {})
+    return load_backend(config, Store(models_root).resolve(model), threads)
+
+
 class Engine:
     """A loaded backend with everything around it."""
 
@@ -76,7 +87,10 @@ class Engine:
         self.config: Config = load_config({"models": str(models_root), **options}, models_root, {})
         self.store = Store(models_root)
         self.prepared = self.store.resolve(self.config.model)
-        self.backend = backend or load_backend(self.config, self.prepared, threads)
+        config = self.config
+        self.backend = backend or _backend(
+            models_root, config.model, config.engine, config.device, config.compute_type, config.decoding.rows, threads
+        )
         self.model = OpenedModel(self.prepared, self.backend, SpeechDetector(self.store.silero()))
 
     def run(
@@ -96,6 +110,8 @@ class Watched:
         """Windows per bucket encoded."""
         self.hypotheses: list[Hypothesis] = []
         """All that were decoded, in order."""
+        self.languages: list[dict[str, float]] = []
+        """Probability per language code, of each window asked for its language, in order."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
@@ -105,6 +121,11 @@ class Watched:
         if self.fails(log_mels):
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return self.real.encode(log_mels)
+
+    def detect_language(self, encoded: Encoded) -> list[dict[str, float]]:
+        found = self.real.detect_language(encoded)
+        self.languages += found
+        return found
 
     def decode(self, bucket: Bucket) -> list[Hypothesis]:
         found = self.real.decode(bucket)

@@ -248,16 +248,16 @@ def test_too_much_waiting_is_left_to_the_next_step(tmp_path: Path, models_root: 
 
 
 def test_memory_does_not_grow_with_the_recording(tmp_path: Path, models_root: Path) -> None:
-    """Three hours are 346 MB of samples, and never in memory."""
+    """Two hours are 230 MB of samples, and never in memory."""
     with wave.open(str(tmp_path / "long.wav"), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(16_000)
-        for _ in range(3 * 60):
+        for _ in range(2 * 60):
             out.writeframes(bytes(2 * 60 * 16_000))
     results, log, megabytes = step(tmp_path, models_root)
-    assert "3.00 h" in log and results.samples(BATCH).stat().st_size == 2 * 3 * 3600 * 16_000
-    assert megabytes < 250
+    assert "2.00 h" in log and results.samples(BATCH).stat().st_size == 2 * 2 * 3600 * 16_000
+    assert megabytes < 230
 
 
 def test_samples_that_were_used_need_no_memory(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ import io
 import json
 import struct
 import sys
-import time
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -122,16 +122,17 @@ if os.fork():
     subprocess.run([sys.executable, "-c", burn])
     sys.exit(3)
 os.setpgid(0, os.getpgid(os.getppid()))
-time.sleep(60)
+open(sys.argv[1], "w").write(str(os.getpid()))
+time.sleep(3600)
 """
 
 
 def test_measuring_counts_the_whole_tree_and_ends_what_is_left(tmp_path: Path) -> None:
-    began = time.monotonic()
-    usage = measured([sys.executable, "-c", TREE], [0], tmp_path / "log")
-    assert time.monotonic() - began < 30
+    left = tmp_path / "left"
+    usage = measured([sys.executable, "-c", TREE, str(left)], [0], tmp_path / "log")
+    assert not psutil.pid_exists(int(left.read_text()))
     assert usage.exit_code == 3
-    assert 0.7 < usage.cpu_s < 3 and usage.wall_s > 1.4
+    assert usage.cpu_s > 0.7 and usage.wall_s > 1.4
     assert usage.peak_mb > 80
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import stat
 import subprocess
@@ -23,6 +24,8 @@ from snakescribe.doctor.cuda import load_variants
 from snakescribe.doctor.diagnose import diagnose
 from snakescribe.doctor.facts import Ffmpeg, Gpu
 
+PATIENCE = 300.0
+"""Seconds that a child may take on a busy machine."""
 OPEN_KERNEL = (
     "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder)\n"
     "GCC version:  gcc version 12.3.0\n"
@@ -228,22 +231,21 @@ def test_folders_that_are_not_there_yet(models_root: Path, tmp_path: Path) -> No
 
 
 def test_a_child_that_hangs_crashes_or_ends_is_told_apart() -> None:
-    began = time.monotonic()
     with pytest.raises(ChildFailed, match="no answer within 1 s"):
-        in_child(time.sleep, 60, seconds=1)
-    assert time.monotonic() - began < 5
+        in_child(time.sleep, 3600, seconds=1)
+    assert not multiprocessing.active_children(), "and it is ended"
     with pytest.raises(ChildFailed, match=r"crashed \(SIGABRT\)"):
-        in_child(os.abort, seconds=10)
+        in_child(os.abort, seconds=PATIENCE)
     with pytest.raises(ChildFailed, match=r"ended without an answer \(exit code 3\)"):
-        in_child(os._exit, 3, seconds=10)
+        in_child(os._exit, 3, seconds=PATIENCE)
     with pytest.raises(ChildFailed, match="FileNotFoundError: "):
-        in_child(os.listdir, "/no/such/folder", seconds=10)
-    assert in_child(json.loads, '{"a": [1]}', seconds=10) == {"a": [1]}
+        in_child(os.listdir, "/no/such/folder", seconds=PATIENCE)
+    assert in_child(json.loads, '{"a": [1]}', seconds=PATIENCE) == {"a": [1]}
 
 
 def test_what_a_library_prints_does_not_disturb() -> None:
-    assert in_child(print, "hello", seconds=10) is None
-    assert in_child(probes.modules, ["this"], seconds=10) == {}  # prints a poem when it is imported
+    assert in_child(print, "hello", seconds=PATIENCE) is None
+    assert in_child(probes.modules, ["this"], seconds=PATIENCE) == {}  # prints a poem when it is imported
 
 
 def test_the_command_prints_the_verdict_first(models_root: Path, tmp_path: Path) -> None:

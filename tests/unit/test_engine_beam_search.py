@@ -116,7 +116,7 @@ def _exhaustive(limit: int, seed: int) -> tuple[tuple[int, ...], float]:
 
 
 @given(st.integers(1, 4), st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_beam_that_holds_everything_finds_the_best_text_there_is(limit: int, seed: int) -> None:
     (found,) = _decode(EVERYTHING, limit, seed=seed)
     text, mean = _exhaustive(limit, seed)
@@ -125,7 +125,6 @@ def test_a_beam_that_holds_everything_finds_the_best_text_there_is(limit: int, s
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None)
 def test_one_beam_is_greedy_and_its_figures_are_of_its_tokens(seed: int) -> None:
     (found,) = _decode(Search(beam_size=1), 30, seed=seed)
     prefix, choice, text, logprobs = (START, ENGLISH), RULES.first, [], []
@@ -145,7 +144,6 @@ def test_one_beam_is_greedy_and_its_figures_are_of_its_tokens(seed: int) -> None
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6))
-@settings(deadline=None)
 def test_text_has_no_forbidden_token_and_does_not_begin_with_a_space(seed: int, beam: int) -> None:
     (found,) = _decode(Search(beam_size=beam), 12, seed=seed)
     assert set(found.tokens) <= set(TEXT) and found.tokens[0] != SPACE
@@ -154,7 +152,6 @@ def test_text_has_no_forbidden_token_and_does_not_begin_with_a_space(seed: int, 
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(1, 9), min_size=2, max_size=5))
-@settings(deadline=None)
 def test_a_window_gets_the_same_whatever_it_is_decoded_with(seed: int, limits: list[int]) -> None:
     for search in (Search(beam_size=4, margin=2.0), Search(temperature=0.7, seed=seed)):
         together = _decode(search, *limits, seed=seed)
@@ -178,7 +175,7 @@ def test_margin_gives_up_what_is_far_behind() -> None:
 
 
 @given(st.integers(0, 1000), st.floats(0.5, 6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_within_the_margin_nothing_is_given_up(seed: int, margin: float) -> None:
     """What follows are the hypotheses within the margin of the best one, no more and no fewer."""
     session = _Session(seed)
@@ -226,7 +223,6 @@ def test_patience_waits_for_more_ended_hypotheses() -> None:
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.sampled_from([0.0, 0.9]))
-@settings(deadline=None)
 def test_limits_cut_each_window_on_its_own(limits: list[int], temperature: float) -> None:
     found = _decode(Search(beam_size=3, temperature=temperature), *limits, seed=1)
     assert all(1 <= len(h.tokens) <= limit for h, limit in zip(found, limits, strict=True))
@@ -269,7 +265,7 @@ def test_sampling_follows_the_model_at_its_temperature() -> None:
 
 
 @given(st.integers(0, 200))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_sample_is_drawn_to_its_end(seed: int) -> None:
     session = _Session(seed)
     limit = 60

@@ -18,11 +18,11 @@ ROUNDED = 0.04 if "amx_bf16" in devices.cpu_features() else 0.03
 
 @cache
 def _transcribed(
-    models_root: Path, engine: str, rows: int, workers: int, compute_type: str = "auto", beam_size: int = 4
+    models_root: Path, engine: str, rows: int, workers: int, compute_type: str = "", beam_size: int = 4
 ) -> dict[str, list[tuple[float, float, str]]]:
     """Segments of some dozen pieces of the samples, of 1 to 13 seconds, in the windows ``ROUNDED`` was measured with.
 
-    With 0.5 s around speech torch alone hears seven words in a gap (0.065).
+    With 0.5 s around speech torch alone hears seven words in a gap (0.065). torch computes in float32.
     """
     decoding, speech = {"rows": rows, "beam_size": beam_size}, {"pad": 0.4}
     loaded = Engine(
@@ -30,7 +30,7 @@ def _transcribed(
         model="tiny.en",
         engine=engine,
         threads=workers,
-        compute_type=compute_type,
+        compute_type=compute_type or ("float32" if engine == "torch_whisper" else "auto"),
         decoding=decoding,
         speech=speech,
     )
@@ -64,7 +64,7 @@ def test_doubtful_text_does_not_depend_on_what_else_is_doubtful(models_root: Pat
     pieces = [
         job(f"{name} {start}", samples[16_000 * start : 16_000 * start + 16_000 + 3_000 * start])
         for name, samples in samples_of(models_root).items()
-        for start in (1, 3, 5)
+        for start in (1, 3)
     ]
     together = loaded.run(pieces)
     sampled = [segment.temperature for result in together.values() for segment in heard(result).segments]
@@ -89,8 +89,8 @@ def test_engines_agree(models_root: Path, engine: str, most: float) -> None:
 def test_engines_agree_to_the_letter_where_nothing_is_rounded(models_root: Path, beam_size: int) -> None:
     """Two libraries, two searches: in float32 they hear the same words in 19 of 20 pieces."""
     torch_whisper, ctranslate2 = (
-        _texts(_transcribed(models_root, engine, 32, 1, "float32", beam_size))
-        for engine in ("torch_whisper", "ctranslate2")
+        _texts(_transcribed(models_root, engine, 32, 1, compute_type, beam_size))
+        for engine, compute_type in (("torch_whisper", ""), ("ctranslate2", "float32"))
     )
     same = sum(text == ctranslate2[key] for key, text in torch_whisper.items())
     assert same >= 0.95 * len(torch_whisper)

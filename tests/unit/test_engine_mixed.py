@@ -7,26 +7,30 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import pytest
-from engine_run import Engine, heard, job, plain, samples_of
+from engine_run import Engine, Watched, heard, job, plain, samples_of
 from espeak import say
 
 from snakescribe.engine.journal import Journal
+from snakescribe.engine.language_id import SURE
 from snakescribe.engine.windows import Channel, RecordingJob
 
 SPANISH = "Buenos días a todos. Hoy vamos a hablar de la historia de España y de sus ciudades más importantes."
 ITALIAN = "Buongiorno a tutti. Oggi parliamo della storia d'Italia e delle sue città più importanti."
-POLISH = "Dzień dobry państwu. Dzisiaj będziemy rozmawiać o pogodzie."
+TURKISH = "Herkese günaydın. Bugün hava hakkında konuşuyoruz."
 PAUSE = np.zeros(16_000 * 3, np.int16)
 """Ends a window."""
 ENGLISH = "it was the best of times it was the worst of times it was the age of wisdom it was the age of foolishness"
 
 
-@pytest.mark.parametrize("name", ["openvino", "ctranslate2"])
-def test_three_languages_in_one_recording(models_root: Path, tmp_path: Path, name: str) -> None:
+@pytest.fixture(scope="module", params=["openvino", "ctranslate2"])
+def engine(request: pytest.FixtureRequest, models_root: Path) -> Engine:
+    return Engine(models_root, model="base", engine=request.param, language="mixed")
+
+
+def test_three_languages_in_one_recording(engine: Engine, models_root: Path, tmp_path: Path) -> None:
     english = samples_of(models_root)["two_cities"][: round(16_000 * 8.3)]
     spanish, italian = say(SPANISH, "es"), say(ITALIAN, "it")
     samples = np.concatenate([english, PAUSE, spanish, PAUSE, italian])
-    engine = Engine(models_root, model="base", engine=name, language="mixed")
     jobs = [
         RecordingJob("mixed", (Channel(None, samples),), None, "", mixed=True),
         job("one", np.concatenate([english, PAUSE, spanish, PAUSE, english])),
@@ -55,10 +59,15 @@ def test_three_languages_in_one_recording(models_root: Path, tmp_path: Path, nam
     assert resumed == said
 
 
-def test_a_window_whose_language_is_not_sure_decides_for_itself(models_root: Path) -> None:
-    """Polish, with a probability of 0.65: what the longer windows speak is no help."""
-    english = samples_of(models_root)["two_cities"][: round(16_000 * 8.3)]
-    samples = np.concatenate([english, PAUSE, say(SPANISH, "es"), PAUSE, say(POLISH, "pl")])
-    engine = Engine(models_root, model="base", engine="ctranslate2", language="mixed")
-    said = heard(engine.run([RecordingJob("mixed", (Channel(None, samples),), None, "", mixed=True)])["mixed"])
-    assert list(dict.fromkeys(segment.language for segment in said.segments)) == ["en", "es", "pl"]
+def test_a_window_whose_language_is_not_sure_decides_for_itself(engine: Engine, models_root: Path) -> None:
+    """What the longer window speaks is no help.
+
+    Float32, and int8 of every kind of processor tried, give Turkish 0.48 to 0.65 and no other language over 0.11.
+    """
+    samples = np.concatenate([samples_of(models_root)["two_cities"][: 16_000 * 16], PAUSE, say(TURKISH, "tr")])
+    watched = Watched(engine.backend)
+    listener = Engine(models_root, backend=watched, model="base", language="mixed")  # type: ignore[arg-type]
+    said = heard(listener.run([RecordingJob("mixed", (Channel(None, samples),), None, "", mixed=True)])["mixed"])
+    assert list(dict.fromkeys(segment.language for segment in said.segments)) == ["en", "tr"]
+    turkish = [found["tr"] for found in watched.languages if max(found, key=lambda code: found[code]) == "tr"]
+    assert len(turkish) == 2 and max(turkish) < SURE, "heard once more, and still not sure"

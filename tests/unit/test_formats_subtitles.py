@@ -82,7 +82,7 @@ def by_webvtt(made: list[Cue]) -> list[tuple[int, int, str]]:
     return [(round(c.start_in_seconds * 1000), 0, html.unescape(c.raw_text)) for c in captions]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(any_segments(), st.sampled_from([None, "ko", "ja", "en"]))
 def test_one_voice_gives_readable_cues_with_all_its_text(segments: list[dict[str, Any]], language: str | None) -> None:
     made = cues(segments, language)
@@ -99,7 +99,7 @@ def test_one_voice_gives_readable_cues_with_all_its_text(segments: list[dict[str
     assert [start for start, _, _ in by_pysubs2(made)] == [round(cue.start * 1000) for cue in made]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(any_segments(channels=("agent", "caller")))
 def test_two_voices_at_once_lose_nothing(segments: list[dict[str, Any]]) -> None:
     made = shown(*segments)

@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from snakescribe.layout import Results
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 600.0
+"""Seconds after which a run hangs: it ends much sooner, however busy the machine is."""
 TIMES = ("wall_seconds", "real_time_factor", "finished_at", "cached")
 """Columns that tell how a text was made, not what it is."""
 
@@ -153,18 +155,18 @@ class Site:
 
 def finished(process: subprocess.Popen[str], code: int) -> Ended:
     """Wait for a run and see that it ended with ``code``."""
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, f"exit code {process.returncode}, not {code}:\n{said}"
     return Ended(process.returncode, said)
 
 
-def until(true: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
-    """Wait, looking all the time, until something is true; the run must not end before."""
-    end = time.monotonic() + seconds
+def until(true: Callable[[], object], process: subprocess.Popen[str], every: float = 0.005) -> None:
+    """Wait, looking ``every`` so many seconds, until something is true; the run must not end before."""
+    end = time.monotonic() + PATIENCE
     while not true():
         assert process.poll() is None, f"the run ended before the moment came:\n{process.communicate()[0]}"
         assert time.monotonic() < end, "the moment never came"
-        time.sleep(0.0005)
+        time.sleep(every)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -173,9 +175,9 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [top, *top.children(recursive=True)]
 
 
-def all_gone(processes: list[psutil.Process], seconds: float = 2.0) -> None:
-    """Nothing of them is alive after ``seconds``."""
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
+def all_gone(processes: list[psutil.Process]) -> None:
+    """Nothing of them stays alive."""
+    _, alive = psutil.wait_procs(processes, timeout=60)
     alive = [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert not alive, f"still alive: {[one.cmdline() for one in alive]}"
 

@@ -123,36 +123,6 @@ def test_device_and_threads_are_no_reason(site: Site) -> None:
     assert not site.jobs()
 
 
-def test_one_file_more_is_one_batch_more(site: Site, speech: dict[str, Path]) -> None:
-    before, batches = site.state("batches/*.parquet"), site.batches()
-    cut(speech["endgame"], site.recordings / "one more.wav", 0, FIVE_SECONDS)
-    assert "nothing new" not in site.run().said
-    (new,) = set(site.batches()) - set(batches)
-    assert site.jobs() == {"inventory": 1, "normalise": 1, "transcribe": 1, "export": 1} | ADDED
-    after = site.state("batches/*.parquet")
-    assert after.pop(f"{new}.parquet")
-    assert after == before
-    row = site.by_path()[b"one more.wav"]
-    assert (row["status"], row["batch"], row["attempt"]) == ("ok", new, 1)
-
-
-def test_other_outputs_are_only_exported(site: Site) -> None:
-    before = site.state("batches/*.parquet") | site.state("tables/*")
-    site.run(outputs=["txt"])
-    assert set(site.jobs()) == {"export", "check"}
-    assert site.state("batches/*.parquet") | site.state("tables/*") == before
-    left = [path for path in site.results.transcripts.rglob("*") if path.is_file()]
-    assert left
-    assert {path.suffix for path in left} == {".txt"}
-    site.run()
-    assert {path.suffix for path in site.results.transcripts.rglob("*.*") if path.is_file()} == {
-        ".json",
-        ".srt",
-        ".txt",
-        ".vtt",
-    }
-
-
 def test_another_model_and_back(site: Site, speech: dict[str, Path]) -> None:
     removed = site.recordings / "to be removed.wav"
     cut(speech["beckett"], removed, 0, 4)
@@ -183,6 +153,36 @@ def test_another_model_and_back(site: Site, speech: dict[str, Path]) -> None:
     assert texts == {name: rows[name]["text"] for name in texts}
     fresh = {name for name, row in back.items() if row["status"] == "ok" and not row["cached"]}
     assert fresh == {b"to be changed.wav"}, "all else came from the cache"
+
+
+def test_one_file_more_is_one_batch_more(site: Site, speech: dict[str, Path]) -> None:
+    before, batches = site.state("batches/*.parquet"), site.batches()
+    cut(speech["endgame"], site.recordings / "one more.wav", 0, FIVE_SECONDS)
+    assert "nothing new" not in site.run().said
+    (new,) = set(site.batches()) - set(batches)
+    assert site.jobs() == {"inventory": 1, "normalise": 1, "transcribe": 1, "export": 1} | ADDED
+    after = site.state("batches/*.parquet")
+    assert after.pop(f"{new}.parquet")
+    assert after == before
+    row = site.by_path()[b"one more.wav"]
+    assert (row["status"], row["batch"], row["attempt"]) == ("ok", new, 1)
+
+
+def test_other_outputs_are_only_exported(site: Site) -> None:
+    before = site.state("batches/*.parquet") | site.state("tables/*")
+    site.run(outputs=["txt"])
+    assert set(site.jobs()) == {"export", "check"}
+    assert site.state("batches/*.parquet") | site.state("tables/*") == before
+    left = [path for path in site.results.transcripts.rglob("*") if path.is_file()]
+    assert left
+    assert {path.suffix for path in left} == {".txt"}
+    site.run()
+    assert {path.suffix for path in site.results.transcripts.rglob("*.*") if path.is_file()} == {
+        ".json",
+        ".srt",
+        ".txt",
+        ".vtt",
+    }
 
 
 def test_changed_moved_removed_and_retried(site: Site, speech: dict[str, Path]) -> None:

@@ -84,4 +84,5 @@ ENGINES = {
         ),
     )
 }
-"""The fastest first, as `snakescribe bench` measured (docs/decisions/precision-and-engines.md); ``auto`` takes the first that fits."""
+"""The fastest first, as `snakescribe bench` measured; ``auto`` takes the first that fits
+(docs/decisions/precision-and-engines.md)."""

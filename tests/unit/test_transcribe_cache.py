@@ -1,20 +1,13 @@
-"""The cache by content and options, and which device is really there."""
+"""The cache by content and options."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-import torch
-
-from snakescribe import devices
 from snakescribe.config import Config, load_config
-from snakescribe.errors import DeviceError
 from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import transcript_key
 from snakescribe.models.store import Store
@@ -82,33 +75,3 @@ def test_audio_of_a_known_transcript_is_not_needed(models_root: Path, tmp_path: 
     Cache(config).put(SHA, key, _entry())
     known = skip_known(config)
     assert known(_recording()) and not known(_recording(language="ko")) and not known(_recording(sha256="cd" * 32))
-
-
-def test_cpu_is_named_and_cuda_is_never_silently_replaced() -> None:
-    assert devices.resolve("cpu").kind == "cpu" and devices.resolve("cpu").name
-    if torch.cuda.is_available():
-        assert devices.resolve("cuda").driver
-        return
-    with pytest.raises(DeviceError, match=r"device cuda was asked for, but .+; use device: cpu"):
-        devices.resolve("cuda")
-    assert devices.resolve("auto").kind == "cpu"
-
-
-def test_a_gpu_is_leased_once_and_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
-    lease = "import snakescribe.devices as d, time; i, lock = d.lease_gpu(2); print(i, flush=True); time.sleep(60)"
-    environment = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
-
-    def start() -> tuple[subprocess.Popen[str], str]:
-        process = subprocess.Popen([sys.executable, "-c", lease], stdout=subprocess.PIPE, text=True, env=environment)
-        assert process.stdout
-        return process, process.stdout.readline().strip()
-
-    first, second = start(), start()
-    assert (first[1], second[1]) == ("0", "1")
-    first[0].kill()
-    first[0].wait()
-    third = start()
-    assert third[1] == "0"
-    for process in (second[0], third[0]):
-        process.kill()
-        process.wait()
