@@ -76,7 +76,7 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
 def _other_keys(config: Config, manifest: Manifest, found: Found) -> set[str]:
     """What the journal calls the other recordings of a batch; of options before the last run's we know nothing."""
     try:
-        prepared = Store(Path(config.models or "")).resolve(config.model)
+        prepared = Store(Path(config.models)).resolve(config.model)
     except ModelError:
         return set()
     return {

@@ -16,9 +16,10 @@ from pydantic import BaseModel
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.decoder import decode
 from snakescribe.audio.tracks import channel_filter
-from snakescribe.config import Config, load_config
+from snakescribe.config import Config
+from snakescribe.config.load import changed
 from snakescribe.doctor.child import ChildFailed, in_child
-from snakescribe.errors import EngineFailure, InputError, RecordingError
+from snakescribe.errors import ConfigError, EngineFailure, InputError, RecordingError
 from snakescribe.inventory.walk import recordings_root, walk
 
 CANDIDATES = (
@@ -104,12 +105,12 @@ def trials(config: Config, speech: list[bytes], threads: int, failed: Callable[[
         file.flush()
 
         def tried(engine: str, kind: str, rows: int | None) -> Iterator[Trial]:
-            options = config.model_dump(mode="json")
-            options |= {"engine": engine, "compute_type": kind, "decoding": options["decoding"] | {"rows": rows}}
+            decoding = config.decoding.model_dump() | {"rows": rows}
             limit = 120 + SLOWEST * sum(lengths) / SAMPLE_RATE
             try:
+                options = changed(config, engine=engine, compute_type=kind, decoding=decoding).model_dump(mode="json")
                 yield Trial.model_validate(in_child(measure, options, file.name, lengths, threads, seconds=limit))
-            except ChildFailed as error:
+            except (ConfigError, ChildFailed) as error:
                 failed(f"{engine} {kind}", str(error))
 
         for engine, kind in wanted:
@@ -131,8 +132,8 @@ def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: i
     from snakescribe.models.store import Store
     from snakescribe.vad.silero import SpeechDetector
 
-    config = load_config(options, Path.cwd())
-    store = Store(Path(config.models or ""))
+    config = Config.model_validate(options)
+    store = Store(Path(config.models))
     prepared = store.resolve(config.model)
     backend = load_backend(config, prepared, threads)
     transcriber = Transcriber(backend, prepared, SpeechDetector(store.silero()), config)

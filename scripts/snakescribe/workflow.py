@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe import __version__, devices
-from snakescribe.config import Config, load_config, load_file
+from snakescribe.config import Config, load_config, read_resolved
+from snakescribe.config.load import changed
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ResultsError, SnakescribeError
 from snakescribe.failures import report
@@ -63,11 +64,12 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
     try:
         if not main_process:
             # Snakemake has changed into the results folder already.
-            config = load_file(Results(Path.cwd()).config)
+            config = read_resolved(Results(Path.cwd()).config)
             _show_to_container(config)
             return _run(config, "")
-        wanted = {"device": "cuda"} if gpus and values.get("device", "auto") == "auto" else {}
-        config = load_config({**values, **wanted}, Path.cwd())
+        config = load_config(values, Path.cwd())
+        if gpus and config.device == "auto":
+            config = changed(config, device="cuda")
         if not executes:
             return Run(_with_an_image(config), "", "", 0)
         results = Results(Path(config.results))
@@ -131,7 +133,7 @@ def _sweep(results: Results) -> None:
 
 
 def _run(config: Config, seen: str) -> Run:
-    prepared = Store(Path(config.models or "")).resolve(config.model)
+    prepared = Store(Path(config.models)).resolve(config.model)
     weights = prepared.pt.stat().st_size / 1e6
     return Run(config, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from snakescribe.config.options import Config
+from snakescribe.config import load_config
 from snakescribe.inventory.ledger import Known, Ledger
 from snakescribe.inventory.manifest import Recording
 from snakescribe.layout import Results
@@ -127,7 +127,7 @@ def finish(
         ledger.commit(recordings, attempts, [], 0)
         planned = [{"batch": planned.batch} for planned in ledger.planned()]
     results.plan.write_text(json.dumps({"batches": planned, "columns": list(columns)}))
-    config = Config(recordings=str(root / "recordings"), results=str(root), **options)
+    config = load_config({"recordings": "recordings", "results": ".", **options}, root)
     results.config.parent.mkdir(parents=True, exist_ok=True)
     results.config.write_text(config.model_dump_json())
     return results

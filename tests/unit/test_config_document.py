@@ -14,7 +14,7 @@ from snakescribe import errors
 from snakescribe.checkout import sources
 from snakescribe.cli import main
 from snakescribe.commands import config as command
-from snakescribe.config import Config
+from snakescribe.config import AskedConfig
 from snakescribe.config.document import config_readme, config_schema, config_yaml, errors_document
 from snakescribe.config.load import option_names
 
@@ -29,7 +29,7 @@ def test_no_generated_file_has_drifted(name: str) -> None:
 
 def test_config_yaml_holds_every_default_and_a_line_about_it() -> None:
     text = config_yaml()
-    assert yaml.safe_load(text) == Config().model_dump()
+    assert yaml.safe_load(text) == AskedConfig().model_dump()
     first = next(line for line in text.splitlines() if line and not line.startswith("#"))
     assert first == "recordings: recordings"
     lines = text.splitlines()
@@ -98,7 +98,7 @@ def test_show_prints_what_is_in_force(
     assert main(["config", "show", "--configfile", "my.yaml"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert (shown["recordings"], shown["device"]) == (str(tmp_path / "녹음"), "cpu")
-    assert shown["audio"] == {**Config().audio.model_dump(), "channels": "split"}
+    assert shown["audio"] == {**AskedConfig().audio.model_dump(), "channels": "split"}
     assert main(["config", "show"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["audio"]["channels"] == "mix"
     assert main(["config", "show", "--configfile", "none.yaml"]) == 2

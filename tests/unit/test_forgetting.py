@@ -12,7 +12,7 @@ import pytest
 from finished import finish, row, segment
 
 from snakescribe.cli import main
-from snakescribe.config import Config, load_file
+from snakescribe.config import Config, read_resolved
 from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.files import hold_lock
 from snakescribe.formats.export import export_batch, exported_files
@@ -55,7 +55,7 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
             ledger.manifest(batch).write(results.manifest(batch))
             export_batch(results, ["json", "txt", "srt", "vtt"], batch)
     write_tables(results)
-    config = load_file(results.config)
+    config = read_resolved(results.config)
     cache, prepared = Cache(config), Store(models_root).resolve("tiny.en")
     journal = Journal(results.journal("b000002"))
     with Ledger.open(results.ledger, readonly=True) as ledger:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from snakescribe.commands.common import resolved
-from snakescribe.config import load_file
+from snakescribe.config import load_file, read_resolved
 from snakescribe.errors import ConfigError, ResultsError
 from snakescribe.layout import Results
 
@@ -42,12 +42,14 @@ def run(args: argparse.Namespace) -> int:
         results = _folder(args)
         if not results.config.exists() or not results.plan.exists():
             raise ResultsError(f"no run in {results.root}; give its folder with --results")
-        done = export_missing(results, load_file(results.config).outputs)
+        done = export_missing(results, read_resolved(results.config).outputs)
     print(f"export: {done.written} files written, {done.kept} kept, {done.removed} removed", file=sys.stderr)
     return 0
 
 
 def _folder(args: argparse.Namespace) -> Results:
-    if args.config or args.configfile:
-        return Results(Path(load_file(args.config or args.configfile).results))
+    if args.config:
+        return Results(Path(read_resolved(args.config).results))
+    if args.configfile:
+        return Results(Path(load_file(args.configfile).results))
     return Results((args.results or Path("results")).absolute())

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the workflow and wait for it."""
     config = load_config(asked_options(args), Path.cwd())
     results = Results(Path(config.results))
-    options = options_digest(config, Store(Path(config.models or "")).resolve(config.model))
+    options = options_digest(config, Store(Path(config.models)).resolve(config.model))
     os.environ.pop(LOCK_FD, None)
     lock = prepare_results(results)
     asked = results.state / "asked.json"

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from snakescribe.config.options import Config
+from snakescribe.config.options import AskedConfig
 from snakescribe.errors import EXIT_CODES, RecordingError
 
 _WIDTH = 110
@@ -45,14 +45,14 @@ my.yaml` prints all options that a file comes to, with paths and `STT_DEVICE` ap
 
 def config_yaml() -> str:
     """``config/config.yaml``: every option with its default and its meaning."""
-    return _YAML_HEAD + "".join(_yaml(Config(), ""))
+    return _YAML_HEAD + "".join(_yaml(AskedConfig(), ""))
 
 
 def config_readme() -> str:
     """``config/README.md``: the reference of all options."""
-    schema = Config.model_json_schema()
-    groups = {name: group for name, group in _defaults(Config()) if isinstance(group, BaseModel)}
-    parts = [_README_HEAD, "\n## General\n", _table(Config(), schema, "")]
+    schema = AskedConfig.model_json_schema()
+    groups = {name: group for name, group in _defaults(AskedConfig()) if isinstance(group, BaseModel)}
+    parts = [_README_HEAD, "\n## General\n", _table(AskedConfig(), schema, "")]
     for name, group in groups.items():
         title, _, rest = (type(group).__doc__ or "").partition("\n")
         definition = schema["$defs"][type(group).__name__]
@@ -62,7 +62,7 @@ def config_readme() -> str:
 
 def config_schema() -> str:
     """``workflow/schemas/config.schema.json``, for editors and other tools."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema()
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | AskedConfig.model_json_schema()
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -196,7 +196,7 @@ def builds(try_gpu: bool, variants: Variants) -> tuple[Torch, CTranslate2]:
 
 def bad_weights(config: Config) -> tuple[str, ...]:
     """What is wrong with the weights of ``config.model`` and of voice activity; every byte is read."""
-    store = Store(Path(config.models or ""))
+    store = Store(Path(config.models))
     problems = []
     try:
         store.verify(store.resolve(config.model).name)

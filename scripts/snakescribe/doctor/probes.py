@@ -100,7 +100,7 @@ def hear(options: str, threads: int) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory() as own:
             tempfile.tempdir = own  # the leases of GPUs lie there: a look must not wait for the jobs that hold them
-            store = Store(Path(config.models or ""))
+            store = Store(Path(config.models))
             prepared = store.resolve(config.model)
             backend = load_backend(config, prepared, threads)
             began = time.perf_counter()

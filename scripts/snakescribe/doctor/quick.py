@@ -40,10 +40,10 @@ def quick_check(config: Config, warn: Callable[[str], None] = lambda line: None)
         ModelError: a file of the weights is not what its sum says.
         DeviceError: CUDA is asked for, and driver, card and build do not go together.
     """
-    store = Store(Path(config.models or ""))
+    store = Store(Path(config.models))
     prepared = store.resolve(config.model)
     store.verify("silero")
-    check_unchanged(store, prepared.name, Path(config.cache.path or "") / "checked")
+    check_unchanged(store, prepared.name, Path(config.cache.path) / "checked")
     if config.device == "cpu":
         return
     asked = config.device == "cuda"

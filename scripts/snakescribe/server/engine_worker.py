@@ -59,7 +59,7 @@ class _Engine:
 
         self._connection = connection
         self._gather = config.server.gather_ms / 1000
-        store = Store(Path(config.models or ""))
+        store = Store(Path(config.models))
         prepared = store.resolve(config.model)
         backend = load_backend(config, prepared, threads)
         self._journal = Journal(journal)

@@ -114,7 +114,7 @@ class Intake:
         """``state`` holds samples while they are needed, and the engine's journal."""
         hours = min(config.audio.max_hours, config.server.max_minutes / 60)
         self.config = config.model_copy(update={"audio": config.audio.model_copy(update={"max_hours": hours})})
-        self.prepared = Store(Path(config.models or "")).resolve(config.model)
+        self.prepared = Store(Path(config.models)).resolve(config.model)
         self.engine = EngineClient(self.config, threads, state / "engine.jsonl", self._step)
         self._cache = Cache(self.config)
         self._metrics = metrics

@@ -47,7 +47,7 @@ def serve(config: Config, threads: int) -> None:
     check_address(config, key)
     if config.server.folder and not Path(config.server.folder).is_dir():
         raise ConfigError(f"server.folder: {config.server.folder} is no folder; give one that is there")
-    state = Path(config.server.state or "")
+    state = Path(config.server.state)
     uploads = state / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     lock = hold_lock(state / "lock", f"another server uses {state}; stop it or choose another server.state")

@@ -44,7 +44,7 @@ class Batch:
     def __init__(self, config: Config, results: Results, batch: str, threads: int) -> None:
         """``threads`` is for the CPU parts; the device comes from ``config``."""
         self.config, self.results, self.name, self.threads = config, results, batch, threads
-        self.store = Store(Path(config.models or ""))
+        self.store = Store(Path(config.models))
         self.prepared: Prepared = self.store.resolve(config.model)
         self.cache = Cache(config)
         self.manifest = still_wanted(results, batch)

@@ -97,7 +97,6 @@ class Cache:
 
     def __init__(self, config: Config) -> None:
         """Nothing is created before the first write."""
-        assert config.cache.path is not None
         self._root = Path(config.cache.path)
         self._mode = config.cache.mode
         self._max_bytes = config.cache.max_gb * 1e9
@@ -151,7 +150,7 @@ class Cache:
 
 def skip_known(config: Config) -> Callable[[Recording], bool]:
     """Tell whether a recording needs no audio, because its transcript is in the cache."""
-    cache, prepared = Cache(config), Store(Path(config.models or "")).resolve(config.model)
+    cache, prepared = Cache(config), Store(Path(config.models)).resolve(config.model)
 
     def known(recording: Recording) -> bool:
         return cache.get(recording.sha256, transcript_key(config, prepared, recording)) is not None
