@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe import __version__, devices
+from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.config import Config, load_config, read_resolved
 from snakescribe.config.load import changed
 from snakescribe.config.options import ContainerOptions
@@ -57,7 +58,7 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         main_process: false inside a job that Snakemake runs by calling itself (clusters).
         dry_run: look, but neither lock nor write.
         gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA.
-        local: jobs run on this machine, so that a missing GPU is seen now.
+        local: jobs run on this machine, so that a missing GPU or ffmpeg is seen now.
     """
     os.umask(0o077)
     _put_our_commands_on_path()
@@ -80,6 +81,8 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         prepare_results(results, dry_run)
         _show_to_container(config)
         if not dry_run:
+            if config.container.image is None:
+                ffmpeg_version()
             Path(config.cache.path or "").mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
         return checked

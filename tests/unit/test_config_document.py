@@ -59,8 +59,26 @@ def test_every_error_is_in_the_document() -> None:
     text = errors_document()
     recording = [name for name, thing in vars(errors).items() if _is_subclass(thing, errors.RecordingError)]
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == recording
+    runs = [error.__name__ for error in errors.SnakescribeError.__subclasses__()]
+    assert re.findall(r"^\| \d+ \| `(\w+)` \|", text, re.MULTILINE) == runs
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)] == list(errors.EXIT_CODES)
     assert "``" not in text
+
+
+@pytest.mark.parametrize("family", [errors.SnakescribeError, errors.RecordingError])
+def test_a_family_of_errors_cannot_be_raised(family: type[Exception]) -> None:
+    with pytest.raises(TypeError, match="is a family of errors"):
+        raise family("something went wrong")
+    with pytest.raises(family, match="something"):
+        raise family.__subclasses__()[0]("something went wrong")
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    runs = errors.SnakescribeError.__subclasses__()
+    assert sorted(error.exit_code for error in runs) == list(range(1, len(runs) + 1))
+    recordings = errors.RecordingError.__subclasses__()
+    assert len({error.http_code for error in recordings}) == len(recordings)
+    assert all(400 <= error.http_status < 600 for error in [*runs, *recordings])
 
 
 def _is_subclass(thing: object, of: type) -> bool:

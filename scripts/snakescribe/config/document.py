@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from snakescribe.config.options import AskedConfig
-from snakescribe.errors import EXIT_CODES, RecordingError
+from snakescribe.errors import EXIT_CODES, RecordingError, SnakescribeError
 
 _WIDTH = 110
 
@@ -68,8 +68,12 @@ def config_schema() -> str:
 
 def errors_document() -> str:
     """``docs/errors.md``: exit codes and what can become of a recording."""
-    codes = "".join(f"| {code} | {meaning.replace('``', '`')} |\n" for code, meaning in EXIT_CODES.items())
-    classes = "".join(f"| `{c.__name__}` | {_first_line(c)} |\n" for c in RecordingError.__subclasses__())
+    names = {cls.exit_code: f"`{cls.__name__}`" for cls in SnakescribeError.__subclasses__()}
+    codes = "".join(f"| {n} | {names.get(n, '')} | {text.replace('``', '`')} |\n" for n, text in EXIT_CODES.items())
+    classes = "".join(
+        f"| `{c.__name__}` | {_first_line(c)} | {c.http_status} `{c.http_code}` |\n"
+        for c in RecordingError.__subclasses__()
+    )
     return f"""\
 <!-- Generated from scripts/snakescribe/errors.py by `snakescribe config write`; edit that. -->
 
@@ -79,17 +83,18 @@ def errors_document() -> str:
 
 Of `snakescribe` and its steps. The message is one line and says what to do.
 
-| code | meaning |
-|---|---|
+| code | class | meaning |
+|---|---|---|
 {codes}
 ## Recordings that fail
 
 A bad recording is a row, not a crash: the others finish. The tables have `status` = `failed`, one of these
 names in `error_class` and the reason in `error_message`. `on_error: fail` (the default) makes the run end
-with exit code 1 after everything else is done, `on_error: report` with 0.
+with exit code 1 after everything else is done, `on_error: report` with 0. The server answers with the status
+and `code` of the last column ([server.md](server.md)).
 
-| class | meaning |
-|---|---|
+| class | meaning | over HTTP |
+|---|---|---|
 {classes}"""
 
 
