@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from snakescribe.config import Config
 from snakescribe.errors import ModelError, ResultsError
 from snakescribe.files import atomic_file, write_atomically
+from snakescribe.formats.export import read_exported
 from snakescribe.formats.names import FORMATS, transcript_stem
 from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
@@ -91,17 +92,21 @@ def _journal_lines(path: Path, kept: set[str]) -> int:
     if not path.exists():
         return 0
     lines = path.read_bytes().splitlines(keepends=True)
-    stay = [line for line in lines if line.endswith(b"\n") and _may_stay(json.loads(line), kept)]
+    stay = [line for line in lines if line.endswith(b"\n") and _may_stay(line, kept)]
     if len(stay) != len(lines):
         write_atomically(path, b"".join(stay))
     return len(lines) - len(stay)
 
 
-def _may_stay(record: dict[str, Any], kept: set[str]) -> bool:
-    if record.keys() & {"begun", "ended", "died"}:
-        return True  # only which windows the model was at, no text
-    (found,) = record.values()
-    return found["key"] in kept
+def _may_stay(line: bytes, kept: set[str]) -> bool:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        if record.keys() & {"begun", "ended", "died"}:
+            return True  # only which windows the model was at, no text
+        (found,) = record.values()
+        return found["key"] in kept
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False  # a damaged line may be of any recording
 
 
 def _work_files(results: Results, batch: str) -> Iterator[Path]:
@@ -150,7 +155,7 @@ def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
     removed = _deleted(path for path in paths if path.is_file())
     listing = results.exported(batch)
     if listing.exists():
-        document = json.loads(listing.read_bytes())
+        document = read_exported(listing).model_dump()
         stay = [
             f
             for f in document["files"]

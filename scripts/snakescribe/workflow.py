@@ -24,6 +24,8 @@ from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ResultsError, SnakescribeError
 from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
+from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.plan import Plan
 from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.layout import Results
@@ -76,14 +78,16 @@ def begin(values: Mapping[str, Any], executes: bool, main_process: bool, dry_run
         results = Results(Path(config.results))
         seen = inventory_digest(config, walk(config))
         checked = _run(config, seen)
+        plan = Plan.read(results.plan) if results.plan.exists() else None
         if local and not dry_run:
             devices.expect(config.device)
+            if config.container.image is None:
+                ffmpeg_version()
         prepare_results(results, dry_run)
         _show_to_container(config)
         if not dry_run:
-            if config.container.image is None:
-                ffmpeg_version()
-            Path(config.cache.path or "").mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
+            _write_missing_manifests(results, plan)
+            Path(config.cache.path).mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
         return checked
     except SnakescribeError as error:
@@ -133,6 +137,15 @@ def _sweep(results: Results) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > 3600:
                 path.unlink()
+
+
+def _write_missing_manifests(results: Results, plan: Plan | None) -> None:
+    """Snakemake asks for the manifest of every batch, and one that was damaged has been deleted."""
+    missing = [one.batch for one in plan.batches if not results.manifest(one.batch).exists()] if plan else []
+    if missing:
+        with Ledger.open(results.ledger, readonly=True) as ledger:
+            for batch in missing:
+                ledger.manifest(batch).write(results.manifest(batch))
 
 
 def _run(config: Config, seen: str) -> Run:

@@ -30,6 +30,7 @@ from snakescribe.engine.tokens import (
     tokenizer_for,
     words,
 )
+from snakescribe.errors import ResultsError
 from snakescribe.models.store import Store
 from snakescribe.transcript import Segment, Transcript, Word
 
@@ -220,6 +221,31 @@ def test_an_old_journal_is_read(tmp_path: Path) -> None:
     journal = Journal(path)
     assert journal.deaths == {B: 2} and journal.windows == {A: _window(0)}
     assert Journal(path).deaths == {B: 2}  # nobody died since
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"window": {"key": "k", "tra',
+        b'{"window": {"key": "k", "text": "of another version"}}',
+        b'{"begun": [[1, 2]]}',
+        b'{"begun": 5}',
+        b'{"unknown": {}}',
+        b"[]",
+        b"\xff\x00",
+    ],
+)
+def test_a_damaged_line_is_named_and_nothing_is_touched(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    journal.add([_window(0)])
+    good = path.read_bytes()
+    path.write_bytes(good + line + b"\n" + good)
+    with pytest.raises(ResultsError, match="delete this line and start again") as caught:
+        Journal(path)
+    assert str(caught.value).startswith(f"{path}, line 2, is damaged")
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == good + line + b"\n" + good
 
 
 def test_what_ended_was_not_in_flight(tmp_path: Path) -> None:

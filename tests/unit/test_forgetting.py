@@ -69,7 +69,8 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
             with journal.in_flight([window.place]):
                 journal.add([window])
     with results.journal("b000002").open("a") as file:
-        file.write(json.dumps({"window": {"key": "of other options", "text": SECRET}}) + "\n" + SECRET[:9])
+        file.write(json.dumps({"window": {"key": "of other options", "text": SECRET}}) + "\n")
+        file.write(f'{{"window": "damaged {SECRET}\n{SECRET[:9]}')  # and one cut short by a kill
     leftovers = [
         results.samples("b000002"),
         results.samples("b000001").with_name(".b000001.pcm.parts") / "0",
@@ -102,7 +103,7 @@ def files(results: Results) -> dict[str, int]:
 @pytest.mark.parametrize("by", ["path", "id"])
 def test_its_text_is_nowhere_and_the_rest_is_as_it_was(filled: tuple[Results, Config], by: str) -> None:
     results, config = filled
-    cache = Path(config.cache.path or "")
+    cache = Path(config.cache.path)
     assert SECRET in said(results.root)
     assert SECRET in said(cache)
     before = files(results)

@@ -232,7 +232,7 @@ def at(owner, name, count):
 if __name__ == "__main__":
     take.KEEP_EVERY = 0
     where, name, count = sys.argv[2:]
-    at({"Ledger": ledger.Ledger, "Manifest": manifest.Manifest, "take": take}[where], name, int(count))
+    at({"Ledger": ledger.Ledger, "Manifest": manifest.Manifest, "Plan": take.Plan}[where], name, int(count))
     take.take(read_resolved(Path(sys.argv[1])))
 """
 
@@ -245,7 +245,7 @@ if __name__ == "__main__":
         ("Ledger", "commit", 0),
         ("Manifest", "write", 0),
         ("Manifest", "write", 3),
-        ("take", "write_atomically", 0),
+        ("Plan", "write", 0),
     ],
 )
 def test_killed_and_started_again(tmp_path: Path, where: str, name: str, count: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from runs import ROOT, Ended, Site, cut, finished
+from runs import ROOT, Site, cut, finished
 
 from snakescribe.config import load_config
 
@@ -61,7 +61,12 @@ def test_a_step_keeps_to_what_was_resolved(site: Elsewhere) -> None:
 def test_a_node_of_a_cluster_without_a_gpu(site: Elsewhere) -> None:
     """The main process cannot know: the step ends, and the run with the step's code."""
     site.device = ""
-    ended = on_the_cluster(site, 6, device="cuda")
+    profile = site.folder / "cluster"
+    profile.mkdir()
+    common = (ROOT / "profiles/default/profile.yaml").read_text(encoding="utf-8")
+    own = "executor: nextdoor\njobs: 2\nseconds-between-status-checks: 1\n"
+    (profile / "profile.yaml").write_text(common + own, encoding="utf-8")
+    ended = finished(site.start("--profile", str(profile), device="cuda"), 6)
     assert "snakescribe: DeviceError: " in ended.said and "no NVIDIA GPU" in ended.said
     assert not site.results.batch("b000001").exists()
     assert "Error in rule transcribe" in site.log()
@@ -70,7 +75,7 @@ def test_a_node_of_a_cluster_without_a_gpu(site: Elsewhere) -> None:
 def test_the_environment_of_the_main_process_counts(site: Elsewhere) -> None:
     """As with ``docker run -e STT_DEVICE=cpu``: the whole workflow in a container."""
     site.device = "cpu"
-    on_the_cluster(site, 0, device="cuda")
+    site.run(device="cuda")
     assert json.loads(site.results.config.read_bytes())["device"] == "cpu"
     assert [row["device"] for row in site.rows()] == ["cpu"]
 
@@ -78,12 +83,3 @@ def test_the_environment_of_the_main_process_counts(site: Elsewhere) -> None:
 def test_the_gpu_profile_is_no_less_strict_where_auto_is_in_the_environment(site: Elsewhere) -> None:
     ended = finished(site.start("--profile", str(ROOT / "profiles/gpu"), device="auto"), 6)
     assert "DeviceError: device cuda was asked for, but " in ended.said
-
-
-def on_the_cluster(site: Elsewhere, code: int, **options: str) -> Ended:
-    profile = site.folder / "cluster"
-    profile.mkdir()
-    common = (ROOT / "profiles/default/profile.yaml").read_text(encoding="utf-8")
-    own = "executor: nextdoor\njobs: 2\nseconds-between-status-checks: 1\n"
-    (profile / "profile.yaml").write_text(common + own, encoding="utf-8")
-    return finished(site.start("--profile", str(profile), **options), code)

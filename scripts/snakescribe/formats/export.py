@@ -7,14 +7,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from snakescribe.files import write_atomically
+from snakescribe.files import read_record, write_atomically
 from snakescribe.formats.document import json_document, text_document
 from snakescribe.formats.names import FORMATS, transcript_stem
 from snakescribe.formats.subtitles import cues, srt, vtt
 from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
+from snakescribe.records import Frozen
 from snakescribe.tables.batch import read_batch
 
 
@@ -80,7 +82,7 @@ def export_batch(results: Results, outputs: Sequence[str], batch: str) -> Writte
 def export_missing(results: Results, outputs: Sequence[str]) -> Written:
     """Write again what was deleted from ``transcripts``, in every batch that was exported."""
     done = Written()
-    for batch in (entry["batch"] for entry in json.loads(results.plan.read_bytes())["batches"]):
+    for batch in (entry.batch for entry in Plan.read(results.plan).batches):
         if results.exported(batch).exists() and not all(path.is_file() for path in exported_files(results, batch)):
             one = export_batch(results, outputs, batch)
             done.kept += one.kept
@@ -89,9 +91,27 @@ def export_missing(results: Results, outputs: Sequence[str]) -> Written:
     return done
 
 
+class Exported(Frozen):
+    """``exported/ID.json``."""
+
+    batch: str
+    files: tuple[str | dict[Literal["hex"], str], ...]
+    """Below ``transcripts``; bytes that are not UTF-8 as hex."""
+
+
+def read_exported(path: Path) -> Exported:
+    """Which files a batch wrote.
+
+    Raises:
+        ResultsError: the list is missing, damaged or of another version.
+    """
+    checked = path.parents[1] / ".snakescribe/checked"  # without it Snakemake asks for the list again
+    return read_record(path, Exported, f"delete it and {checked}, and run again: the list is made anew")
+
+
 def exported_files(results: Results, batch: str) -> list[Path]:
     """The transcript files that a batch wrote, by its ``exported/ID.json``."""
-    files = json.loads(results.exported(batch).read_bytes())["files"]
+    files = read_exported(results.exported(batch)).files
     names = (bytes.fromhex(name["hex"]) if isinstance(name, dict) else name.encode() for name in files)
     return [results.transcripts / os.fsdecode(name) for name in names]
 

@@ -17,6 +17,7 @@ from snakescribe.engine.load import load_backend
 from snakescribe.engine.transcriber import Transcriber
 from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
+from snakescribe.files import read_record
 from snakescribe.inventory.ledger import still_wanted
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.layout import Results
@@ -82,7 +83,7 @@ class Batch:
     def _samples(self, wanted: list[Recording]) -> _Audio:
         """The normalised audio; what the normalise job left out (disk bound, cache changed since) is made here."""
         samples, index = self.results.samples(self.name), self.results.samples_index(self.name)
-        parts = [(samples, SamplesIndex.model_validate_json(index.read_bytes()))]
+        parts = [(samples, read_record(index, SamplesIndex, "delete it and run again"))]
         there = {r.recording_id for r in parts[0][1].recordings if not r.skipped} if not parts[0][1].deferred else set()
         late = tuple(r for r in wanted if r.recording_id not in there)
         made: list[Path] = []
