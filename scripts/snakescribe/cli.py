@@ -7,11 +7,12 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
 from snakescribe import __version__
-from snakescribe.errors import EXIT_CODES, SnakescribeError
+from snakescribe.errors import EXIT_CODES, CrashError, SnakescribeError
 from snakescribe.failures import leave_note, report, withdraw_note
 from snakescribe.files import disk_error
 from snakescribe.layout import Results
@@ -61,17 +62,23 @@ def main(argv: list[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except OSError as error:
         known = disk_error(error)
-        if known is None:
-            raise
-        return _failed(known, step)
+        return _failed(known, step) if known else _crashed()
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        return _crashed()
 
 
 def _failed(error: SnakescribeError, step: str) -> int:
     """Tell the person who waits, and ``snakescribe run`` when this is one of its steps (in the results folder)."""
     leave_note(error, Results(Path.cwd()), step)
     return report(error)
+
+
+def _crashed() -> int:
+    """Tell what a failure of ours was; Python's 1 would say that only recordings failed."""
+    traceback.print_exc()
+    return CrashError.exit_code
 
 
 def _parser(commands: list[str]) -> argparse.ArgumentParser:

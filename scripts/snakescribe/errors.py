@@ -83,7 +83,7 @@ class ImageError(SnakescribeError):
 
 
 class CrashError(SnakescribeError):
-    """A step or its ffmpeg crashed or was killed from outside, at every try (no memory left?); its log says more."""
+    """A command, a step or its ffmpeg crashed or was killed, at every try (no memory left?); its log says more."""
 
     exit_code = 10
     http_status = 503

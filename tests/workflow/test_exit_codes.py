@@ -123,11 +123,15 @@ def test_a_gpu_that_is_not_there(site: Site, bare: bool) -> None:
     refused(site, 6, "DeviceError: device cuda was asked for, but ", "use device: cpu", bare=bare, device="cuda")
 
 
-def test_the_gpu_profile_means_cuda_or_an_error(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("profile", "options"),
+    [("gpu", {"device": "auto"}), ("apptainer", {"device": "cuda", "container": {"image": "/image.sif"}})],
+)
+def test_a_profile_means_cuda_or_an_error(site: Site, profile: str, options: dict[str, object]) -> None:
     if shutil.which("nvidia-smi"):
         pytest.skip("there is a GPU here; what happens without one cannot be seen")
-    profile = Path(__file__).parents[2] / "profiles/gpu"
-    ended = finished(site.start("--workflow-profile", str(profile), bare=True, device="auto"), 6)
+    folder = Path(__file__).parents[2] / "profiles" / profile
+    ended = finished(site.start("--workflow-profile", str(folder), bare=True, **options), 6)
     assert "DeviceError: device cuda was asked for, but " in ended.said
 
 
@@ -156,6 +160,13 @@ def test_a_failed_recording_counts_or_is_only_reported(junk: Site) -> None:
     assert "1 failed" in junk.run(on_error="report").said
 
 
+def test_a_failure_of_ours_is_not_taken_for_failed_recordings(junk: Site) -> None:
+    """Nothing that a user does: a folder stands where the step's file should."""
+    junk.run(on_error="report")
+    asked = ("check", "--config", str(junk.results.config), "--output", str(junk.folder))
+    assert "IsADirectoryError" in junk.tell(*asked, code=10).said
+
+
 @BARE
 def test_another_run_in_the_same_results(junk: Site, bare: bool) -> None:
     results = Results(junk.folder / "busy")
@@ -170,6 +181,11 @@ def test_another_run_in_the_same_results(junk: Site, bare: bool) -> None:
 def test_no_ffmpeg(junk: Site, bare: bool) -> None:
     with environ(IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg"):
         refused(junk, 8, "InstallationError: /no/such/ffmpeg cannot be run", bare=bare, results="no ffmpeg")
+
+
+def test_a_server_without_ffmpeg(junk: Site) -> None:
+    with environ(IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg"):
+        assert "InstallationError: /no/such/ffmpeg cannot be run" in junk.tell("serve", "--port", "0", code=8).said
 
 
 def test_no_ffmpeg_in_a_step(junk: Site) -> None:
@@ -193,8 +209,9 @@ def test_an_ffmpeg_that_is_killed_from_outside(junk: Site) -> None:
     once = f'{alive}; [ -e "{was_here}" ] && exec "{real}" "$@"; touch "{was_here}"; kill -KILL $$'
     site = replace(junk, results_folder=junk.folder / "killed")
     with environ(IMAGEIO_FFMPEG_EXE=str(script(site, "killed once", once))):
-        site.run(on_error="report")
+        said = site.run(code=1).said
     assert "CrashError: ffmpeg was ended from outside" in site.log()
+    assert "CrashError" not in said
     assert site.by_path()[b"junk.wav"]["error_class"] == "UnreadableRecording"
     shutil.rmtree(site.results.root)
     with environ(IMAGEIO_FFMPEG_EXE=str(script(site, "killed always", f"{alive}; kill -KILL $$"))):
