@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from snakescribe.commands.parser import COMMANDS, parser
-from snakescribe.errors import SnakescribeError
-from snakescribe.failures import leave_note, report
+from snakescribe.errors import CrashError, SnakescribeError
+from snakescribe.failures import leave_note, report, withdraw_note
 from snakescribe.files import disk_error
 from snakescribe.layout import Results
 
@@ -23,28 +24,36 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         hint = "; options of config/README.md go like this: --config language=ko" if "recordings" in args else ""
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    step = "-".join([*argv[:1], *filter(None, [getattr(args, "batch", None)])])
     try:
         code = int(args.run(args) or 0)
         sys.stdout.flush()
+        withdraw_note(Results(Path.cwd()), step)
         return code
     except SnakescribeError as error:
-        return _failed(error)
+        return _failed(error, step)
     except BrokenPipeError:  # who read our output has heard enough (`… | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return 128 + signal.SIGPIPE
     except OSError as error:
         known = disk_error(error)
-        if known is None:
-            raise
-        return _failed(known)
+        return _failed(known, step) if known else _crashed()
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        return _crashed()
 
 
-def _failed(error: SnakescribeError) -> int:
+def _failed(error: SnakescribeError, step: str) -> int:
     """Tell the person who waits, and ``snakescribe run`` when this is one of its steps (in the results folder)."""
-    leave_note(error, Results(Path.cwd()))
+    leave_note(error, Results(Path.cwd()), step)
     return report(error)
+
+
+def _crashed() -> int:
+    """Tell what a failure of ours was; Python's 1 would say that only recordings failed."""
+    traceback.print_exc()
+    return CrashError.exit_code
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Every failure a user can cause: one class, one line that says what to do, one exit code.
 
 Two families. A :class:`SnakescribeError` ends a step with its ``exit_code``. A :class:`RecordingError` is
-the fate of one recording: it becomes a row (``error_class``, ``error_message``) and the others go on.
+the fate of one recording: it becomes a row (``error_class``, ``error_message``) and the others go on; the server
+answers with its ``http_status``. The tables of the documents are made from these classes.
 """
 
 from __future__ import annotations
@@ -9,10 +10,22 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-class SnakescribeError(Exception):
+class _Family(Exception):
+    """The base of a family: it has no code of its own, so only its classes can be raised."""
+
+    def __init__(self, message: str) -> None:
+        if _Family in type(self).__bases__:
+            raise TypeError(f"{type(self).__name__} is a family of errors; raise one of its classes")
+        super().__init__(message)
+
+
+class SnakescribeError(_Family):
     """A failure of the run as a whole. The message is one line and says what to do."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int]
+    http_status: ClassVar[int] = 500
+    """Of the server's answer to the request that met it."""
+    http_code: ClassVar[str] = "internal_error"
 
 
 class FailedRecordings(SnakescribeError):
@@ -69,53 +82,79 @@ class ImageError(SnakescribeError):
     exit_code = 9
 
 
-class RecordingError(Exception):
+class CrashError(SnakescribeError):
+    """A command, a step or its ffmpeg crashed or was killed, at every try (no memory left?); its log says more."""
+
+    exit_code = 10
+    http_status = 503
+    http_code = "engine_not_ready"
+
+
+class RecordingError(_Family):
     """The fate of one recording; the class name and message go into its row."""
+
+    http_status: ClassVar[int]
+    """Of the server's answer when there is no transcript."""
+    http_code: ClassVar[str]
+    """Names it there for programs."""
 
 
 class VanishedRecording(RecordingError):
     """The file was there when the inventory was taken and is gone now."""
 
+    http_status = 422
+    http_code = "vanished_recording"
+
 
 class UnreadableRecording(RecordingError):
     """No audio could be read: not a media file, a damaged header, no permission."""
+
+    http_status = 415
+    http_code = "unreadable_recording"
 
 
 class EmptyRecording(RecordingError):
     """The file holds no audio samples."""
 
+    http_status = 422
+    http_code = "empty_recording"
+
 
 class NoAudioTrack(RecordingError):
     """A media file, but without an audio track."""
+
+    http_status = 415
+    http_code = "no_audio_track"
 
 
 class TruncatedRecording(RecordingError):
     """The file ends before its header says, and ``audio.truncated`` is ``fail``."""
 
+    http_status = 422
+    http_code = "truncated_recording"
+
 
 class TooLong(RecordingError):
     """Longer than ``audio.max_hours``."""
+
+    http_status = 422
+    http_code = "too_long"
 
 
 class TimedOut(RecordingError):
     """Decoding took longer than any honest file of that size would."""
 
+    http_status = 422
+    http_code = "timed_out"
+
 
 class EngineFailure(RecordingError):
     """The recognition engine failed on this recording."""
 
+    http_status = 500
+    http_code = "engine_failure"
 
-EXIT_CODES: dict[int, str] = {0: "everything done"} | {
-    cls.exit_code: (cls.__doc__ or "").split("\n")[0]
-    for cls in (
-        FailedRecordings,
-        ConfigError,
-        InputError,
-        ResultsError,
-        ModelError,
-        DeviceError,
-        BusyError,
-        InstallationError,
-        ImageError,
-    )
+
+EXIT_CODES: dict[int, str] = {0: "Everything is done."} | {
+    cls.exit_code: (cls.__doc__ or "").split("\n")[0] for cls in SnakescribeError.__subclasses__()
 }

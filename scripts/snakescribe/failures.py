@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from snakescribe.errors import SnakescribeError
@@ -19,12 +19,22 @@ def report(error: SnakescribeError) -> int:
     return error.exit_code
 
 
-def leave_note(error: SnakescribeError, results: Results) -> None:
-    """Write down how a step failed, if a run is going on in ``results``."""
+def leave_note(error: SnakescribeError, results: Results, step: str) -> None:
+    """Write down how ``step`` (its command and batch) failed, if a run is going on in ``results``."""
     if results.failures.is_dir():
         note = {"class": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
         with contextlib.suppress(OSError):  # a full disk is what we may be telling about
-            (results.failures / f"{os.getpid()}.json").write_text(json.dumps(note), encoding="utf-8")
+            _note(results, step).write_text(json.dumps(note), encoding="utf-8")
+
+
+def withdraw_note(results: Results, step: str) -> None:
+    """Another try at ``step`` has succeeded."""
+    with contextlib.suppress(OSError):
+        _note(results, step).unlink()
+
+
+def _note(results: Results, step: str) -> Path:
+    return results.failures / f"{step}.json"
 
 
 def notes_left(results: Results) -> list[Mapping[str, Any]]:

@@ -12,9 +12,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from snakescribe.errors import BusyError, ResultsError
+
+Record = TypeVar("Record", bound=BaseModel)
 
 _LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be loaded
 
@@ -41,6 +45,34 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` with :func:`atomic_file`."""
     with atomic_file(path) as file:
         file.write(data)
+
+
+def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
+    """Read a JSON file that holds one record.
+
+    Args:
+        path: the file.
+        kind: the record's type.
+        remedy: what is to be done about a bad file, in the imperative: it ends the message.
+
+    Raises:
+        ResultsError: the file is missing, damaged, or written by another version of snakescribe.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror}; {remedy}") from None
+    except ValidationError as error:
+        raise ResultsError(
+            f"{path} is damaged, or written by another version of snakescribe ({first_problem(error)}); {remedy}"
+        ) from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong with a record, in a few words."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def hold_lock(path: Path, busy: str) -> int:

@@ -96,17 +96,21 @@ def _journal_lines(path: Path, kept: set[str]) -> int:
     if not path.exists():
         return 0
     lines = path.read_bytes().splitlines(keepends=True)
-    stay = [line for line in lines if line.endswith(b"\n") and _may_stay(json.loads(line), kept)]
+    stay = [line for line in lines if line.endswith(b"\n") and _may_stay(line, kept)]
     if len(stay) != len(lines):
         write_atomically(path, b"".join(stay))
     return len(lines) - len(stay)
 
 
-def _may_stay(record: dict[str, Any], kept: set[str]) -> bool:
-    if record.keys() & {"begun", "ended", "died"}:
-        return True  # only which windows the model was at, no text
-    (found,) = record.values()
-    return found["key"] in kept
+def _may_stay(line: bytes, kept: set[str]) -> bool:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        if record.keys() & {"begun", "ended", "died"}:
+            return True  # only which windows the model was at, no text
+        (found,) = record.values()
+        return found["key"] in kept
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False  # a damaged line may be of any recording
 
 
 def _work_files(results: Results, batch: str) -> Iterator[Path]:

@@ -7,7 +7,6 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,12 @@ from pydantic import BaseModel
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.audio.decoder import decode
 from snakescribe.audio.tracks import channel_filter
-from snakescribe.config import Config, load_config
+from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
+from snakescribe.config.load import changed
 from snakescribe.doctor.child import ChildFailed, in_child
 from snakescribe.engine.engines import ENGINES
-from snakescribe.errors import EngineFailure, InputError, RecordingError
+from snakescribe.errors import ConfigError, EngineFailure, InputError, RecordingError
 from snakescribe.inventory.walk import recordings_root, walk
 
 CANDIDATES = tuple(
@@ -101,12 +101,12 @@ def trials(config: Config, speech: list[bytes], threads: int, failed: Callable[[
         file.flush()
 
         def tried(engine: str, kind: str, rows: int | None) -> Iterator[Trial]:
-            options = config.model_dump(mode="json")
-            options |= {"engine": engine, "compute_type": kind, "decoding": options["decoding"] | {"rows": rows}}
+            decoding = config.decoding.model_dump() | {"rows": rows}
             limit = 120 + SLOWEST * sum(lengths) / SAMPLE_RATE
             try:
+                options = changed(config, engine=engine, compute_type=kind, decoding=decoding).model_dump(mode="json")
                 yield Trial.model_validate(in_child(measure, options, file.name, lengths, threads, seconds=limit))
-            except ChildFailed as error:
+            except (ConfigError, ChildFailed) as error:
                 failed(f"{engine} {kind}", str(error))
 
         for engine, kind in wanted:
@@ -126,7 +126,7 @@ def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: i
     from snakescribe.engine.transcriber import Transcriber
     from snakescribe.engine.windows import Channel, RecordingJob
 
-    config = load_config(options, Path.cwd())
+    config = Config.model_validate(options)
     model = open_model(config, threads)
     transcriber = Transcriber(model, config)
     parts = np.split(np.fromfile(speech, np.int16), np.cumsum(lengths)[:-1])

@@ -18,11 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe import __version__, devices
-from snakescribe.config import Config, load_config, load_file
+from snakescribe.audio.decoder import ffmpeg_version
+from snakescribe.config import Config, load_config, read_resolved
+from snakescribe.config.load import changed
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ConfigError, ResultsError, SnakescribeError
 from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
+from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.plan import Plan
 from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.keys import options_digest
@@ -78,18 +82,19 @@ def begin(
         main_process: false inside a job that Snakemake runs by calling itself (clusters).
         dry_run: look, but neither lock nor write.
         gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA.
-        local: jobs run on this machine, so that a missing GPU is seen now.
+        local: jobs run on this machine, so that a missing GPU or ffmpeg is seen now.
     """
     _put_our_commands_on_path()
     try:
-        wanted = {"device": "cuda"} if gpus and values.get("device", "auto") == "auto" else {}
-        config = load_config({**values, **wanted}, Path.cwd())
+        config = load_config(values, Path.cwd())
+        if gpus and config.device == "auto":
+            config = changed(config, device="cuda")
         results = Results(Path(config.results))
         files = _named(values.get("results", config.results), results, moves)
         if files.root == Path():
             os.umask(0o077)  # a larger workflow keeps its own
         if not main_process:
-            config = load_file(results.config)
+            config = read_resolved(results.config)
             _show_to_container(config, files)
             return _run(config, files, "")
         if not executes:
@@ -101,13 +106,17 @@ def begin(
             return _BEGUN[results.root]
         seen = inventory_digest(config, walk(config))
         checked = _BEGUN[results.root] = _run(config, files, seen)
+        plan = Plan.read(results.plan) if results.plan.exists() else None
         if local and not dry_run:
             devices.expect(config.device)
+            if config.container.image is None:
+                ffmpeg_version()
         elsewhere = _elsewhere(results, files)
         prepare_results(results, dry_run)
         _show_to_container(config, files)
         if not dry_run:
-            Path(config.cache.path or "").mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
+            _write_missing_manifests(results, plan)
+            Path(config.cache.path).mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
             if elsewhere:
                 write_atomically(results.elsewhere, os.fsencode(elsewhere))
@@ -159,6 +168,15 @@ def _sweep(results: Results) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > 3600:
                 path.unlink()
+
+
+def _write_missing_manifests(results: Results, plan: Plan | None) -> None:
+    """Snakemake asks for the manifest of every batch, and one that was damaged has been deleted."""
+    missing = [one.batch for one in plan.batches if not results.manifest(one.batch).exists()] if plan else []
+    if missing:
+        with Ledger.open(results.ledger, readonly=True) as ledger:
+            for batch in missing:
+                ledger.manifest(batch).write(results.manifest(batch))
 
 
 def _named(written: str, results: Results, moves: bool) -> Results:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from snakescribe.config.options import Config
+from snakescribe.config import load_config
 from snakescribe.inventory.ledger import Known, Ledger
 from snakescribe.inventory.manifest import Recording
+from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.tables.batch import write_batch
 from snakescribe.transcript import Gap, Segment, Word
@@ -125,9 +125,19 @@ def finish(
         write_batch(results.batch(batch), ({**one, "batch": batch} for one in rows))
     with Ledger.open(results.ledger) as ledger:
         ledger.commit(recordings, attempts, [], 0)
-        planned = [{"batch": planned.batch} for planned in ledger.planned()]
-    results.plan.write_text(json.dumps({"batches": planned, "columns": list(columns)}))
-    config = Config(recordings=str(root / "recordings"), results=str(root), **options)
+        planned = tuple(ledger.planned())
+    plan = Plan(
+        batches=planned,
+        recordings=len(recordings),
+        seconds=60.0 * len(recordings),
+        removed=0,
+        duplicates=0,
+        skipped={},
+        columns=tuple(columns),
+        ledger="",
+    )
+    plan.write(results.plan)
+    config = load_config({"recordings": "recordings", "results": ".", **options}, root)
     results.config.parent.mkdir(parents=True, exist_ok=True)
     results.config.write_text(config.model_dump_json())
     return results

@@ -19,7 +19,7 @@ from snakescribe.audio import decoder
 from snakescribe.audio.decoder import decode, ffmpeg_version
 from snakescribe.audio.tracks import normalise_recording
 from snakescribe.config.options import AudioOptions
-from snakescribe.errors import SnakescribeError, TimedOut
+from snakescribe.errors import CrashError, InstallationError, TimedOut
 
 NAMES: list[bytes] = [
     b"plain.wav",
@@ -65,15 +65,29 @@ def test_no_ffmpeg_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line that says what to install."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda: (_ for _ in ()).throw(RuntimeError("no binary")))
-    with pytest.raises(SnakescribeError, match="apt install ffmpeg"):
+    with pytest.raises(InstallationError, match="apt install ffmpeg"):
         decoder.ffmpeg_path()
 
 
 def test_a_named_ffmpeg_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not replaced by another one in silence."""
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such")
-    with pytest.raises(SnakescribeError, match="is IMAGEIO_FFMPEG_EXE right"):
+    with pytest.raises(InstallationError, match="is IMAGEIO_FFMPEG_EXE right"):
         decoder.ffmpeg_path()
+
+
+@pytest.mark.parametrize(
+    "script", ["#!/bin/sh\necho no such library >&2; exit 127\n", "#!/bin/sh\necho hello\n", "\x7fELF"]
+)
+def test_an_ffmpeg_that_does_not_work(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would find every recording unreadable."""
+    broken = tmp_path / "ffmpeg"
+    broken.write_text(script)
+    broken.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(broken))
+    ffmpeg_version.cache_clear()
+    with pytest.raises(InstallationError, match=r"ffmpeg does not work .*; install another ffmpeg"):
+        ffmpeg_version()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -227,7 +241,7 @@ def test_killed_from_outside(number: signal.Signals, times: int, tmp_path: Path)
             left -= 1
             time.sleep(0.002)  # the same signal counts once until it is delivered
 
-    with pytest.raises(SnakescribeError, match="from outside"):
+    with pytest.raises(CrashError, match="from outside"):
         decode(str(tmp_path / "a.wav"), "anull", io.BytesIO(), 1 << 40, 60.0, kill)
     assert left < times
 

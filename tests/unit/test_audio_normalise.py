@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from audio_files import Samples, configure, describe, normalise, normalise_one, 
 import snakescribe
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import SamplesIndex, open_samples, release
-from snakescribe.config import load_file
+from snakescribe.config import load_config
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import take
 from snakescribe.layout import Results
@@ -206,8 +205,9 @@ def step(tmp_path: Path, models_root: Path, **options: object) -> tuple[Results,
     folders = {"recordings": str(tmp_path), "results": str(results.root), "models": str(models_root)}
     settings = {**folders, "cache": {"path": str(tmp_path / "cache")}, **options}
     results.config.parent.mkdir(parents=True, exist_ok=True)
-    results.config.write_text(json.dumps(settings))
-    take(load_file(results.config))
+    config = load_config(settings, tmp_path)
+    results.config.write_text(config.model_dump_json())
+    take(config)
     arguments = ["-m", "snakescribe", "normalise", "--config", str(results.config), "--batch", BATCH]
     # A process between, for the peak of a child counts its parent's before exec (which is pytest's, otherwise).
     measured = (

@@ -14,7 +14,7 @@ from snakescribe import errors
 from snakescribe.checkout import sources
 from snakescribe.cli import main
 from snakescribe.commands import config as command
-from snakescribe.config import Config
+from snakescribe.config import AskedConfig
 from snakescribe.config.document import config_readme, config_schema, config_yaml, errors_document
 from snakescribe.config.load import option_names
 
@@ -29,7 +29,7 @@ def test_no_generated_file_has_drifted(name: str) -> None:
 
 def test_config_yaml_holds_every_default_and_a_line_about_it() -> None:
     text = config_yaml()
-    assert yaml.safe_load(text) == Config().model_dump()
+    assert yaml.safe_load(text) == AskedConfig().model_dump()
     first = next(line for line in text.splitlines() if line and not line.startswith("#"))
     assert first == "recordings: recordings"
     lines = text.splitlines()
@@ -59,8 +59,26 @@ def test_every_error_is_in_the_document() -> None:
     text = errors_document()
     recording = [name for name, thing in vars(errors).items() if _is_subclass(thing, errors.RecordingError)]
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == recording
+    runs = [error.__name__ for error in errors.SnakescribeError.__subclasses__()]
+    assert re.findall(r"^\| \d+ \| `(\w+)` \|", text, re.MULTILINE) == runs
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)] == list(errors.EXIT_CODES)
     assert "``" not in text
+
+
+@pytest.mark.parametrize("family", [errors.SnakescribeError, errors.RecordingError])
+def test_a_family_of_errors_cannot_be_raised(family: type[Exception]) -> None:
+    with pytest.raises(TypeError, match="is a family of errors"):
+        raise family("something went wrong")
+    with pytest.raises(family, match="something"):
+        raise family.__subclasses__()[0]("something went wrong")
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    runs = errors.SnakescribeError.__subclasses__()
+    assert sorted(error.exit_code for error in runs) == list(range(1, len(runs) + 1))
+    recordings = errors.RecordingError.__subclasses__()
+    assert len({error.http_code for error in recordings}) == len(recordings)
+    assert all(400 <= error.http_status < 600 for error in [*runs, *recordings])
 
 
 def _is_subclass(thing: object, of: type) -> bool:
@@ -98,7 +116,7 @@ def test_show_prints_what_is_in_force(
     assert main(["config", "show", "--configfile", "my.yaml"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert (shown["recordings"], shown["device"]) == (str(tmp_path / "녹음"), "cpu")
-    assert shown["audio"] == {**Config().audio.model_dump(), "channels": "split"}
+    assert shown["audio"] == {**AskedConfig().audio.model_dump(), "channels": "split"}
     assert main(["config", "show"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["audio"]["channels"] == "mix"
     assert main(["config", "show", "--configfile", "none.yaml"]) == 2

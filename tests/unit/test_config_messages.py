@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from snakemake.cli import parse_config
 from whisper.tokenizer import LANGUAGES as WHISPER_LANGUAGES
 
 from snakescribe.commands.common import asked_options, register_options
-from snakescribe.config import Config, load_config, load_file
+from snakescribe.config import Config, load_config, load_file, read_resolved
 from snakescribe.config.languages import LANGUAGES
-from snakescribe.errors import ConfigError
+from snakescribe.config.load import changed
+from snakescribe.errors import ConfigError, ResultsError
 
 
 def refused(values: Any, **environ: str) -> str:
@@ -174,11 +176,39 @@ def test_files_that_are_no_options(tmp_path: Path) -> None:
     assert load_file(path, tmp_path).results == str(tmp_path / "results")
 
 
-def test_a_resolved_file_comes_back_as_it_was(tmp_path: Path) -> None:
-    config = load_config({"decoding": {"mean_logprob": -1e-05}, "glossary": {"가": "나"}}, tmp_path, {})
+def test_what_was_resolved_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"decoding": {"mean_logprob": -1e-05}, "glossary": {"가": "나"}, "device": "cuda"}
+    config = load_config(asked, tmp_path, {"HOME": "/home/me"})
     path = tmp_path / "config.json"
     path.write_text(config.model_dump_json(), encoding="utf-8")
-    assert load_file(path) == config
+    for name, value in (("STT_DEVICE", "auto"), ("SNAKESCRIBE_MODELS", "/elsewhere"), ("HOME", "/root")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir("/")
+    assert read_resolved(path) == config
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"recordings": "녹음"}, "recordings: Value error, '녹음' is not absolute"),
+        ({"models": None}, "models: Input should be a valid string"),
+        ({"modle": "base"}, "modle: Extra inputs are not permitted"),
+    ],
+)
+def test_a_resolved_file_that_cannot_be_one_of_ours(change: dict[str, object], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(load_config({}, tmp_path, {"HOME": "/root"}).model_dump() | change))
+    with pytest.raises(ResultsError, match="start the run again, which writes it anew") as caught:
+        read_resolved(path)
+    assert str(caught.value).startswith(f"{path} is damaged, or written by another version of snakescribe ({said}")
+
+
+def test_other_values_in_what_was_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STT_DEVICE", "cpu")
+    config = load_config({"engine": "openvino"}, tmp_path, {})
+    assert changed(config, model="tiny") == config.model_copy(update={"model": "tiny"})
+    with pytest.raises(ConfigError, match="openvino runs on the CPU"):
+        changed(config, device="cuda")
 
 
 def test_single_options_reach_into_groups() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from snakescribe.engine.journal import Journal, Language, WindowText
+from snakescribe.errors import ResultsError
 from snakescribe.transcript import Segment
 
 
@@ -138,3 +139,28 @@ def test_two_threads_write_whole_lines(tmp_path: Path) -> None:
         thread.join()
     again = Journal(path)
     assert again.windows == journal.windows and len(again.windows) == 200 and not again.deaths
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"window": {"key": "k", "tra',
+        b'{"window": {"key": "k", "text": "of another version"}}',
+        b'{"begun": [[1, 2]]}',
+        b'{"begun": 5}',
+        b'{"unknown": {}}',
+        b"[]",
+        b"\xff\x00",
+    ],
+)
+def test_a_damaged_line_is_named_and_nothing_is_touched(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    journal.add([_window(0)])
+    good = path.read_bytes()
+    path.write_bytes(good + line + b"\n" + good)
+    with pytest.raises(ResultsError, match="delete this line and start again") as caught:
+        Journal(path)
+    assert str(caught.value).startswith(f"{path}, line 2, is damaged")
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == good + line + b"\n" + good

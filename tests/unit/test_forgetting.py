@@ -12,8 +12,9 @@ import pytest
 from finished import finish, row, segment
 
 from snakescribe.cli import main
-from snakescribe.config import Config, load_file
+from snakescribe.config import Config, read_resolved
 from snakescribe.engine.journal import Journal, WindowText
+from snakescribe.errors import CrashError
 from snakescribe.files import hold_lock
 from snakescribe.formats.digests import Digests
 from snakescribe.formats.export import export_batch
@@ -63,7 +64,7 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
     assert (results.transcripts / os.fsdecode(PATH + b".new.srt")).exists()
     Digests(results.digests("b000001")).remember(old["recording_id"], {"txt": f"{SECRET} 1\n".encode()})
     write_tables(results)
-    config = load_file(results.config)
+    config = read_resolved(results.config)
     cache, prepared = Cache(config), Store(models_root).resolve("tiny.en")
     journal = Journal(results.journal("b000002"))
     with Ledger.open(results.ledger, readonly=True) as ledger:
@@ -77,7 +78,8 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
             with journal.in_flight([window.place]):
                 journal.add([window])
     with results.journal("b000002").open("a") as file:
-        file.write(json.dumps({"window": {"key": "of other options", "text": SECRET}}) + "\n" + SECRET[:9])
+        file.write(json.dumps({"window": {"key": "of other options", "text": SECRET}}) + "\n")
+        file.write(f'{{"window": "damaged {SECRET}\n{SECRET[:9]}')  # and one cut short by a kill
     leftovers = [
         results.samples("b000002"),
         results.samples("b000001").with_name(".b000001.pcm.parts") / "0",
@@ -113,7 +115,7 @@ def files(results: Results) -> dict[str, int]:
 @pytest.mark.parametrize("by", ["path", "id"])
 def test_its_text_is_nowhere_and_the_rest_is_as_it_was(filled: tuple[Results, Config], by: str) -> None:
     results, config = filled
-    cache = Path(config.cache.path or "")
+    cache = Path(config.cache.path)
     assert SECRET in said(results.root)
     assert SECRET in said(cache)
     before = files(results)
@@ -158,8 +160,7 @@ def test_a_second_time_finishes_what_a_kill_left(
     for name in ("_table_rows", "_transcripts", "_batch_rows", "_journal_lines"):
         with monkeypatch.context() as patch:
             patch.setattr(f"snakescribe.forgetting.{name}", lambda *_: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
-                main(["forget", row(PATH)["recording_id"], "--results", str(results.root)])
+            assert main(["forget", row(PATH)["recording_id"], "--results", str(results.root)]) == CrashError.exit_code
     assert main(["forget", row(PATH)["recording_id"], "--results", str(results.root)]) == 0
     assert SECRET not in said(results.root)
     capsys.readouterr()

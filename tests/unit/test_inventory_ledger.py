@@ -123,6 +123,15 @@ def test_what_is_no_ledger_is_said(tmp_path: Path, filled: Path) -> None:
         Ledger.open(filled, readonly=True)
 
 
+def test_a_recording_of_another_version_is_said(filled: Path) -> None:
+    with sqlite3.connect(filled) as db:
+        db.execute("UPDATE attempts SET recording = json_set(recording, '$.mood', 'new in version 9')")
+    with Ledger.open(filled, readonly=True) as ledger:
+        (batch, *_) = ledger.batches()
+        with pytest.raises(ResultsError, match=r"ledger.* of another version of snakescribe \(mood: Extra inputs"):
+            ledger.manifest(batch)
+
+
 def test_contents_come_back(tmp_path: Path) -> None:
     content = FileContent(1, 2**62, "s", 1.5, "mp3", 8000, 2, None)
     with Ledger.open(tmp_path / "l") as ledger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from itertools import pairwise
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,9 +132,21 @@ def test_unreadable_files_are_no_twins_and_change_with_their_time() -> None:
     assert again.changed == 1
 
 
-def test_the_plan_file() -> None:
-    plan = Plan((PlannedBatch("b000001", 2, 61.5),), 2, 61.5, 1, 0, {"hidden": 1}, ("통화",), "0f")
-    assert json.loads(plan.json()) == {
+def test_the_plan_file(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan = Plan(
+        batches=(PlannedBatch("b000001", 2, 61.5),),
+        recordings=2,
+        seconds=61.5,
+        removed=1,
+        duplicates=0,
+        skipped={"hidden": 1},
+        columns=("통화",),
+        ledger="0f",
+    )
+    plan.write(path)
+    assert Plan.read(path) == plan
+    assert json.loads(path.read_bytes()) == {
         "schema_version": 1,
         "batches": [{"batch": "b000001", "recordings": 2, "seconds": 61.5}],
         "recordings": 2,

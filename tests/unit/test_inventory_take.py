@@ -19,7 +19,7 @@ from test_inventory_probe import crashing, speak
 from test_inventory_walk import NAMES, configured, put
 
 from snakescribe.commands import plan as plan_command
-from snakescribe.config import Config
+from snakescribe.config import Config, load_config
 from snakescribe.inventory import probe
 from snakescribe.inventory import take as taking
 from snakescribe.inventory.ledger import Ledger
@@ -216,7 +216,7 @@ def test_a_file_that_crashes_the_library_is_a_recording(config: Config, monkeypa
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from snakescribe.config import load_file
+from snakescribe.config import read_resolved
 from snakescribe.inventory import ledger, manifest, take
 
 def at(owner, name, count):
@@ -232,8 +232,8 @@ def at(owner, name, count):
 if __name__ == "__main__":
     take.KEEP_EVERY = 0
     where, name, count = sys.argv[2:]
-    at({"Ledger": ledger.Ledger, "Manifest": manifest.Manifest, "take": take}[where], name, int(count))
-    take.take(load_file(Path(sys.argv[1])))
+    at({"Ledger": ledger.Ledger, "Manifest": manifest.Manifest, "Plan": take.Plan}[where], name, int(count))
+    take.take(read_resolved(Path(sys.argv[1])))
 """
 
 
@@ -245,7 +245,7 @@ if __name__ == "__main__":
         ("Ledger", "commit", 0),
         ("Manifest", "write", 0),
         ("Manifest", "write", 3),
-        ("take", "write_atomically", 0),
+        ("Plan", "write", 0),
     ],
 )
 def test_killed_and_started_again(tmp_path: Path, where: str, name: str, count: int) -> None:
@@ -255,7 +255,8 @@ def test_killed_and_started_again(tmp_path: Path, where: str, name: str, count: 
     program = tmp_path / "program.py"
     program.write_text(KILLED)
     for run in ("disturbed", "quiet"):
-        (tmp_path / f"{run}.json").write_text(json.dumps(options | {"results": str(tmp_path / run)}))
+        resolved = load_config(options | {"results": run}, tmp_path)
+        (tmp_path / f"{run}.json").write_text(resolved.model_dump_json())
     arguments = [sys.executable, str(program), str(tmp_path / "disturbed.json"), where, name, str(count)]
     killed = subprocess.run(arguments, capture_output=True, text=True)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, f"killed in {name}\n"), killed.stderr
@@ -281,9 +282,8 @@ def test_killed_and_started_again(tmp_path: Path, where: str, name: str, count: 
 
 
 def test_an_error_is_one_line_and_its_exit_code(tmp_path: Path) -> None:
-    (tmp_path / "c.json").write_text(
-        json.dumps({"recordings": str(tmp_path / "none"), "results": str(tmp_path / "out")})
-    )
+    config = load_config({"recordings": "none", "results": "out"}, tmp_path)
+    (tmp_path / "c.json").write_text(config.model_dump_json())
     command = [sys.executable, "-m", "snakescribe", "inventory", "--config", str(tmp_path / "c.json")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 3

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from snakescribe.config import load_config
-from snakescribe.errors import UnreadableRecording
+from snakescribe.errors import ResultsError, UnreadableRecording
 from snakescribe.server import intake
 from snakescribe.server.intake import Intake, RequestOptions, Ticket, hashed
+from snakescribe.server.job_ledger import JobLedger
 from snakescribe.server.metrics import Metrics
 
 
@@ -120,3 +121,11 @@ def test_what_cannot_be_decoded_fails_all_who_wait(desk: Intake, uploads: list[P
 
 def _work(uploads: list[Path]) -> list[Path]:
     return list((uploads[0].parents[1] / "work").iterdir())
+
+
+def test_a_damaged_file_of_jobs_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(ResultsError, match="file is not a database; move it away and start again") as caught:
+        JobLedger(path)
+    assert str(caught.value).startswith(str(path))

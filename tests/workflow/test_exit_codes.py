@@ -1,4 +1,4 @@
-"""What can go wrong before anything runs: one clear line, its own exit code, the same from bare ``snakemake``."""
+"""Every exit code by a real run; what can go wrong before anything runs says so in one line, also in ``snakemake``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 from runs import Site, cut, finished
 
+from snakescribe.audio.decoder import ffmpeg_path
+from snakescribe.config import load_config
+from snakescribe.files import hold_lock
+from snakescribe.layout import Results
+
 BARE = pytest.mark.parametrize("bare", [False, True], ids=["snakescribe run", "snakemake"])
+JUNK = b"no media" * 100
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 """Root without the right to read and write everything."""
 
@@ -117,11 +123,15 @@ def test_a_gpu_that_is_not_there(site: Site, bare: bool) -> None:
     refused(site, 6, "DeviceError: device cuda was asked for, but ", "use device: cpu", bare=bare, device="cuda")
 
 
-def test_the_gpu_profile_means_cuda_or_an_error(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("profile", "options"),
+    [("gpu", {"device": "auto"}), ("apptainer", {"device": "cuda", "container": {"image": "/image.sif"}})],
+)
+def test_a_profile_means_cuda_or_an_error(site: Site, profile: str, options: dict[str, object]) -> None:
     if shutil.which("nvidia-smi"):
         pytest.skip("there is a GPU here; what happens without one cannot be seen")
-    profile = Path(__file__).parents[2] / "profiles/gpu"
-    ended = finished(site.start("--workflow-profile", str(profile), bare=True, device="auto"), 6)
+    folder = Path(__file__).parents[2] / "profiles" / profile
+    ended = finished(site.start("--workflow-profile", str(folder), bare=True, **options), 6)
     assert "DeviceError: device cuda was asked for, but " in ended.said
 
 
@@ -133,6 +143,111 @@ def test_only_snakemake_is_killed_by_a_missing_option_value(site: Site) -> None:
 def test_forget_wants_a_recording_that_is_known(site: Site) -> None:
     nowhere = replace(site, folder=site.folder / "other")
     assert "ResultsError: no run in" in nowhere.tell("forget", "x", code=4).said
+
+
+@pytest.fixture(scope="module")
+def junk(tmp_path_factory: pytest.TempPathFactory, models_root: Path) -> Site:
+    """A recording that ffmpeg cannot read: no model is needed to find that out."""
+    site = Site(tmp_path_factory.mktemp("junk"), models_root, {"model": "tiny.en"})
+    (site.recordings / "junk.wav").write_bytes(JUNK)
+    return site
+
+
+def test_a_failed_recording_counts_or_is_only_reported(junk: Site) -> None:
+    said = junk.run(code=1).said
+    assert "UnreadableRecording" in said
+    assert "FailedRecordings: 1 recording failed; the rest is done" in said
+    assert "1 failed" in junk.run(on_error="report").said
+
+
+def test_a_failure_of_ours_is_not_taken_for_failed_recordings(junk: Site) -> None:
+    """Nothing that a user does: a folder stands where the step's file should."""
+    junk.run(on_error="report")
+    asked = ("check", "--config", str(junk.results.config), "--output", str(junk.folder))
+    assert "IsADirectoryError" in junk.tell(*asked, code=10).said
+
+
+@BARE
+def test_another_run_in_the_same_results(junk: Site, bare: bool) -> None:
+    results = Results(junk.folder / "busy")
+    lock = hold_lock(results.lock, "taken")
+    try:
+        refused(junk, 7, "BusyError: another run works on", bare=bare, results=str(results.root))
+    finally:
+        os.close(lock)
+
+
+@BARE
+def test_no_ffmpeg(junk: Site, bare: bool) -> None:
+    with environ(IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg"):
+        refused(junk, 8, "InstallationError: /no/such/ffmpeg cannot be run", bare=bare, results="no ffmpeg")
+
+
+def test_a_server_without_ffmpeg(junk: Site) -> None:
+    with environ(IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg"):
+        assert "InstallationError: /no/such/ffmpeg cannot be run" in junk.tell("serve", "--port", "0", code=8).said
+
+
+def test_no_ffmpeg_in_a_step(junk: Site) -> None:
+    """As on a node of a cluster, or in an image."""
+    site = replace(junk, results_folder=junk.folder / "a node")
+    asked = {"recordings": str(site.recordings), "results": str(site.results.root), "models": str(site.models)}
+    site.results.state.mkdir(parents=True)
+    site.results.config.write_text(load_config(asked, site.folder, site.env).model_dump_json())
+    step = ("--config", str(site.results.config))
+    site.tell("inventory", *step)
+    broken = script(site, "ffmpeg without its libraries", "exit 127")
+    with environ(IMAGEIO_FFMPEG_EXE=str(broken)):
+        said = site.tell("normalise", *step, "--batch", "b000001", code=8).said
+    assert f"InstallationError: {broken} does not work (exit code 127); install another ffmpeg" in said
+
+
+def test_an_ffmpeg_that_is_killed_from_outside(junk: Site) -> None:
+    """Once, and the step is tried again; every time, and the run says so."""
+    real, was_here = ffmpeg_path(), junk.folder / "was here"
+    alive = f'case "$*" in *-version*) exec "{real}" "$@";; esac'
+    once = f'{alive}; [ -e "{was_here}" ] && exec "{real}" "$@"; touch "{was_here}"; kill -KILL $$'
+    site = replace(junk, results_folder=junk.folder / "killed")
+    with environ(IMAGEIO_FFMPEG_EXE=str(script(site, "killed once", once))):
+        said = site.run(code=1).said
+    assert "CrashError: ffmpeg was ended from outside" in site.log()
+    assert "CrashError" not in said
+    assert site.by_path()[b"junk.wav"]["error_class"] == "UnreadableRecording"
+    shutil.rmtree(site.results.root)
+    with environ(IMAGEIO_FFMPEG_EXE=str(script(site, "killed always", f"{alive}; kill -KILL $$"))):
+        said = site.run(code=10).said
+    assert said.count("CrashError: ffmpeg was ended from outside (no memory left, or a stop of the job)") == 1
+    assert not site.results.batch("b000001").exists()
+
+
+def test_a_step_that_is_killed_every_time(junk: Site) -> None:
+    """It can leave no word behind; Snakemake's 1 would say that only recordings failed."""
+    site = replace(junk, results_folder=junk.folder / "shot")
+    alive = f'case "$*" in *-version*) exec "{ffmpeg_path()}" "$@";; esac'
+    with environ(IMAGEIO_FFMPEG_EXE=str(script(site, "shoots", f"{alive}; kill -KILL $PPID; sleep 5"))):
+        said = site.run(code=10).said
+    assert "CrashError: a step crashed or was killed (no memory left?)" in said
+
+
+def test_a_bundle_that_is_not_there(site: Site) -> None:
+    assert "ImageError: there is no folder" in site.tell("bundle", "verify", str(site.folder / "nowhere"), code=9).said
+
+
+def script(site: Site, name: str, text: str) -> Path:
+    """An executable of a few words of shell."""
+    path = site.folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@contextmanager
+def environ(**more: str) -> Iterator[None]:
+    """Other values of the environment for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in more.items():
+            patch.setenv(name, value)
+        yield
 
 
 @contextmanager

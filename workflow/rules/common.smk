@@ -20,7 +20,7 @@ RUN = begin(
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
     gpus="gpu" in workflow.global_resources,
-    local=workflow.local_exec,
+    local=workflow.resource_settings.nodes is None,  # workflow.local_exec is always true while this file is read
 )
 FILES = RUN.files
 GPU = {"gpu": 1} if RUN.config.device == "cuda" else {}

@@ -14,6 +14,8 @@ rule normalise:
         index=temp(FILES.samples_index("{batch}")),
     log:
         FILES.log("normalise", "{batch}"),
+    # An ffmpeg that is killed from outside (no memory left) says nothing about the recording.
+    retries: 3
     threads: 4
     resources:
         mem_mb=1000,

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 import ffmpeg
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
-from snakescribe.errors import SnakescribeError, TimedOut
+from snakescribe.errors import CrashError, InstallationError, TimedOut
 from snakescribe.files import die_with_parent
 from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
 
@@ -49,6 +49,9 @@ def ffmpeg_path() -> str:
 
     The wheel's resamples alike on every machine and starts in a fifth of the time of one with shared libraries.
     ``IMAGEIO_FFMPEG_EXE`` names another one.
+
+    Raises:
+        InstallationError: there is none, or the named one is not there.
     """
     named = "ffmpeg"
     with contextlib.suppress(ImportError, RuntimeError):
@@ -57,17 +60,33 @@ def ffmpeg_path() -> str:
         named = str(imageio_ffmpeg.get_ffmpeg_exe())
     found = shutil.which(named)
     if not found and named != "ffmpeg":
-        raise SnakescribeError(f"{named} cannot be run; is IMAGEIO_FFMPEG_EXE right?")
+        raise InstallationError(f"{named} cannot be run; is IMAGEIO_FFMPEG_EXE right?")
     if not found:
-        raise SnakescribeError("there is no ffmpeg; install it (apt install ffmpeg, or pip install imageio-ffmpeg)")
+        raise InstallationError("there is no ffmpeg; install it (apt install ffmpeg, or pip install imageio-ffmpeg)")
     return found
 
 
 @functools.cache
 def ffmpeg_version() -> str:
-    """The version as the binary states it, e.g. ``5.1.9-0+deb12u1``."""
-    run = subprocess.run([ffmpeg_path(), "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    return run.stdout.decode(errors="replace").split()[2]
+    """The version as the binary states it, e.g. ``5.1.9-0+deb12u1``.
+
+    Raises:
+        InstallationError: there is no ffmpeg, or it does not work.
+    """
+    path = ffmpeg_path()
+    try:
+        run = subprocess.run([path, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from None
+    stated = re.match(rb"ffmpeg version (\S+)", run.stdout)
+    if run.returncode or not stated:
+        said = (run.stderr or run.stdout).decode(errors="replace").strip().splitlines()
+        raise _unusable(path, said[-1][:100] if said else f"exit code {run.returncode}")
+    return stated[1].decode(errors="replace")
+
+
+def _unusable(path: str, why: str) -> InstallationError:
+    return InstallationError(f"{path} does not work ({why}); install another ffmpeg, or name one by IMAGEIO_FFMPEG_EXE")
 
 
 @dataclass
@@ -136,7 +155,8 @@ def decode(
 
     Raises:
         TimedOut: ``seconds`` have passed.
-        SnakescribeError: ffmpeg was killed from outside (the recording is not to blame).
+        CrashError: ffmpeg was killed from outside (the recording is not to blame).
+        InstallationError: there is no ffmpeg, or it cannot be started.
         OSError: ``target`` cannot be written.
     """
     size = 0
@@ -237,5 +257,5 @@ def _run(command: list[str], take: Callable[[bytes], bool], heard: FfmpegReport,
             if enough or selector.get_map():
                 process.kill()
     if not enough and (process.returncode in _OUTSIDE or (heard.interrupted and process.returncode == 255)):
-        raise SnakescribeError("ffmpeg was ended from outside (no memory left, or a stop of the job); run again")
+        raise CrashError("ffmpeg was ended from outside (no memory left, or a stop of the job); run again")
     return process.returncode

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.audio.samples import ChannelSpan, NormalisedRecording, SamplesIndex
 from snakescribe.audio.tracks import normalise_recording
 from snakescribe.config import Config
@@ -76,7 +77,8 @@ def normalise_batch(
 
     Raises:
         OSError: the outputs cannot be written (full disk); nothing is left behind.
-        SnakescribeError: there is no ffmpeg, or it was killed from outside.
+        InstallationError: there is no ffmpeg, or it does not work.
+        CrashError: it was killed from outside.
     """
     parts = samples.with_name(f".{samples.name}.parts")
     shutil.rmtree(parts, ignore_errors=True)  # of a killed run
@@ -84,6 +86,8 @@ def normalise_batch(
     try:
         skipped = {recording.recording_id for recording in manifest.recordings if skip(recording)}
         wanted = [recording for recording in manifest.recordings if recording.recording_id not in skipped]
+        if wanted:
+            ffmpeg_version()  # one that does not work would make every recording unreadable
         joined = parts / "joined"
         with joined.open("wb") as target:
             done = dict(_decode_all(wanted, config, parts, target, jobs, log))

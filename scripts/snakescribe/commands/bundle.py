@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from snakescribe.images.tool import find_tool
 
-    models = Path(load_config({"models": str(args.models)} if args.models else {}, Path.cwd()).models or "")
+    models = Path(load_config({"models": str(args.models)} if args.models else {}, Path.cwd()).models)
     bundle.create(find_tool(args.tool), args.variant, models, args.model, args.out.absolute(), args.sif)
     print(args.out)
     return 0

@@ -12,7 +12,7 @@ import yaml
 
 from snakescribe import __version__
 from snakescribe.checkout import ROOT
-from snakescribe.config import Config, load_file
+from snakescribe.config import Config, read_resolved
 from snakescribe.config.load import merged, read_options
 from snakescribe.errors import ConfigError, InstallationError
 from snakescribe.files import die_with_parent
@@ -77,5 +77,5 @@ def resolved(args: argparse.Namespace) -> tuple[Config, Results]:
         raise InstallationError(
             f"this step is snakescribe {__version__} and the Snakefile {caller}; build or load the image of {caller}"
         )
-    config = load_file(args.config)
+    config = read_resolved(args.config)
     return config, Results(Path(config.results))

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from snakescribe.commands.common import resolved
-from snakescribe.config import load_file
+from snakescribe.config import load_file, read_resolved
 from snakescribe.errors import ConfigError, ResultsError
 from snakescribe.files import hold_lock
 from snakescribe.layout import Results
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
             raise ResultsError(f"no run in {results.root}; give its folder with --results")
         lock = hold_lock(results.lock, f"a run works on {results.root}; wait for it to end and try again")
         try:
-            done = export_again(results, load_file(results.config).outputs, args.force)
+            done = export_again(results, read_resolved(results.config).outputs, args.force)
         finally:
             os.close(lock)
     corrected = f", {done.corrected} corrected by hand and left alone" if done.corrected else ""
@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _folder(args: argparse.Namespace) -> Results:
-    if args.config or args.configfile:
-        return Results(Path(load_file(args.config or args.configfile).results))
+    if args.config:
+        return Results(Path(read_resolved(args.config).results))
+    if args.configfile:
+        return Results(Path(load_file(args.configfile).results))
     return Results((args.results or Path("results")).absolute())

@@ -10,7 +10,7 @@ import argparse
 import os
 from pathlib import Path
 
-from snakescribe.config import load_file
+from snakescribe.config import load_file, read_resolved
 from snakescribe.errors import InputError, ResultsError
 from snakescribe.files import hold_lock
 from snakescribe.layout import Results
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         if len(found) > 1:
             ids = ", ".join(one.recording_id for one in found)
             raise InputError(f"{args.recording!r} is the path of {len(found)} recordings; give an id of theirs: {ids}")
-        removed, twins = forget(results, load_file(results.config), found[0])
+        removed, twins = forget(results, read_resolved(results.config), found[0])
         print(f"forgotten: {found[0].recording_id} {found[0].path!r}")
         for what, count in removed.items():
             if count:

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         case "build":
             from snakescribe.images.build import build
 
-            models = Path(load_config({"models": str(args.models)} if args.models else {}, Path.cwd()).models or "")
+            models = Path(load_config({"models": str(args.models)} if args.models else {}, Path.cwd()).models)
             folder = _folder(args)
             image = build(tool, args.variant, folder, models, args.model, args.base, args.network)
             print(f"{image} ({tool.size(image) / 1e9:.1f} GB)")

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Do one action on the store."""
     from snakescribe.models import Store
 
-    chosen = args.models or Path(load_config({}, Path.cwd()).models or "")
+    chosen = args.models or Path(load_config({}, Path.cwd()).models)
     store = Store(Path(os.path.abspath(chosen)))  # noqa: PTH100 (links are kept)
     reading = {"list": _list, "verify": _verify, "path": _path}
     writing = {"fetch": _fetch, "import": _import, "prepare": _prepare, "samples": _samples}

@@ -20,7 +20,7 @@ from types import FrameType
 from snakescribe.checkout import ROOT
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
-from snakescribe.errors import FailedRecordings
+from snakescribe.errors import CrashError, FailedRecordings
 from snakescribe.failures import notes_left
 from snakescribe.files import die_with_parent, disk_full, write_atomically
 from snakescribe.keys import options_digest
@@ -156,7 +156,7 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
 
 def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
     """Say how it ended; the exit code is that of the worst failure a step has left."""
-    failures = notes_left(results)
+    failures = notes_left(results) if code else []
     some_failed = any(failure["class"] == FailedRecordings.__name__ for failure in failures)
     if code == 0 or some_failed:  # everything is done, and the check step has named what failed
         if nothing_new:
@@ -164,8 +164,6 @@ def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
         told = results.log("check") if code else results.summary
         print(told.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
         print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
-        if code == 0:
-            return 0
     elif failures:
         for message in dict.fromkeys(f"{failure['class']}: {failure['message']}" for failure in failures):
             print(f"snakescribe: {message}", file=sys.stderr)
@@ -175,6 +173,8 @@ def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
             raise disk_full(results.root)  # so full that neither a step nor Snakemake could say so
         own = [line for line in lines if line.startswith("snakescribe: ")]
         print("\n".join(own or lines[-15:]), file=sys.stderr)
+        if code == 1:  # Snakemake's own, for a step that could leave no note; ours for failed recordings is not meant
+            raise CrashError(f"a step crashed or was killed (no memory left?), or Snakemake failed; {log} says more")
     return max((int(failure["exit_code"]) for failure in failures), default=code)
 
 

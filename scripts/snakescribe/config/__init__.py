@@ -1,6 +1,6 @@
-"""One configuration object, validated once (no torch here: Snakemake parses with it in every job)."""
+"""What was asked for and what it was resolved to, validated once (no torch here: Snakemake parses with it)."""
 
-from snakescribe.config.load import load_config, load_file
-from snakescribe.config.options import Config
+from snakescribe.config.load import load_config, load_file, read_resolved
+from snakescribe.config.options import AskedConfig, Config
 
-__all__ = ["Config", "load_config", "load_file"]
+__all__ = ["AskedConfig", "Config", "load_config", "load_file", "read_resolved"]

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from snakescribe.config.options import Config
-from snakescribe.errors import EXIT_CODES, RecordingError
+from snakescribe.config.options import AskedConfig
+from snakescribe.errors import EXIT_CODES, RecordingError, SnakescribeError
 
 _WIDTH = 110
 
@@ -45,14 +45,14 @@ my.yaml` prints all options that a file comes to, with paths and `STT_DEVICE` ap
 
 def config_yaml() -> str:
     """``config/config.yaml``: every option with its default and its meaning."""
-    return _YAML_HEAD + "".join(_yaml(Config(), ""))
+    return _YAML_HEAD + "".join(_yaml(AskedConfig(), ""))
 
 
 def config_readme() -> str:
     """``config/README.md``: the reference of all options."""
-    schema = Config.model_json_schema()
-    groups = {name: group for name, group in _defaults(Config()) if isinstance(group, BaseModel)}
-    parts = [_README_HEAD, "\n## General\n", _table(Config(), schema, "")]
+    schema = AskedConfig.model_json_schema()
+    groups = {name: group for name, group in _defaults(AskedConfig()) if isinstance(group, BaseModel)}
+    parts = [_README_HEAD, "\n## General\n", _table(AskedConfig(), schema, "")]
     for name, group in groups.items():
         title, _, rest = (type(group).__doc__ or "").partition("\n")
         definition = schema["$defs"][type(group).__name__]
@@ -62,14 +62,18 @@ def config_readme() -> str:
 
 def config_schema() -> str:
     """``workflow/schemas/config.schema.json``, for editors and other tools."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema()
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | AskedConfig.model_json_schema()
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def errors_document() -> str:
     """``docs/errors.md``: exit codes and what can become of a recording."""
-    codes = "".join(f"| {code} | {meaning.replace('``', '`')} |\n" for code, meaning in EXIT_CODES.items())
-    classes = "".join(f"| `{c.__name__}` | {_first_line(c)} |\n" for c in RecordingError.__subclasses__())
+    names = {cls.exit_code: f"`{cls.__name__}`" for cls in SnakescribeError.__subclasses__()}
+    codes = "".join(f"| {n} | {names.get(n, '')} | {text.replace('``', '`')} |\n" for n, text in EXIT_CODES.items())
+    classes = "".join(
+        f"| `{c.__name__}` | {_first_line(c)} | {c.http_status} `{c.http_code}` |\n"
+        for c in RecordingError.__subclasses__()
+    )
     return f"""\
 <!-- Generated from scripts/snakescribe/errors.py by `snakescribe config write`; edit that. -->
 
@@ -79,17 +83,18 @@ def errors_document() -> str:
 
 Of `snakescribe` and its steps. The message is one line and says what to do.
 
-| code | meaning |
-|---|---|
+| code | class | meaning |
+|---|---|---|
 {codes}
 ## Recordings that fail
 
 A bad recording is a row, not a crash: the others finish. The tables have `status` = `failed`, one of these
 names in `error_class` and the reason in `error_message`. `on_error: fail` (the default) makes the run end
-with exit code 1 after everything else is done, `on_error: report` with 0.
+with exit code 1 after everything else is done, `on_error: report` with 0. The server answers with the status
+and `code` of the last column ([server.md](server.md)).
 
-| class | meaning |
-|---|---|
+| class | meaning | over HTTP |
+|---|---|---|
 {classes}"""
 
 

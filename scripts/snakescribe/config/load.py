@@ -1,4 +1,4 @@
-"""From a mapping (Snakemake's merged ``config``, a YAML file) to one checked :class:`Config`."""
+"""From a mapping (Snakemake's merged ``config``, a YAML file) to one checked and resolved :class:`Config`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from snakescribe import checkout
-from snakescribe.config.options import Config
+from snakescribe.config.options import AskedConfig, Config
 from snakescribe.errors import ConfigError
+from snakescribe.files import read_record
 
 HOME_OF_MODELS = Path(".local/share/snakescribe/models")
 
 
 def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Check ``values``, fill in defaults and make every path absolute.
+    """Check what was asked for and resolve it: defaults, environment, absolute paths.
 
     Args:
         values: options as read from YAML; nested groups are mappings.
@@ -33,42 +34,61 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     Raises:
         ConfigError: one line, with the nearest valid name for an unknown one.
     """
-    merged = dict(values)
-    if environ.get("STT_DEVICE"):
-        merged["device"] = environ["STT_DEVICE"]
+    given = dict(values)
+    source = "STT_DEVICE" if environ.get("STT_DEVICE") else None
+    if source:
+        given["device"] = environ[source]
     try:
-        config = _validated(merged)
+        asked = _validated(given)
     except ValidationError as error:
-        raise ConfigError(_one_line(error, "STT_DEVICE" if environ.get("STT_DEVICE") else None)) from None
+        raise ConfigError(_one_line(error, source)) from None
     home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 (Path.home() fails without a name)
     usual = checkout.MODELS if checkout.MODELS.is_dir() else home / HOME_OF_MODELS
-    models = config.models or environ.get("SNAKESCRIBE_MODELS") or str(usual)
-    cache = config.cache.path or str(Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "snakescribe")
-    state = config.server.state or str(Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "snakescribe")
+    models = asked.models or environ.get("SNAKESCRIBE_MODELS") or str(usual)
+    cache = asked.cache.path or str(Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "snakescribe")
+    state = asked.server.state or str(Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "snakescribe")
 
     def absolute(path: str) -> str:
         return os.path.abspath(base / Path(path).expanduser())  # noqa: PTH100 (resolve() would follow links)
 
-    return config.model_copy(
-        update={
-            "recordings": absolute(config.recordings),
-            "results": absolute(config.results),
-            "models": absolute(models),
-            "model": absolute(config.model) if os.sep in config.model else config.model,
-            "cache": config.cache.model_copy(update={"path": absolute(cache)}),
-            "server": config.server.model_copy(
-                update={
-                    "state": absolute(state),
-                    "folder": absolute(config.server.folder) if config.server.folder else None,
-                    "key_file": absolute(config.server.key_file) if config.server.key_file else None,
-                }
-            ),
-        }
-    )
+    paths = {
+        "recordings": absolute(asked.recordings),
+        "results": absolute(asked.results),
+        "models": absolute(models),
+        "model": absolute(asked.model) if os.sep in asked.model else asked.model,
+        "cache": {"path": absolute(cache)},
+        "server": {
+            "state": absolute(state),
+            "folder": absolute(asked.server.folder) if asked.server.folder else None,
+            "key_file": absolute(asked.server.key_file) if asked.server.key_file else None,
+        },
+    }
+    return Config.model_validate(merged(asked.model_dump(), paths))
+
+
+def changed(config: Config, **options: Any) -> Config:
+    """A resolved configuration with other values of some options; nothing else is looked at.
+
+    Raises:
+        ConfigError: these values cannot go with the others.
+    """
+    try:
+        return Config.model_validate(config.model_dump() | options)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error)) from None
+
+
+def read_resolved(path: Path) -> Config:
+    """What the main process of a run has resolved and written down: final, whatever the environment says.
+
+    Raises:
+        ResultsError: it is missing, damaged or of another version.
+    """
+    return read_record(path, Config, "start the run again, which writes it anew")
 
 
 def load_file(path: Path, base: Path | None = None) -> Config:
-    """Read a YAML or JSON file of options; relative paths are meant from ``base`` (the current folder)."""
+    """Read and resolve a person's YAML or JSON file; relative paths are meant from ``base`` (the current folder)."""
     return load_config(read_options(path), base or Path.cwd())
 
 
@@ -100,7 +120,7 @@ def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def option_names(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+def option_names(model: type[BaseModel] = AskedConfig, prefix: str = "") -> Iterator[str]:
     """Every valid option as a dotted name, groups too."""
     for name, field in model.model_fields.items():
         yield prefix + name
@@ -108,13 +128,13 @@ def option_names(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[
             yield from option_names(field.annotation, f"{prefix}{name}.")
 
 
-def _validated(values: Mapping[str, Any]) -> Config:
+def _validated(values: Mapping[str, Any]) -> AskedConfig:
     """Check ``values``; text that should be a number, a yes or a no is read as YAML first.
 
     Snakemake hands on what stands inside ``--config "batch={'files': 1}"`` as text.
     """
     try:
-        return Config.model_validate(values)
+        return AskedConfig.model_validate(values)
     except ValidationError as error:
         mended = copy.deepcopy(dict(values))
         for wrong in error.errors():
@@ -125,7 +145,7 @@ def _validated(values: Mapping[str, Any]) -> Config:
                     holder = holder[step]
                 with contextlib.suppress(yaml.YAMLError):
                     holder[last] = yaml.safe_load(wrong["input"])
-        return Config.model_validate(mended)
+        return AskedConfig.model_validate(mended)
 
 
 _EXPECTED = {
@@ -146,7 +166,7 @@ _EXPECTED = {
 """What is said about pydantic's kinds of error, in the words of YAML."""
 
 
-def _one_line(error: ValidationError, device_source: str | None) -> str:
+def _one_line(error: ValidationError, device_source: str | None = None) -> str:
     first = error.errors()[0]
     if first["type"] == "invalid_key":
         return f"unknown option {first['input']!r}; names of options are words"

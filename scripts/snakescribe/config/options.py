@@ -1,14 +1,17 @@
 """The options, their types, defaults and one-line meanings: the only place where a default is decided.
 
+Two types: what a person asks for (:class:`AskedConfig`), and what ``load_config`` resolves it to (:class:`Config`),
+which is final.
 ``config/config.yaml``, ``config/README.md`` and ``workflow/schemas/config.schema.json`` are generated from
 these models (``snakescribe config write``); a test fails when they drift.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from snakescribe.config.languages import DETECTED, LANGUAGES
 
@@ -26,7 +29,14 @@ def _off(value: object) -> object:
     return "off" if value is False else value
 
 
+def _absolute(path: str) -> str:
+    if not Path(path).is_absolute():
+        raise ValueError(f"{path!r} is not absolute, as a resolved path is")
+    return path
+
+
 Language = Annotated[str, BeforeValidator(_language_code)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Channels = Literal["mix", "split", "left", "right"]
 OutputFormat = Literal["json", "txt", "srt", "vtt"]
 """Names of the transcript formats; formats/registry.py says what each one is."""
@@ -176,7 +186,7 @@ class ContainerOptions(Options):
         return self
 
 
-class Config(Options):
+class AskedConfig(Options):
     """Everything a run can be told."""
 
     recordings: str = Field("recordings", description="a folder (searched recursively) or a CSV/TSV sample sheet")
@@ -234,7 +244,7 @@ class Config(Options):
     server: ServerOptions = ServerOptions()
 
     @model_validator(mode="after")
-    def _possible(self) -> Config:
+    def _possible(self) -> AskedConfig:
         """Pairs that cannot work are refused here, before anything runs; `models.configured` has what models cannot."""
         if self.decoding.temperatures[0] != 0:
             raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
@@ -253,3 +263,28 @@ class Config(Options):
         if self.compute_type == "float16" and self.device == "cpu":
             raise ValueError("compute_type: float16 needs CUDA; use int8, float32 or bfloat16 on the CPU")
         return self
+
+
+class ResolvedCache(CacheOptions):
+    """The cache, with its folder."""
+
+    path: AbsolutePath
+
+
+class ResolvedServer(ServerOptions):
+    """The HTTP shim, with its folder."""
+
+    state: AbsolutePath
+
+
+class Config(AskedConfig):
+    """What a run goes by: defaults, environment and paths are resolved, and nothing is looked up again.
+
+    The main process writes it into the results folder, and every step, in an image or on another machine, reads that.
+    """
+
+    recordings: AbsolutePath
+    results: AbsolutePath
+    models: AbsolutePath
+    cache: ResolvedCache
+    server: ResolvedServer

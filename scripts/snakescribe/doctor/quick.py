@@ -44,7 +44,7 @@ def quick_check(config: Config, warn: Callable[[str], None] = lambda line: None)
     """
     store, prepared = configured_store(config), configured_model(config)
     store.verify("silero")
-    check_unchanged(store, prepared.name, Path(config.cache.path or "") / "checked")
+    check_unchanged(store, prepared.name, Path(config.cache.path) / "checked")
     if config.device == "cpu":
         return
     asked = config.device == "cuda"

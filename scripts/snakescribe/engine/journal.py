@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from snakescribe.files import write_atomically
+from pydantic import ValidationError
+
+from snakescribe.errors import ResultsError
+from snakescribe.files import first_problem, write_atomically
 from snakescribe.flags import SegmentFlag
 from snakescribe.records import Frozen
 from snakescribe.transcript import Gap, Segment
@@ -56,7 +59,11 @@ class Journal:
     """An append-only file of JSON lines, from any thread; a line cut short by a kill is ignored and overwritten."""
 
     def __init__(self, path: Path | None) -> None:
-        """Read what an earlier attempt finished; None keeps everything in memory only."""
+        """Read what an earlier attempt finished; None keeps everything in memory only.
+
+        Raises:
+            ResultsError: a whole line makes no sense. The disk may be failing: a person decides what goes.
+        """
         self.windows: dict[Place, WindowText] = {}
         self.languages: dict[str, Language] = {}
         self.deaths: Counter[Place] = Counter()
@@ -72,8 +79,15 @@ class Journal:
         if path.exists():
             data = path.read_bytes()
             good = data.rfind(b"\n") + 1
-            for line in data[:good].splitlines():
-                self._remember(json.loads(line))
+            for number, line in enumerate(data[:good].splitlines(), 1):
+                try:
+                    self._remember(json.loads(line))
+                except (ValueError, TypeError) as error:
+                    why = first_problem(error) if isinstance(error, ValidationError) else error
+                    raise ResultsError(
+                        f"{path}, line {number}, is damaged, or written by another version of snakescribe ({why}); "
+                        "delete this line and start again: what the other lines say is kept"
+                    ) from None
         self._file = path.open("r+b" if path.exists() else "x+b")
         self._file.truncate(good)
         self._file.seek(good)
@@ -167,6 +181,8 @@ class Journal:
             case {"died": places}:
                 self.deaths.update((key, track, start, end) for key, track, start, end in places)
                 self._in_flight.clear()
+            case _:
+                raise ValueError("it is none of ours")
 
 
 def _record(entry: WindowText | Language) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import every_name, new_name, transcript_name, transcript_stem
 from snakescribe.formats.registry import FORMATS, Spoken
 from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.tables.batch import read_batch
 
@@ -121,7 +121,7 @@ def remove_transcripts(results: Results, stem: bytes) -> int:
 
 def exported_batches(results: Results) -> Iterator[str]:
     """The batches of the plan that have been exported."""
-    planned = (entry["batch"] for entry in json.loads(results.plan.read_bytes())["batches"])
+    planned = (one.batch for one in Plan.read(results.plan).batches)
     yield from (batch for batch in planned if results.exported(batch).exists())
 
 

@@ -31,7 +31,8 @@ class Listing:
             document = json.loads(path.read_bytes())
             return cls(_read(document["files"]), _read(document.get("corrected", ())))
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise ResultsError(f"{path} is damaged; delete it and run again") from None
+            checked = path.parents[1] / ".snakescribe/checked"  # without it Snakemake asks for the listing again
+            raise ResultsError(f"{path} is damaged; delete it and {checked}, and run again: it is made anew") from None
 
     def write(self, path: Path, batch: str) -> bool:
         """Write atomically, nothing if nothing changes; returns whether it did."""

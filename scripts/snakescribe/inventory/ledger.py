@@ -11,6 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
+from snakescribe.errors import ResultsError
+from snakescribe.files import first_problem
 from snakescribe.inventory.database import connect, explained
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.layout import Results
@@ -154,7 +158,7 @@ class Ledger:
         attempts = self._db.execute(
             "SELECT batch, recording FROM attempts WHERE recording_id = ? ORDER BY attempt", (recording_id,)
         ).fetchall()
-        recordings = [Recording.model_validate_json(text) for _, text in attempts]
+        recordings = [self._recording(text) for _, text in attempts]
         return Found(
             recording_id,
             recordings[-1].path,
@@ -267,7 +271,16 @@ class Ledger:
     def manifest(self, batch: str) -> Manifest:
         """What stands, or belongs, in the manifest of ``batch``."""
         rows = self._db.execute("SELECT recording FROM attempts WHERE batch = ? ORDER BY position", (batch,))
-        return Manifest(batch=batch, recordings=tuple(Recording.model_validate_json(text) for (text,) in rows))
+        return Manifest(batch=batch, recordings=tuple(self._recording(text) for (text,) in rows))
+
+    def _recording(self, text: str) -> Recording:
+        try:
+            return Recording.model_validate_json(text)
+        except ValidationError as error:
+            raise ResultsError(
+                f"{self.path}: a recording in it is damaged, or of another version of snakescribe"
+                f" ({first_problem(error)}); use that version, or choose another --results"
+            ) from None
 
     def planned(self) -> list[PlannedBatch]:
         """The batches with at least one current recording: how many, and their seconds of audio."""

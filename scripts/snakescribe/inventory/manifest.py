@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from snakescribe.config.options import Channels
+from snakescribe.files import read_record, write_atomically
 from snakescribe.records import Frozen
 
 
@@ -55,12 +56,14 @@ class Manifest(Frozen):
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read a manifest written by :meth:`write`."""
-        return cls.model_validate_json(path.read_bytes())
+        """Read a manifest written by :meth:`write`.
+
+        Raises:
+            ResultsError: it is missing, damaged or of another version.
+        """
+        return read_record(path, cls, "delete it and run again: it is made from the ledger")
 
     def write(self, path: Path) -> None:
         """Write atomically; a manifest that exists already is left alone."""
-        from snakescribe.files import write_atomically
-
         if not path.exists():
             write_atomically(path, self.model_dump_json(indent=1).encode())

@@ -6,26 +6,27 @@ paths. What has a batch keeps it, whatever else changes, also when the batch opt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from snakescribe.config.options import Channels
+from snakescribe.files import read_record, write_atomically
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
 from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import fingerprint
-
-PLAN_VERSION = 1
+from snakescribe.records import Frozen
 
 TYPICAL_RATE = 4000.0
 """Bytes per second assumed of a file whose header does not say how long it is: 32 kbit/s, speech in a lossy
 codec. An estimate for filling batches and for totals, never for a recording's duration."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Frozen):
     """What is to be there in the end: the inventory's declared output."""
 
+    schema_version: Literal[1] = 1
     batches: tuple[PlannedBatch, ...]
     """Those with at least one recording's newest attempt."""
     recordings: int
@@ -39,10 +40,19 @@ class Plan:
     ledger: str
     """Digest of what the tables take from the ledger: Snakemake looks at this file to see whether to write them."""
 
-    def json(self) -> bytes:
-        """Small, and the same whenever the same things are known."""
-        values = {"schema_version": PLAN_VERSION} | asdict(self)
-        return json.dumps(values, ensure_ascii=False, indent=1).encode() + b"\n"
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """Read the inventory's output.
+
+        Raises:
+            ResultsError: it is missing, damaged or of another version.
+        """
+        table = path.parents[1] / "tables/recordings.parquet"  # without it Snakemake asks for the plan again
+        return read_record(path, cls, f"delete it and {table}, and run again: both are made anew")
+
+    def write(self, path: Path) -> None:
+        """Write atomically: small, and the same whenever the same things are known."""
+        write_atomically(path, self.model_dump_json(indent=1).encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True)

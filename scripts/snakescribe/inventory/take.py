@@ -17,7 +17,6 @@ from pathlib import Path
 
 from snakescribe.config.options import Config
 from snakescribe.errors import ResultsError
-from snakescribe.files import write_atomically
 from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile
 from snakescribe.inventory.ledger import FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
@@ -73,7 +72,7 @@ def take(config: Config) -> Taken:
             path = results.manifest(batch)
             if not path.exists():
                 ledger.manifest(batch).write(path)
-    write_atomically(results.plan, taken.plan.json())
+    taken.plan.write(results.plan)
     return taken
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from snakescribe.errors import RecordingError, SnakescribeError
-from snakescribe.server.http_errors import NO_RETRY, HttpError, of_recording
+from snakescribe.server.http_errors import NO_RETRY, HttpError, of_failure, of_recording
 from snakescribe.server.state import Server
 from snakescribe.transcribe.cache import CachedTranscript
 
@@ -32,7 +32,7 @@ async def in_time(server: Server, work: Coroutine[Any, Any, Done]) -> Done:
         raise of_recording(error, server.config) from None
     except SnakescribeError as error:
         server.metrics.errors.labels(type(error).__name__).inc()
-        raise HttpError(503, str(error), "engine_not_ready", headers={"Retry-After": "10"}) from None
+        raise of_failure(error) from None
 
 
 async def while_wanted(request: Request, work: Coroutine[Any, Any, Done]) -> Done:

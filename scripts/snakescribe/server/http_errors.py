@@ -59,25 +59,18 @@ class HttpError(HTTPException):
         return JSONResponse({"error": self.error.model_dump()}, self.status_code, self.headers)
 
 
-STATUS: dict[type[errors.RecordingError], tuple[int, str]] = {
-    errors.UnreadableRecording: (415, "unreadable_recording"),
-    errors.NoAudioTrack: (415, "no_audio_track"),
-    errors.EmptyRecording: (422, "empty_recording"),
-    errors.TruncatedRecording: (422, "truncated_recording"),
-    errors.TooLong: (422, "too_long"),
-    errors.TimedOut: (422, "timed_out"),
-    errors.VanishedRecording: (422, "vanished_recording"),
-    errors.EngineFailure: (500, "engine_failure"),
-}
-
-
 def of_recording(error: errors.RecordingError, config: Config) -> HttpError:
     """Why a recording has no transcript."""
-    status, code = STATUS[type(error)]
     message = str(error)
     if isinstance(error, errors.TooLong):
         message = f"the recording is longer than {config.server.max_minutes:g} minutes, which is the limit here"
-    return HttpError(status, message, code, "file", NO_RETRY)
+    return HttpError(error.http_status, message, error.http_code, "file", NO_RETRY)
+
+
+def of_failure(error: errors.SnakescribeError) -> HttpError:
+    """Why a request failed that is not to blame."""
+    headers = {"Retry-After": "10"} if error.http_status == 503 else NO_RETRY
+    return HttpError(error.http_status, str(error), error.http_code, headers=headers)
 
 
 def too_large(config: Config) -> HttpError:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter
 
+from snakescribe.errors import ResultsError
 from snakescribe.server.http_errors import ErrorObject
 from snakescribe.server.intake import RequestOptions
 from snakescribe.transcribe.cache import CachedTranscript
@@ -60,13 +61,20 @@ class JobLedger:
     """The jobs of one server; every method may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
-        """What was running when a server died is queued again."""
+        """What was running when a server died is queued again.
+
+        Raises:
+            ResultsError: the file is damaged or cannot be written.
+        """
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA secure_delete = ON")  # what was said is gone with the job
-        self._db.executescript(_SCHEMA)
-        self._db.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA secure_delete = ON")  # what was said is gone with the job
+            self._db.executescript(_SCHEMA)
+            self._db.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
+        except sqlite3.Error as error:
+            raise ResultsError(f"{path}: {error}; move it away and start again (the jobs in it are lost)") from None
 
     def add(self, job_id: str, name: str, source: Path, uploaded: bool, asked: RequestOptions) -> JobRow:
         """A new job, queued."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
+from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.config import Config
 from snakescribe.errors import BusyError, ConfigError
 from snakescribe.files import hold_lock
@@ -41,13 +42,15 @@ def serve(config: Config, threads: int) -> None:
         BusyError: another server uses the same state folder or address.
         ModelError: the model cannot be loaded.
         DeviceError: the device that was asked for is not there.
+        InstallationError: there is no ffmpeg that works.
     """
     to_stderr()
     key = api_key(config)
     check_address(config, key)
     if config.server.folder and not Path(config.server.folder).is_dir():
         raise ConfigError(f"server.folder: {config.server.folder} is no folder; give one that is there")
-    state = Path(config.server.state or "")
+    ffmpeg_version()
+    state = Path(config.server.state)
     uploads = state / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     lock = hold_lock(state / "lock", f"another server uses {state}; stop it or choose another server.state")

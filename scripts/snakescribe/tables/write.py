@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from snakescribe.errors import ResultsError
 from snakescribe.files import atomic_file
 from snakescribe.inventory.ledger import Current, Ledger
+from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.schema import KEYS, LEDGER, RECORDINGS, SCHEMA_VERSION, SEGMENTS, VERSION, WORDS
 from snakescribe.tables.batch import row_groups
@@ -38,19 +38,18 @@ def write_tables(results: Results) -> dict[str, int]:
         Number of rows per table.
 
     Raises:
-        ResultsError: a batch file is missing, damaged, or lacks a recording.
+        ResultsError: the plan or a batch file is missing, damaged, or lacks a recording.
     """
-    plan = json.loads(results.plan.read_bytes())
-    sheet_columns = plan["columns"]
+    plan = Plan.read(results.plan)
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger.open(results.ledger, readonly=True))
-        recordings = _Table(stack, results, "recordings", _with_sheet(sheet_columns))
+        recordings = _Table(stack, results, "recordings", _with_sheet(plan.columns))
         segments = _Table(stack, results, "segments", SEGMENTS)
         words = _Table(stack, results, "words", WORDS)
-        for batch in plan["batches"]:
-            current = ledger.current(batch["batch"])
-            for group in _current_rows(results, batch["batch"], current):
-                recordings.add(group, _ledger_columns(group, current, sheet_columns))
+        for batch in plan.batches:
+            current = ledger.current(batch.batch)
+            for group in _current_rows(results, batch.batch, current):
+                recordings.add(group, _ledger_columns(group, current, plan.columns))
                 said = _unnested(group, "segments", "segment")
                 segments.add(said)
                 words.add(_unnested(said, "words", "word"))

@@ -17,6 +17,7 @@ from snakescribe.engine.opened import open_model
 from snakescribe.engine.transcriber import Transcriber
 from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
+from snakescribe.files import read_record
 from snakescribe.inventory.ledger import still_wanted
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.keys import content_key, options_digest, options_hash, recording_options, transcript_key
@@ -75,7 +76,7 @@ class Batch:
     def _samples(self, wanted: list[Recording]) -> _Audio:
         """The normalised audio; what the normalise job left out (disk bound, cache changed since) is made here."""
         samples, index = self.results.samples(self.name), self.results.samples_index(self.name)
-        parts = [(samples, SamplesIndex.model_validate_json(index.read_bytes()))]
+        parts = [(samples, read_record(index, SamplesIndex, "delete it and run again"))]
         there = {r.recording_id for r in parts[0][1].recordings if not r.skipped} if not parts[0][1].deferred else set()
         late = tuple(r for r in wanted if r.recording_id not in there)
         made: list[Path] = []

@@ -38,7 +38,6 @@ class Cache:
 
     def __init__(self, config: Config) -> None:
         """The folder is made by the first write."""
-        assert config.cache.path is not None
         self._root = Path(config.cache.path)
         self._mode = config.cache.mode
         self._max_bytes = config.cache.max_gb * 1e9

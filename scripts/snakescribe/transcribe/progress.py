@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from snakescribe.errors import ResultsError
 from snakescribe.files import write_atomically
+from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.units import hours
 
@@ -94,17 +96,17 @@ class Meter:
 def audio_done(results: Results, options: str) -> tuple[float, float]:
     """Seconds of audio done and planned, from the plan and the batches' progress files."""
     try:
-        plan = json.loads(results.plan.read_bytes())
-    except (OSError, ValueError):
+        plan = Plan.read(results.plan)
+    except ResultsError:
         return 0.0, 0.0
     done = total = 0.0
-    for batch in plan["batches"]:
-        total += batch["seconds"]
+    for batch in plan.batches:
+        total += batch.seconds
         try:
-            state = json.loads(results.progress(batch["batch"]).read_bytes())
+            state = json.loads(results.progress(batch.batch).read_bytes())
         except (OSError, ValueError):
             continue
         if state["options"] == options:
             finished = state["done"] is None
-            done += batch["seconds"] if finished else min(state["done"], batch["seconds"])
+            done += batch.seconds if finished else min(state["done"], batch.seconds)
     return done, total
