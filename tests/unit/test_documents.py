@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from snakescribe.engine.engines import ENGINES
 from snakescribe.errors import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,24 @@ def test_contributing_names_every_room() -> None:
     package = ROOT / "scripts/snakescribe"
     rooms = {path.parent.name for path in package.glob("*/__init__.py")}
     assert set(re.findall(r"^\| `(\w+)/` \| \w.+", text, re.MULTILINE)) >= rooms
+
+
+def test_recipes_name_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    package = ROOT / "scripts/snakescribe"
+    places = [ROOT, package, package / "server", ROOT / "tests/unit", ROOT / "tests/server"]
+    named = re.findall(r"`([a-z_./]+\.(?:py|js|json|md|yaml))`", text)
+    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+    assert len(named) > 30
+
+
+def test_the_table_of_engines_is_the_table_of_engines() -> None:
+    text = (ROOT / "docs/engines.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", text, re.MULTILINE)
+    assert {name: tuple(tuple(re.findall(r"`(\w+)`", cell)) for cell in cells) for name, *cells in rows} == {
+        name: tuple(engine.compute_types.get(device, ()) for device in ("cpu", "cuda"))
+        for name, engine in ENGINES.items()
+    }
 
 
 def test_every_profile_is_explained() -> None:
