@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from snakescribe import devices
-from snakescribe.config import Config
+from snakescribe.config import AskedConfig
 from snakescribe.doctor.diagnose import OPTIONAL
 from snakescribe.engine.engines import ENGINES
 from snakescribe.models.store import Prepared
 from snakescribe.speed import CANDIDATES
 
-ROOT = Path(__file__).resolve().parents[2]
 TYPES = {kind for engine in ENGINES.values() for types in engine.compute_types.values() for kind in types}
 
 
 def test_the_options_are_those_of_the_table() -> None:
-    fields = Config.model_fields
+    fields = AskedConfig.model_fields
     assert set(get_args(fields["engine"].annotation)) == {"auto", *ENGINES}
     assert set(get_args(fields["compute_type"].annotation)) == {"auto", "int8", *TYPES}
     devices = {device for engine in ENGINES.values() for device in engine.compute_types}
@@ -34,7 +31,7 @@ def test_the_configuration_refuses_only_what_no_engine_has(engine: str) -> None:
         for kind in sorted(TYPES):
             there = kind in ENGINES[engine].compute_types.get(device, ())
             try:
-                Config(engine=engine, device=device, compute_type=kind)
+                AskedConfig(engine=engine, device=device, compute_type=kind)
             except ValidationError:
                 assert not there, (device, kind)
 
@@ -50,21 +47,3 @@ def test_bench_and_the_doctor_know_them_all() -> None:
     assert {engine for engine, _ in CANDIDATES} == ENGINES.keys() and len(set(CANDIDATES)) == len(CANDIDATES)
     assert {kind for _, kind in CANDIDATES} == TYPES
     assert {engine.package for engine in ENGINES.values()} - {None} == OPTIONAL
-
-
-def test_the_table_for_people_says_the_same() -> None:
-    """Wherever it stands: in the README or in a document."""
-    pages = [ROOT / "README.md", *sorted(Path(ROOT, "docs").rglob("*.md"))]
-    (table,) = (
-        found[0]
-        for page in pages
-        if (found := re.search(r"\| `engine` \| runs on \| precision \|\n(\|.*\n)+", page.read_text(encoding="utf-8")))
-    )
-    rows = {name: (runs, kinds) for name, runs, kinds in re.findall(r"\| `(\w+)` \| (.+?) \| (.+?) \|", table)}
-    rows.pop("engine", None)
-    assert list(rows) == list(ENGINES), "the fastest first"
-    for name, (runs, kinds) in rows.items():
-        assert ("GPU" in runs) == ("cuda" in ENGINES[name].compute_types)
-        assert "CPU" in runs and ("VNNI" in runs) == bool(ENGINES[name].wanted_features)
-        parts = {part for types in ENGINES[name].compute_types.values() for kind in types for part in kind.split("_")}
-        assert set(re.findall(r"int8|b?float\d\d", kinds)) == parts, name
