@@ -58,7 +58,7 @@ class Bench:
     def note_software(self) -> None:
         """Leave a row with the versions of everything, unless the last such row says the same."""
         software = machine.packages() | {"commit": machine.commit()}
-        noted = [row for row in records.read(self.raw) if row["kind"] == SOFTWARE]
+        noted = [row for row in records.read_rows(self.raw) if row["kind"] == SOFTWARE]
         if not noted or noted[-1]["software"] != software:
             records.append(self.raw, {"kind": SOFTWARE, "date": _now(), "software": software})
 

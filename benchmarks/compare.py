@@ -70,7 +70,7 @@ def run(bench: Bench, rounds: int, only: Sequence[str]) -> int:
     """Run what has not been run yet; returns how many runs failed."""
     everyone = {system.name: system for system in systems(bench, only)}
     states = {name: system.state for name, system in everyone.items()}
-    ahead = records.pending(records.read(bench.raw), KIND, states, rounds)
+    ahead = records.pending(records.read_rows(bench.raw), KIND, states, rounds)
     if not ahead:
         print("compare: all of it has been measured already")
     peers = any(name in PEERS for _, name in ahead)

@@ -123,7 +123,7 @@ def encoders(model: str, models: Path) -> list[dict[str, Any]]:
 def run(bench: Bench) -> int:
     """Measure in a process of its own, unless that is done; returns 1 if it failed."""
     state = bench.state(KIND, bench.our_version, {})
-    if records.done(records.read(bench.raw), KIND, state):
+    if records.done(records.read_rows(bench.raw), KIND, state):
         return 0
     log = bench.work / "last.log"
     command = [sys.executable, "-m", "benchmarks.encoder", "--model", bench.model, "--models", str(bench.store.root)]

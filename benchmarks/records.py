@@ -12,7 +12,7 @@ from typing import Any
 Row = Mapping[str, Any]
 
 
-def read(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Row]:
     """All rows; a last line that was cut off by a kill is left out."""
     rows = []
     for line in path.read_bytes().split(b"\n") if path.exists() else []:

@@ -67,7 +67,7 @@ def _spread(values: Iterable[float]) -> tuple[float, float, float]:
 def results(bench: Bench) -> list[Result]:
     """All systems, ours first, then the peers, then our other variants."""
     found = []
-    for name, rows in records.current(records.read(bench.raw), compare.KIND).items():
+    for name, rows in records.current(records.read_rows(bench.raw), compare.KIND).items():
         scored = [score(bench.folder.recordings, compare.texts(bench, row)) for row in rows]
         found.append(result(name, rows, scored))
     order = [compare.OURS, *PEERS]
@@ -82,7 +82,7 @@ def write(bench: Bench, target: Path) -> None:
     """
     from benchmarks import plot
 
-    rows = records.read(bench.raw)
+    rows = records.read_rows(bench.raw)
     found = results(bench)
     text = document(bench.folder, rows, found, target.stem)
     images = target.parent / "images"

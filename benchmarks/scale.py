@@ -65,7 +65,7 @@ def run(bench: Bench, hours: float, rounds: int) -> int:
     """Run what has not been run yet; returns how many runs failed."""
     named = {point.name: point for point in points(hours)}
     states = {name: bench.state(name, bench.our_version, {}) for name in named}
-    ahead = records.pending(records.read(bench.raw), KIND, states, rounds)
+    ahead = records.pending(records.read_rows(bench.raw), KIND, states, rounds)
     speech = read_speech(bench.folder) if ahead else np.zeros(0, np.int16)
     failed = 0
     for number, name in ahead:

@@ -163,7 +163,7 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
 
 
 def _sweep(results: Results) -> None:
-    """Remove what killed steps left half-written; after an hour without a byte more, nobody is at it."""
+    """Remove what killed steps left half-written; a file that has not grown for an hour is written by no one."""
     for path in results.half_written():
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > 3600:

@@ -86,9 +86,9 @@ def test_a_stopped_benchmark_goes_on_where_it_was(tmp_path: Path) -> None:
         file.write(json.dumps(row("a", 1)).encode()[:40])  # the machine went down here
     records.append(raw, row("b", 1))
     states = {"a": "a 1", "b": "b 1"}
-    assert records.pending(records.read(raw), "compare", states, 2) == [(0, "b"), (1, "a")]
-    assert records.pending(records.read(raw), "compare", states | {"b": "b 2"}, 1) == [(0, "b")]
-    assert records.pending(records.read(raw), "scale", states, 1) == [(0, "a"), (0, "b")]
+    assert records.pending(records.read_rows(raw), "compare", states, 2) == [(0, "b"), (1, "a")]
+    assert records.pending(records.read_rows(raw), "compare", states | {"b": "b 2"}, 1) == [(0, "b")]
+    assert records.pending(records.read_rows(raw), "scale", states, 1) == [(0, "a"), (0, "b")]
 
 
 def test_the_report_takes_the_newest_version_on_the_newest_machine() -> None:

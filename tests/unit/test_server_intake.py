@@ -1,4 +1,4 @@
-"""The desk before its engine: what is decoded, for whom, and what is left when they go."""
+"""Taking recordings in, without an engine: what is decoded, for whom, and what is left when they go."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from snakescribe.config import load_config
 from snakescribe.errors import ResultsError, UnreadableRecording
-from snakescribe.server import intake
+from snakescribe.server import intake as room
 from snakescribe.server.intake import Intake, RequestOptions, Ticket, hashed
 from snakescribe.server.job_ledger import JobLedger
 from snakescribe.server.metrics import Metrics
@@ -25,7 +25,7 @@ class Decoding:
     def __init__(self) -> None:
         self.begun, self.go = threading.Event(), threading.Event()
         self.calls = 0
-        self._real = intake.normalise_recording
+        self._real = room.normalise_recording
 
     def __call__(self, *arguments: Any) -> Any:
         self.calls += 1
@@ -37,13 +37,13 @@ class Decoding:
 @pytest.fixture
 def decoding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding]:
     decoding = Decoding()
-    monkeypatch.setattr(intake, "normalise_recording", decoding)
+    monkeypatch.setattr(room, "normalise_recording", decoding)
     yield decoding
     decoding.go.set()
 
 
 @pytest.fixture
-def desk(models_root: Path, tmp_path: Path) -> Intake:
+def intake(models_root: Path, tmp_path: Path) -> Intake:
     """Its engine is never started: what is decoded waits for it."""
     given = {"models": str(models_root), "model": "tiny.en", "cache": {"path": str(tmp_path / "cache")}}
     return Intake(load_config(given, tmp_path, {}), 2, tmp_path / "state", Metrics())
@@ -65,11 +65,11 @@ async def until(happened: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_the_first_sender_leaves_before_it_is_decoded(desk: Intake, uploads: list[Path], decoding: Decoding) -> None:
+def test_the_first_sender_leaves_before_it_is_decoded(intake: Intake, uploads: list[Path], decoding: Decoding) -> None:
     async def run() -> None:
         tickets: list[Ticket] = []
         callers = [
-            asyncio.create_task(desk.transcribe(upload, hashed(upload), RequestOptions(), tickets.append))
+            asyncio.create_task(intake.transcribe(upload, hashed(upload), RequestOptions(), tickets.append))
             for upload in uploads
         ]
         await until(lambda: decoding.begun.is_set() and len(tickets) == 2)
@@ -83,36 +83,36 @@ def test_the_first_sender_leaves_before_it_is_decoded(desk: Intake, uploads: lis
         callers[1].cancel()
         await asyncio.gather(*callers, return_exceptions=True)
         await until(lambda: not _work(uploads))
-        assert not desk.engine._running, "the engine is told"
-        await desk.stop()
+        assert not intake.engine._running, "the engine is told"
+        await intake.stop()
 
     asyncio.run(run())
 
 
-def test_nobody_waits_for_what_is_decoded(desk: Intake, uploads: list[Path], decoding: Decoding) -> None:
+def test_nobody_waits_for_what_is_decoded(intake: Intake, uploads: list[Path], decoding: Decoding) -> None:
     """The thread finds out later, and leaves nothing."""
 
     async def run() -> None:
-        caller = asyncio.create_task(desk.transcribe(uploads[0], hashed(uploads[0]), RequestOptions()))
+        caller = asyncio.create_task(intake.transcribe(uploads[0], hashed(uploads[0]), RequestOptions()))
         await until(decoding.begun.is_set)
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
         await until(lambda: not _work(uploads))
         decoding.go.set()
-        await desk.stop()
+        await intake.stop()
 
     asyncio.run(run())
     assert not _work(uploads)
 
 
-def test_what_cannot_be_decoded_fails_all_who_wait(desk: Intake, uploads: list[Path], decoding: Decoding) -> None:
+def test_what_cannot_be_decoded_fails_all_who_wait(intake: Intake, uploads: list[Path], decoding: Decoding) -> None:
     async def run() -> list[Any]:
         for upload in uploads:
             upload.write_bytes(b"not a recording")
-        callers = [desk.transcribe(upload, hashed(upload), RequestOptions()) for upload in uploads]
+        callers = [intake.transcribe(upload, hashed(upload), RequestOptions()) for upload in uploads]
         decoding.go.set()
         found = await asyncio.gather(*callers, return_exceptions=True)
-        await desk.stop()
+        await intake.stop()
         return list(found)
 
     assert [type(one) for one in asyncio.run(run())] == [UnreadableRecording] * 2

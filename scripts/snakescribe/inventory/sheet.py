@@ -56,7 +56,7 @@ def is_sheet(path: str) -> bool:
     return path.lower().endswith((".csv", ".tsv"))
 
 
-def read(path: Path) -> Sheet:
+def read_sheet(path: Path) -> Sheet:
     """Read and check a sheet; the files it names are not looked at.
 
     Raises:

@@ -19,7 +19,7 @@ from snakescribe.config.options import Config
 from snakescribe.errors import InputError
 from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, search
 from snakescribe.inventory.ledger import Ledger
-from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read, spellings
+from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read_sheet, spellings
 from snakescribe.keys import digest as json_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_capabilities
@@ -58,7 +58,7 @@ def walk(config: Config) -> Walk:
     """
     now = time.time_ns()
     if is_sheet(config.recordings):
-        sheet = read(Path(config.recordings))
+        sheet = read_sheet(Path(config.recordings))
         found, skipped = _listed(config, sheet), Counter[str]()
     else:
         sheet = None

@@ -24,16 +24,18 @@ STALLED = 900.0
 """Seconds without a word while there is work; one turn takes about 5, with a large model on a slow CPU minutes."""
 PAUSES = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Seconds before it is started again, by the deaths since it last said something."""
-FAREWELL = 2.0
+STOP_SECONDS = 2.0
 """Seconds for it to end by itself."""
 
 
 class EngineClient:
     """The engine process; every method belongs to the event loop's thread."""
 
-    def __init__(self, config: Config, threads: int, journal: Path, hear: Callable[[RecordingUpdate], None]) -> None:
-        """``hear`` is called in the event loop for every step; ``journal`` outlives the process."""
-        self._config, self._threads, self._journal, self._hear = config, threads, journal, hear
+    def __init__(
+        self, config: Config, threads: int, journal: Path, on_update: Callable[[RecordingUpdate], None]
+    ) -> None:
+        """``on_update`` is called in the event loop for every turn of a recording; ``journal`` outlives the process."""
+        self._config, self._threads, self._journal, self._on_update = config, threads, journal, on_update
         self._running: dict[str, Submit] = {}
         self._connection: Connection | None = None
         self._process: SpawnProcess | None = None
@@ -68,7 +70,7 @@ class EngineClient:
                 await self._supervisor
         if self.ready and self._process:
             self._send(Stop())
-            await asyncio.to_thread(self._process.join, FAREWELL)
+            await asyncio.to_thread(self._process.join, STOP_SECONDS)
         await self._end()
         for threads in (self._receiving, self._sending):
             threads.shutdown(wait=False)
@@ -127,7 +129,7 @@ class EngineClient:
                 if said.result is not None:
                     self._running.pop(said.key, None)
                 try:
-                    self._hear(said)
+                    self._on_update(said)
                 except Exception:
                     LOG.exception("a step of the engine was not understood")
                 continue

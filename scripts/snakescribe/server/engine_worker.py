@@ -44,7 +44,7 @@ def main(connection: Connection, config: Config, threads: int, journal: Path) ->
             connection.send(NotStarted(type(error).__name__, str(error)))
             return
         threading.Thread(target=engine.receive, name="receive", daemon=True).start()
-        engine.read()
+        engine.run()
 
 
 class _Engine:
@@ -60,11 +60,11 @@ class _Engine:
         self._old = {key for key, *_ in (*self._journal.windows, *self._journal.deaths)} | set(self._journal.languages)
         """Recordings of an earlier process that may come again."""
         self._forgotten = 0
-        self._turns = Interleaver(model, self._journal)
+        self._interleaver = Interleaver(model, self._journal)
         self._wanted: dict[str, Submit] = {}
         self._more = threading.Event()
         self._sending = threading.Lock()
-        self._listeners = ThreadPoolExecutor(LISTENERS, "listener")
+        self._listening_pool = ThreadPoolExecutor(LISTENERS, "listener")
         self._send(Ready(model.backend.name, model.backend.hardware))
 
     def _send(self, message: Ready | NotHeard | RecordingUpdate) -> None:
@@ -81,17 +81,17 @@ class _Engine:
                 case Submit():
                     self._wanted[message.key] = message
                     self._old.discard(message.key)
-                    self._listeners.submit(self._listen, message)
+                    self._listening_pool.submit(self._listen, message)
                 case Drop():
                     self._wanted.pop(message.key, None)
-                    self._turns.drop(message.key)
+                    self._interleaver.drop(message.key)
                 case Settled():
                     self._old = set()
                     self._more.set()
                 case Stop():
                     with suppress(OSError):
                         self._journal.absolve()
-                    os._exit(0)  # whatever the other threads are in: nothing of theirs is wanted any more
+                    os._exit(0)  # at once: no result of the other threads is needed
 
     def _listen(self, asked: Submit) -> None:
         from snakescribe.audio.samples import open_samples
@@ -105,7 +105,7 @@ class _Engine:
         try:
             samples = open_samples(asked.samples)
             tracks = tuple(Channel(channel, samples[first : first + count]) for channel, first, count in asked.tracks)
-            self._turns.add(
+            self._interleaver.add(
                 RecordingJob(asked.key, tracks, asked.language, asked.prompt, asked.mixed), asked.config, wanted
             )
         except Exception as error:
@@ -115,16 +115,16 @@ class _Engine:
                 self._send(NotHeard(asked.key, asked.samples, failure))
         self._more.set()
 
-    def read(self) -> None:
+    def run(self) -> None:
         while True:
-            if not self._turns:
+            if not self._interleaver:
                 if not self._more.wait(IDLE):
                     self._tidy(0)
                     self._more.wait()
                 self._more.clear()
                 time.sleep(self._gather)
-            if self._turns:
-                self._turns.turn(self._tell)
+            if self._interleaver:
+                self._interleaver.turn(self._tell)
             self._tidy(MOST_LEFT)
 
     def _tell(self, step: RecordingUpdate) -> None:

@@ -31,9 +31,9 @@ RETRY = 10.0
 class Jobs:
     """The jobs of one server; lives in the event loop."""
 
-    def __init__(self, ledger: JobLedger, desk: Intake, config: Config, metrics: Metrics, uploads: Path) -> None:
+    def __init__(self, ledger: JobLedger, intake: Intake, config: Config, metrics: Metrics, uploads: Path) -> None:
         """``uploads`` is where files of jobs lie until they are done."""
-        self.ledger, self._desk, self._config, self._metrics = ledger, desk, config, metrics
+        self.ledger, self._intake, self._config, self._metrics = ledger, intake, config, metrics
         self.uploads = uploads
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tickets: dict[str, Ticket] = {}
@@ -90,7 +90,7 @@ class Jobs:
                 await asyncio.sleep(RETRY)
                 continue
             if not self._running:
-                self._desk.engine.settle()
+                self._intake.engine.settle()
             await self._more.wait()
 
     async def _run(self, row: JobRow) -> None:
@@ -119,7 +119,7 @@ class Jobs:
                 content = await asyncio.to_thread(hashed, row.source)
             except OSError as failure:
                 raise UnreadableRecording(f"the file cannot be read: {failure.strerror}") from None
-            entry, _ = await self._desk.transcribe(row.source, content, row.asked, watch)
+            entry, _ = await self._intake.transcribe(row.source, content, row.asked, watch)
         except RecordingError as failure:
             self._metrics.errors.labels(type(failure).__name__).inc()
             return None, of_recording(failure, self._config).error
@@ -134,7 +134,7 @@ class Jobs:
         while True:
             try:
                 await asyncio.to_thread(self.ledger.forget_before, time.time() - keep)
-                await asyncio.to_thread(self._desk.trim_cache)
+                await asyncio.to_thread(self._intake.trim_cache)
             except Exception:
                 LOG.exception("what is too old cannot be removed")
             await asyncio.sleep(min(TIDY_EVERY, keep))

@@ -121,13 +121,13 @@ class _Listener(uvicorn.Server):
 async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
     metrics = Metrics()
     listening = _listen(config)
-    desk = Intake(config, threads, state, metrics)
+    intake = Intake(config, threads, state, metrics)
     try:
-        await desk.engine.start()
+        await intake.engine.start()
         ledger = await asyncio.to_thread(JobLedger, state / "jobs.sqlite")
-        jobs = Jobs(ledger, desk, config, metrics, state / "uploads")
-        proof = Proof(desk, config, metrics)
-        server = Server(config, desk, metrics, jobs, proof, state / "uploads", key is not None)
+        jobs = Jobs(ledger, intake, config, metrics, state / "uploads")
+        proof = Proof(intake, config, metrics)
+        server = Server(config, intake, metrics, jobs, proof, state / "uploads", key is not None)
         await jobs.start()
         proof.start()
         listener = _Listener(
@@ -140,7 +140,7 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
                 timeout_graceful_shutdown=max(1, round(config.server.shutdown_seconds)),
             )
         )
-        ready = desk.engine.ready
+        ready = intake.engine.ready
         assert ready is not None
         LOG.info(
             "listening",
@@ -163,7 +163,7 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         ledger.close()
     finally:
         listening.close()
-        await desk.stop()
+        await intake.stop()
 
 
 async def _told_to_stop() -> None:

@@ -23,9 +23,9 @@ RETRY = 5.0
 class Proof:
     """Proves one server, again and again."""
 
-    def __init__(self, desk: Intake, config: Config, metrics: Metrics) -> None:
+    def __init__(self, intake: Intake, config: Config, metrics: Metrics) -> None:
         """Nothing is proved yet."""
-        self._desk, self._metrics = desk, metrics
+        self._intake, self._metrics = intake, metrics
         self._every = config.server.proof_minutes * 60
         self._task: asyncio.Task[None] | None = None
         self._failure = "the known clip was not heard yet"
@@ -45,11 +45,11 @@ class Proof:
 
     def failure(self) -> str | None:
         """Why the server is not ready; None when it is."""
-        if self._desk.engine.ready is None:
+        if self._intake.engine.ready is None:
             return "the engine is being started again"
         if self._proved is None:
             return self._failure
-        if self._life != self._desk.engine.restarts:
+        if self._life != self._intake.engine.restarts:
             return "the known clip was not heard yet since the engine was started again"
         age = time.monotonic() - self._proved
         return f"the known clip was last heard {age:.0f} s ago" if age > LATE * self._every else None
@@ -58,7 +58,7 @@ class Proof:
         samples = (await asyncio.to_thread(known_clip.samples)).tobytes()
         while True:
             try:
-                text = await self._desk.prove(samples)
+                text = await self._intake.prove(samples)
                 failure = None if known_clip.matches(text) else f"the known clip was heard as {text!r}"
             except (RecordingError, SnakescribeError) as error:
                 failure = str(error)
@@ -66,8 +66,8 @@ class Proof:
                 LOG.error("the proof failed: %s", failure)
                 self._proved, self._failure = None, failure
             else:
-                self._proved, self._life = time.monotonic(), self._desk.engine.restarts
+                self._proved, self._life = time.monotonic(), self._intake.engine.restarts
                 self._metrics.proved.set_to_current_time()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._desk.engine.restarted.wait(), RETRY if failure else self._every)
-            self._desk.engine.restarted.clear()
+                await asyncio.wait_for(self._intake.engine.restarted.wait(), RETRY if failure else self._every)
+            self._intake.engine.restarted.clear()

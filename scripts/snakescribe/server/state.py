@@ -22,7 +22,7 @@ class Server:
     """One server."""
 
     config: Config
-    desk: Intake
+    intake: Intake
     metrics: Metrics
     jobs: Jobs
     proof: Proof

@@ -26,7 +26,9 @@ class Events:
     ) -> None:
         self._request, self._server, self._config = request, server, config
         self._ticket: Ticket | None = None
-        self._work = asyncio.ensure_future(in_time(server, server.desk.transcribe(source, content, asked, self._watch)))
+        self._work = asyncio.ensure_future(
+            in_time(server, server.intake.transcribe(source, content, asked, self._watch))
+        )
 
     def _watch(self, ticket: Ticket) -> None:
         self._ticket = ticket

@@ -16,7 +16,7 @@ from snakescribe.vad import CHUNK
 from snakescribe.vad.spans import Span
 
 SHORTEST = 19
-"""Chunks (0.6 s): shorter pauses between words are none of our business."""
+"""Chunks (0.6 s): a shorter stretch is a pause between two words."""
 AS_LOUD = 6.0
 """dB that the median level of a stretch may be below that of the speech that was found."""
 UNSURE = 0.06

@@ -87,21 +87,21 @@ TOLD: dict[int, dict[str, Any]] = {429: {"headers": SECONDS}, 503: {"headers": S
 """Headers of refusals."""
 
 
-def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for the OpenAPI document."""
     return {
         status: {"model": ErrorAnswer, "description": REFUSALS[status]} | TOLD.get(status, {}) for status in statuses
     }
 
 
-def said(model: object, **more: object) -> dict[int | str, dict[str, Any]]:
+def transcript_responses(model: object, **more: object) -> dict[int | str, dict[str, Any]]:
     """The answers with a transcript: as JSON (``model``), and in other forms."""
     plain = {form: {"schema": {"type": "string"}} for form in ("text/plain", "application/x-subrip", "text/vtt")}
     content = plain | more
     return {200: {"model": model, "description": "the transcript in the form that was asked for", "content": content}}
 
 
-NO_TEXT = refused(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+NO_TEXT = error_responses(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
 
 async def until_answered() -> AsyncIterator[contextlib.AsyncExitStack]:
@@ -132,7 +132,7 @@ class ModelList(BaseModel):
 @router.post(
     "/v1/audio/transcriptions",
     summary="Transcribe a recording",
-    responses=said(Verbose | Text, **{"text/event-stream": {"itemSchema": EVENT}}) | NO_TEXT,
+    responses=transcript_responses(Verbose | Text, **{"text/event-stream": {"itemSchema": EVENT}}) | NO_TEXT,
     response_class=Response,
 )
 async def transcriptions(
@@ -170,7 +170,7 @@ async def transcriptions(
 @router.post(
     "/v1/audio/translations",
     summary="Translate a recording into English",
-    responses=said(Verbose | Text) | NO_TEXT,
+    responses=transcript_responses(Verbose | Text) | NO_TEXT,
     response_class=Response,
 )
 async def translations(
@@ -187,13 +187,13 @@ async def translations(
     return await _answered(request, ending, file, model, asked, response_format, ("segment",), False)
 
 
-@router.get("/v1/models", summary="List the models", responses=refused(401))
+@router.get("/v1/models", summary="List the models", responses=error_responses(401))
 async def models(request: Request) -> ModelList:
     """The one model of this server, under its own name and under the one that OpenAI's clients send."""
     return ModelList(data=[Model(id=name) for name in _names(server_of(request).config)])
 
 
-@router.get("/v1/models/{name:path}", summary="Look at a model", responses=refused(401, 404))
+@router.get("/v1/models/{name:path}", summary="Look at a model", responses=error_responses(401, 404))
 async def one_model(request: Request, name: str) -> Model:
     """The model under one of its names."""
     check_model(server_of(request).config, name)
@@ -231,8 +231,8 @@ async def _answered(
 ) -> Response:
     server = server_of(request)
     check_model(server.config, model)
-    check_asked(server.desk.prepared, asked)
-    if server.desk.engine.ready is None:
+    check_asked(server.intake.prepared, asked)
+    if server.intake.engine.ready is None:
         raise HttpError(503, "the engine is being started again", "engine_not_ready", headers={"Retry-After": "10"})
     folder = ending.enter_context(tempfile.TemporaryDirectory(dir=server.uploads, prefix="request-"))
     source = Path(folder, "recording")
@@ -244,7 +244,7 @@ async def _answered(
         ending.push_async_callback(events.end)
         await events.begin()
         return StreamingResponse(events.all(), media_type="text/event-stream", headers=UNBUFFERED)
-    work = server.desk.transcribe(source, content, asked)
+    work = server.intake.transcribe(source, content, asked)
     entry, cached = await while_wanted(request, in_time(server, work))
     log_text(request, server, entry)
     told = {"X-Snakescribe-Cache": "hit" if cached else "miss"}

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from snakescribe import __version__
 from snakescribe.server.http_errors import HttpError
-from snakescribe.server.routes.audio import refused
+from snakescribe.server.routes.audio import error_responses
 from snakescribe.server.state import server_of
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -57,11 +57,11 @@ async def livez() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", summary="Ready?", responses=refused(503))
+@router.get("/readyz", summary="Ready?", responses=error_responses(503))
 async def readyz(request: Request) -> Ready:
     """Whether the known clip was transcribed lately on this device, and the text was right."""
     server = server_of(request)
-    loaded = server.desk.engine.ready
+    loaded = server.intake.engine.ready
     failure = server.proof.failure()
     if failure or loaded is None:
         raise HttpError(503, failure or "the engine is being started again", "not_ready", headers={"Retry-After": "5"})
@@ -77,7 +77,7 @@ async def readyz(request: Request) -> Ready:
 @figures.get(
     "/metrics",
     summary="Figures",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **refused(401)},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **error_responses(401)},
     response_class=Response,
 )
 async def metrics(request: Request) -> Response:
@@ -86,8 +86,8 @@ async def metrics(request: Request) -> Response:
     counts = await asyncio.to_thread(server.jobs.ledger.counts)
     for state in ("queued", "running", "done", "failed", "cancelled"):
         server.metrics.jobs.labels(state).set(counts.get(state, 0))
-    server.metrics.engine_ready.set(server.desk.engine.ready is not None)
-    server.metrics.engine_restarts.set(server.desk.engine.restarts)
+    server.metrics.engine_ready.set(server.intake.engine.ready is not None)
+    server.metrics.engine_restarts.set(server.intake.engine.restarts)
     return Response(server.metrics.text(), media_type=METRICS_TYPE)
 
 
@@ -95,7 +95,7 @@ async def metrics(request: Request) -> Response:
 async def about(request: Request) -> About:
     """What this server has, for the page."""
     server = server_of(request)
-    able = server.desk.prepared.capabilities
+    able = server.intake.prepared.capabilities
     return About(
         version=__version__,
         model=server.config.model,

@@ -30,8 +30,8 @@ from snakescribe.server.routes.audio import (
     TheTemperature,
     check_asked,
     check_model,
-    refused,
-    said,
+    error_responses,
+    transcript_responses,
 )
 from snakescribe.server.state import Server, server_of
 
@@ -73,7 +73,7 @@ class Job(BaseModel):
     summary="Queue a job",
     status_code=202,
     response_model=Job,
-    responses=refused(400, 401, 404, 408, 413, 429) | QUEUED,
+    responses=error_responses(400, 401, 404, 408, 413, 429) | QUEUED,
 )
 async def create(
     request: Request,
@@ -98,7 +98,7 @@ async def create(
     server = server_of(request)
     check_model(server.config, model)
     asked = RequestOptions(language, prompt, task, temperature, "word" in (timestamp_granularities or ()))
-    check_asked(server.desk.prepared, asked)
+    check_asked(server.intake.prepared, asked)
     if (file is None) == (path is None):
         raise HttpError(400, "give either file or path", "invalid_value", "file")
     waiting = (await asyncio.to_thread(server.jobs.ledger.counts)).get("queued", 0)
@@ -120,14 +120,14 @@ async def create(
     return JSONResponse(job.model_dump(), 202, {"Location": f"/v1/jobs/{job_id}"})
 
 
-@router.get("/{job_id}", summary="How a job stands", responses=refused(401, 404))
+@router.get("/{job_id}", summary="How a job stands", responses=error_responses(401, 404))
 async def one(request: Request, job_id: str) -> Job:
     """`queued` (with its `position`), `running` (with `progress`), `done` (with `links`), `failed`, `cancelled`."""
     server = server_of(request)
     return await _shown(server, await _found(server.jobs, job_id))
 
 
-@router.delete("/{job_id}", summary="Cancel or erase a job", responses=refused(401, 404))
+@router.delete("/{job_id}", summary="Cancel or erase a job", responses=error_responses(401, 404))
 async def cancel(request: Request, job_id: str) -> Job:
     """One that waits or runs is cancelled; one that has ended is erased with its transcript (not the cache's)."""
     server = server_of(request)
@@ -142,7 +142,7 @@ async def cancel(request: Request, job_id: str) -> Job:
 @router.get(
     "/{job_id}/transcript.{form}",
     summary="A job's transcript",
-    responses=said(Verbose) | refused(400, 401, 404, 409),
+    responses=transcript_responses(Verbose) | error_responses(400, 401, 404, 409),
     response_class=Response,
 )
 async def transcript(request: Request, job_id: str, form: OutputFormat) -> Response:
