@@ -77,7 +77,12 @@ class Engine:
         self.store = Store(models_root)
         self.prepared = self.store.resolve(self.config.model)
         self.backend = backend or load_backend(self.config, self.prepared, threads)
-        self.model = OpenedModel(self.prepared, self.backend, SpeechDetector(self.store.silero()))
+        self._detector = SpeechDetector(self.store.silero())
+
+    @property
+    def model(self) -> OpenedModel:
+        """With the backend of now: tests exchange it."""
+        return OpenedModel(self.prepared, self.backend, self._detector)
 
     def run(
         self, jobs: Iterable[RecordingJob], journal: Journal | None = None
