@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.handling import Clips
 from tests.server.serving import Served, scratch, serving
 
 
@@ -41,3 +42,9 @@ def closed(models_root: Path) -> Iterator[Served]:
         with serving(models_root, Path(name), "a-key", options) as server:
             server.wait_ready()
             yield server
+
+
+@pytest.fixture(scope="module")
+def clips(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    """Makes recordings that no other test asked for."""
+    return Clips(models_root, tmp_path_factory.mktemp("clips"))

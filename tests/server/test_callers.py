@@ -30,11 +30,6 @@ def server(models_root: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def clips(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return Clips(models_root, tmp_path_factory.mktemp("clips"))
-
-
-@pytest.fixture(scope="module")
 def long(clips: Clips) -> Path:
     return clips.make(LONG)
 

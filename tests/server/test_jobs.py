@@ -36,11 +36,6 @@ def server(models_root: Path, folder: Path) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="module")
-def clips(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return Clips(models_root, tmp_path_factory.mktemp("clips"))
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left(server: Served) -> Iterator[None]:
     """After every test all uploads, samples and journalled texts are gone."""

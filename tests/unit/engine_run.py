@@ -91,7 +91,12 @@ class Engine:
         self.backend = backend or _backend(
             models_root, config.model, config.engine, config.device, config.compute_type, config.decoding.rows, threads
         )
-        self.model = OpenedModel(self.prepared, self.backend, SpeechDetector(self.store.silero()))
+        self._detector = SpeechDetector(self.store.silero())
+
+    @property
+    def model(self) -> OpenedModel:
+        """With the backend of now: tests exchange it."""
+        return OpenedModel(self.prepared, self.backend, self._detector)
 
     def run(
         self, jobs: Iterable[RecordingJob], journal: Journal | None = None

@@ -38,16 +38,6 @@ class _Heard:
 
 
 @pytest.fixture(scope="module")
-def beckett(models_root: Path) -> Samples:
-    return samples_of(models_root)["beckett"]
-
-
-@pytest.fixture(scope="module")
-def cities(models_root: Path) -> Samples:
-    return samples_of(models_root)["two_cities"]
-
-
-@pytest.fixture(scope="module")
 def endgame(models_root: Path) -> Samples:
     return samples_of(models_root)["endgame_nagg_nell"]
 

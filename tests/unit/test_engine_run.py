@@ -23,16 +23,6 @@ CITIES = "it was the best of times it was the worst of times it was the age of w
 
 
 @pytest.fixture(scope="module")
-def beckett(models_root: Path) -> Samples:
-    return samples_of(models_root)["beckett"]
-
-
-@pytest.fixture(scope="module")
-def cities(models_root: Path) -> Samples:
-    return samples_of(models_root)["two_cities"]
-
-
-@pytest.fixture(scope="module")
 def tiny(models_root: Path) -> Engine:
     return Engine(models_root, model="tiny.en", engine="ctranslate2", words=True)
 

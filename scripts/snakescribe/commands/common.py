@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import yaml
 
 from snakescribe import __version__
 from snakescribe.checkout import ROOT
-from snakescribe.config import Config, read_resolved
+from snakescribe.config import Config, load_file, read_resolved
 from snakescribe.config.load import merged, read_options
-from snakescribe.errors import ConfigError, InstallationError
-from snakescribe.files import die_with_parent
+from snakescribe.errors import ConfigError, InstallationError, ResultsError
+from snakescribe.files import die_with_parent, hold_lock
 from snakescribe.layout import Results
 
 
@@ -58,6 +59,33 @@ def _nested(name: str, value: object) -> Mapping[str, object]:
     return {group: _nested(rest, value)} if dot else {name: value}
 
 
+def register_results(parser: argparse.ArgumentParser) -> None:
+    """Add the two ways to say which finished run is meant."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--results", type=Path, metavar="DIR", help="the results folder (default: results)")
+    where.add_argument("--configfile", type=Path, metavar="FILE", help="your options; only `results` is taken from it")
+
+
+@contextmanager
+def finished_run(args: argparse.Namespace) -> Iterator[Results]:
+    """The results folder of :func:`register_results`; no run works there during the block.
+
+    Raises:
+        ResultsError: no run has been there.
+        BusyError: one is there now.
+    """
+    results = Results((args.results or Path("results")).absolute())
+    if args.configfile:
+        results = Results(Path(load_file(args.configfile).results))
+    if not results.config.exists() or not results.plan.exists():
+        raise ResultsError(f"no run in {results.root}; give its folder with --results")
+    lock = hold_lock(results.lock, f"a run works on {results.root}; wait for it to end and try again")
+    try:
+        yield results
+    finally:
+        os.close(lock)
+
+
 def register_config(parser: argparse.ArgumentParser) -> None:
     """Add ``--config``, the resolved options of the run."""
     parser.add_argument(
@@ -67,6 +95,13 @@ def register_config(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="resolved options of the run (results/.snakescribe/config.json)",
     )
+
+
+def register_batch(parser: argparse.ArgumentParser, threads: str) -> None:
+    """Add ``--config``, ``--batch`` and ``--threads``; ``threads`` says what they are for."""
+    register_config(parser)
+    parser.add_argument("--batch", required=True, metavar="ID", help="which batch, e.g. b000001")
+    parser.add_argument("--threads", type=int, default=1, help=threads)
 
 
 def resolved(args: argparse.Namespace) -> tuple[Config, Results]:

@@ -7,21 +7,16 @@ Killed in the middle, the same command goes on. Nothing is transcribed again aft
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
-from snakescribe.config import load_file, read_resolved
-from snakescribe.errors import InputError, ResultsError
-from snakescribe.files import hold_lock
-from snakescribe.layout import Results
+from snakescribe.commands.common import finished_run, register_results
+from snakescribe.config import read_resolved
+from snakescribe.errors import InputError
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Which recording, and where."""
     parser.add_argument("recording", metavar="RECORDING", help="its id or path, as the tables show it")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--results", type=Path, metavar="DIR", help="the results folder (default: results)")
-    where.add_argument("--configfile", type=Path, metavar="FILE", help="your options; only `results` is taken from it")
+    register_results(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,13 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from snakescribe.forgetting import forget
     from snakescribe.inventory.ledger import Ledger
 
-    results = Results((args.results or Path("results")).absolute())
-    if args.configfile:
-        results = Results(Path(load_file(args.configfile).results))
-    if not results.config.exists() or not results.ledger.exists():
-        raise ResultsError(f"no run in {results.root}; give its folder with --results")
-    lock = hold_lock(results.lock, f"a run works on {results.root}; wait for it to end and try again")
-    try:
+    with finished_run(args) as results:
         with Ledger.open(results.ledger, readonly=True) as ledger:
             found = ledger.find(args.recording)
         if not found:
@@ -53,6 +42,4 @@ def run(args: argparse.Namespace) -> int:
             print("  there was nothing left to remove")
         for path in twins:
             print(f"  {path!r} has the same content and stays; only its copy in the cache is gone")
-    finally:
-        os.close(lock)
     return 0

@@ -12,15 +12,13 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from snakescribe.commands.common import register_config, resolved
+from snakescribe.commands.common import register_batch, resolved
 from snakescribe.files import write_atomically
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    register_config(parser)
-    parser.add_argument("--batch", required=True, metavar="ID", help="which batch, e.g. b000001")
-    parser.add_argument("--threads", type=int, default=1, help="recordings decoded at a time")
+    register_batch(parser, "recordings decoded at a time")
 
 
 def run(args: argparse.Namespace) -> int:

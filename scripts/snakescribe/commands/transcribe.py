@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import argparse
 
-from snakescribe.commands.common import register_config, resolved
+from snakescribe.commands.common import register_batch, resolved
 from snakescribe.files import hold_lock
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    register_config(parser)
-    parser.add_argument("--batch", required=True, metavar="ID", help="which batch, e.g. b000001")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads to use")
+    register_batch(parser, "CPU threads to use")
 
 
 def run(args: argparse.Namespace) -> int:
