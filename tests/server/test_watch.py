@@ -98,7 +98,7 @@ def test_figures_after_a_good_and_a_bad_request(served: Served, two_cities: Path
 
 
 def test_without_an_engine_it_is_alive_and_not_ready(models_root: Path) -> None:
-    with scratch() as folder, serving(models_root, Path(folder)) as server:
+    with scratch() as folder, serving(models_root, Path(folder), options={"model": "tiny.en"}) as server:
         server.wait_ready()
         os.kill(server.engine_pid(), signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE

@@ -123,38 +123,6 @@ def test_device_and_threads_are_no_reason(site: Site) -> None:
     assert not site.jobs()
 
 
-def test_another_model_and_back(site: Site, speech: dict[str, Path]) -> None:
-    removed = site.recordings / "to be removed.wav"
-    cut(speech["beckett"], removed, 0, 4)
-    changed = site.recordings / "to be changed.wav"
-    cut(speech["beckett"], changed, 4, 4)
-    site.run()
-    rows = site.by_path()
-    removed.unlink()
-    cut(speech["endgame"], changed, 12, 4)
-
-    site.run(model="base")
-    now, current = site.by_path(), {row["batch"] for row in site.rows()}
-    assert site.jobs()["transcribe"] == len(current)
-    assert {row["model"] for row in now.values() if row["source_state"] == "present"} == {"base"}
-    was = rows[b"to be removed.wav"]
-    assert now[b"to be removed.wav"] == was | {"source_state": "removed"}, "its text stays, of the old model"
-    old = site.cache / "snakescribe" / rows[b"to be changed.wav"]["sha256"][:2] / rows[b"to be changed.wav"]["sha256"]
-    assert len(list(old.iterdir())) == 1, "the new content is not taken for the old one, though as large"
-
-    site.run()
-    assert site.jobs()["transcribe"] == len(current)
-    back = site.by_path()
-    new = back[b"to be changed.wav"]["batch"]
-    loaded = re.findall(r"(b\d+): \w+ on", site.log())
-    assert loaded == [new], "no model was loaded but for what tiny.en had never read"
-    assert site.log().count("from the cache") == len(current)
-    texts = {name: row["text"] for name, row in back.items() if name != b"to be changed.wav"}
-    assert texts == {name: rows[name]["text"] for name in texts}
-    fresh = {name for name, row in back.items() if row["status"] == "ok" and not row["cached"]}
-    assert fresh == {b"to be changed.wav"}, "all else came from the cache"
-
-
 def test_one_file_more_is_one_batch_more(site: Site, speech: dict[str, Path]) -> None:
     before, batches = site.state("batches/*.parquet"), site.batches()
     cut(speech["endgame"], site.recordings / "one more.wav", 0, FIVE_SECONDS)
