@@ -13,7 +13,7 @@ from snakescribe.models.store import Prepared, Store
 
 def configured_store(config: Config) -> Store:
     """The folder of models."""
-    return Store(Path(config.models or ""))
+    return Store(Path(config.models))
 
 
 def configured_model(config: Config) -> Prepared:
