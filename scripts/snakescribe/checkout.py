@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 """Its folder."""
 MODELS = ROOT / ".models"
 """The model store that `make setup` fills."""
+CALLER = "SNAKESCRIBE_CALLER"
+"""Environment variable by which a run tells its steps the version of the checkout whose Snakefile runs: a step may run
+in an image with another one."""
 VARIANTS = ROOT / "containers/variants.yaml"
 """The image variants."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snakescribe.commands.parser import COMMANDS, parser
 from snakescribe.errors import CrashError, SnakescribeError
-from snakescribe.failures import leave_note, report, withdraw_note
+from snakescribe.failures import in_vain, leave_note, report, withdraw_note
 from snakescribe.files import disk_error
 from snakescribe.layout import Results
 
@@ -24,29 +24,32 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         hint = "; options of config/README.md go like this: --config language=ko" if "recordings" in args else ""
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
-    step = "-".join([*argv[:1], *filter(None, [getattr(args, "batch", None)])])
+    results, step = Results(Path.cwd()), "-".join([*argv[:1], *filter(None, [getattr(args, "batch", None)])])
+    if earlier := in_vain(results, step):
+        print(f"snakescribe: {earlier['class']}: {earlier['message']}", file=sys.stderr)
+        return int(earlier["exit_code"])
     try:
         code = int(args.run(args) or 0)
         sys.stdout.flush()
-        withdraw_note(Results(Path.cwd()), step)
+        withdraw_note(results, step)
         return code
     except SnakescribeError as error:
-        return _failed(error, step)
+        return _failed(error, results, step)
     except BrokenPipeError:  # who read our output has heard enough (`… | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return 128 + signal.SIGPIPE
     except OSError as error:
         known = disk_error(error)
-        return _failed(known, step) if known else _crashed()
+        return _failed(known, results, step) if known else _crashed()
     except KeyboardInterrupt:
         return 130
     except Exception:
         return _crashed()
 
 
-def _failed(error: SnakescribeError, step: str) -> int:
+def _failed(error: SnakescribeError, results: Results, step: str) -> int:
     """Tell the person who waits, and ``snakescribe run`` when this is one of its steps (in the results folder)."""
-    leave_note(error, Results(Path.cwd()), step)
+    leave_note(error, results, step)
     return report(error)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from snakescribe.errors import SnakescribeError
+from snakescribe.checkout import CALLER
+from snakescribe.errors import CrashError, SnakescribeError
 from snakescribe.layout import Results
 
 
@@ -21,16 +23,35 @@ def report(error: SnakescribeError) -> int:
 
 def leave_note(error: SnakescribeError, results: Results, step: str) -> None:
     """Write down how ``step`` (its command and batch) failed, if a run is going on in ``results``."""
-    if results.failures.is_dir():
+    if _is_step(results):
         note = {"class": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
         with contextlib.suppress(OSError):  # a full disk is what we may be telling about
             _note(results, step).write_text(json.dumps(note), encoding="utf-8")
 
 
+def in_vain(results: Results, step: str) -> Mapping[str, Any] | None:
+    """What an earlier try at ``step`` in this run has left, if another one cannot end otherwise.
+
+    Snakemake tries a failed step again whatever it failed of; only after a crash does that help.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if not _is_step(results):
+            return None
+        note: Mapping[str, Any] = json.loads(_note(results, step).read_bytes())
+        if note["class"] != CrashError.__name__:
+            return note
+    return None
+
+
 def withdraw_note(results: Results, step: str) -> None:
     """Another try at ``step`` has succeeded."""
-    with contextlib.suppress(OSError):
-        _note(results, step).unlink()
+    if _is_step(results):
+        _note(results, step).unlink(missing_ok=True)
+
+
+def _is_step(results: Results) -> bool:
+    """Whether this process was started by a run that works in ``results``, and not by a person."""
+    return CALLER in os.environ and results.failures.is_dir()
 
 
 def _note(results: Results, step: str) -> Path:

@@ -19,6 +19,7 @@ from typing import Any
 
 from snakescribe import __version__, devices
 from snakescribe.audio.decoder import ffmpeg_version
+from snakescribe.checkout import CALLER
 from snakescribe.config import Config, load_config, read_resolved
 from snakescribe.config.load import changed
 from snakescribe.config.options import ContainerOptions
@@ -33,8 +34,6 @@ from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_capabilities, configured_model
 
-CALLER = "SNAKESCRIBE_CALLER"
-"""Version of the checkout whose Snakefile runs; a step may run in an image with another one."""
 LOCK_FD = "SNAKESCRIBE_LOCK_FD"
 """``snakescribe run`` hands its lock to Snakemake as this open descriptor."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from snakescribe import __version__
-from snakescribe.checkout import ROOT
+from snakescribe.checkout import CALLER, ROOT
 from snakescribe.config import Config, load_file, read_resolved
 from snakescribe.config.load import merged, read_options
 from snakescribe.errors import ConfigError, InstallationError, ResultsError
@@ -107,7 +107,7 @@ def register_batch(parser: argparse.ArgumentParser, threads: str) -> None:
 def resolved(args: argparse.Namespace) -> tuple[Config, Results]:
     """The run's options and where its files lie; from here on the step dies with the Snakemake that started it."""
     die_with_parent()
-    caller = os.environ.get("SNAKESCRIBE_CALLER", __version__)
+    caller = os.environ.get(CALLER, __version__)
     if caller != __version__:
         raise InstallationError(
             f"this step is snakescribe {__version__} and the Snakefile {caller}; build or load the image of {caller}"
