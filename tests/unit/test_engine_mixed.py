@@ -62,7 +62,7 @@ def test_three_languages_in_one_recording(engine: Engine, models_root: Path, tmp
 def test_a_window_whose_language_is_not_sure_decides_for_itself(engine: Engine, models_root: Path) -> None:
     """What the longer window speaks is no help.
 
-    Float32, and int8 of every kind of processor tried, give Turkish 0.48 to 0.65 and no other language over 0.11.
+    Float32, and int8 on a Zen 3, give Turkish 0.48 to 0.65 and no other language over 0.11.
     """
     samples = np.concatenate([samples_of(models_root)["two_cities"][: 16_000 * 16], PAUSE, say(TURKISH, "tr")])
     watched = Watched(engine.backend)
