@@ -63,7 +63,7 @@ def config_readme() -> str:
 def config_schema() -> str:
     """``workflow/schemas/config.schema.json``, for editors and other tools."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | AskedConfig.model_json_schema()
-    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(schema | {"title": "snakescribe"}, ensure_ascii=False, indent=2) + "\n"
 
 
 def errors_document() -> str:
