@@ -52,6 +52,11 @@ class Results:
         return self.root / ".snakemake/backups"
 
     @property
+    def seen(self) -> Path:
+        """Digest of the recordings that the inventory was last taken of, in hex."""
+        return self.state / "seen"
+
+    @property
     def elsewhere(self) -> Path:
         """Text: the folder of those copies as seen from here, when another workflow uses ours as a module."""
         return self.state / "elsewhere"

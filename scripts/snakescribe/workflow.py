@@ -33,6 +33,7 @@ from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_capabilities, configured_model
+from snakescribe.unfinished import mark_unfinished
 
 LOCK_FD = "SNAKESCRIBE_LOCK_FD"
 """``snakescribe run`` hands its lock to Snakemake as this open descriptor."""
@@ -115,6 +116,7 @@ def begin(
         _show_to_container(config, files)
         if not dry_run:
             _write_missing_manifests(results, plan)
+            mark_unfinished(results, seen, checked.options, config.outputs)
             Path(config.cache.path).mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
             if elsewhere:

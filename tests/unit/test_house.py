@@ -20,7 +20,8 @@ formats vad
 engine
 doctor
 images transcribe
-forgetting server speed workflow
+forgetting server speed unfinished
+workflow
 commands
 cli
 __main__

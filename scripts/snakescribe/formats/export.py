@@ -74,7 +74,7 @@ def export_batch(results: Results, outputs: Collection[str], batch: str, force: 
     Raises:
         ResultsError: the batch file is missing or damaged.
     """
-    done, listing = Written(), Listing()
+    done, listing = Written(), Listing(outputs=sorted(outputs))
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
         digests = Digests(results.digests(batch), map(results.digests, ledger.earlier(batch)))
@@ -92,7 +92,7 @@ def export_batch(results: Results, outputs: Collection[str], batch: str, force: 
                 name = transcript_name(stem, kind)
                 data, known = texts.get(kind) if kind in outputs else None, digests.known(key, kind)
                 kept = done.bring(_path(results, name), data, known, force and data is not None)
-                done.bring(_path(results, new_name(name)), data if kept else None, known, force)
+                done.bring(_path(results, new_name(name)), data if kept else None, known, force and data is not None)
                 listing.files += [name] * (data is not None)
                 listing.corrected += [name] * kept
     listing.write(results.exported(batch), batch)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from snakescribe.errors import ResultsError
-from snakescribe.files import write_atomically
+from snakescribe.files import LONG_AGO, write_atomically
 
 
 @dataclass
@@ -17,6 +17,8 @@ class Listing:
 
     files: list[bytes] = field(default_factory=list)
     """One for each recording and wanted format."""
+    outputs: list[str] = field(default_factory=list)
+    """The formats that were wanted, sorted."""
     corrected: list[bytes] = field(default_factory=list)
     """Those that were left alone, of formats that nobody wants any more too."""
 
@@ -29,16 +31,19 @@ class Listing:
         """
         try:
             document = json.loads(path.read_bytes())
-            return cls(_read(document["files"]), _read(document.get("corrected", ())))
+            return cls(
+                _read(document["files"]), list(document.get("outputs", ())), _read(document.get("corrected", ()))
+            )
         except (ValueError, LookupError, TypeError, AttributeError):
             checked = path.parents[1] / ".snakescribe/checked"  # without it Snakemake asks for the listing again
             raise ResultsError(f"{path} is damaged; delete it and {checked}, and run again: it is made anew") from None
 
     def write(self, path: Path, batch: str) -> bool:
         """Write atomically, nothing if nothing changes; returns whether it did."""
-        document = {"batch": batch, "files": _shown(self.files), "corrected": _shown(self.corrected)}
+        document: dict[str, object] = {"batch": batch, "outputs": self.outputs}
+        document |= {"files": _shown(self.files), "corrected": _shown(self.corrected)}
         data = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
-        changed = not path.exists() or path.read_bytes() != data
+        changed = not path.exists() or path.read_bytes() != data or path.stat().st_mtime <= LONG_AGO
         if changed:
             write_atomically(path, data)
         return changed

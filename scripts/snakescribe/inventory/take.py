@@ -17,11 +17,12 @@ from pathlib import Path
 
 from snakescribe.config.options import Config
 from snakescribe.errors import ResultsError
+from snakescribe.files import write_atomically
 from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile
 from snakescribe.inventory.ledger import FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
 from snakescribe.inventory.probe import examine_all
-from snakescribe.inventory.walk import Walk, entry_id, retries_wanted, walk
+from snakescribe.inventory.walk import Walk, digest, entry_id, retries_wanted, walk
 from snakescribe.layout import Results
 from snakescribe.units import hours
 
@@ -73,6 +74,7 @@ def take(config: Config) -> Taken:
             if not path.exists():
                 ledger.manifest(batch).write(path)
     taken.plan.write(results.plan)
+    write_atomically(results.seen, digest(config, walked).encode())
     return taken
 
 

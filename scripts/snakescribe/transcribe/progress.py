@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from snakescribe.errors import ResultsError
 from snakescribe.files import write_atomically
@@ -93,6 +94,20 @@ class Meter:
         write_atomically(self._path, json.dumps({"options": self._options, "done": done}).encode())
 
 
+def finished_with(results: Results, batch: str) -> str | None:
+    """The options digest that a batch file was finished with; None if the batch was not finished since it was begun."""
+    state = _state(results, batch)
+    return state.get("options") if state and state.get("done") is None else None
+
+
+def _state(results: Results, batch: str) -> dict[str, Any] | None:
+    try:
+        state = json.loads(results.progress(batch).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
 def audio_done(results: Results, options: str) -> tuple[float, float]:
     """Seconds of audio done and planned, from the plan and the batches' progress files."""
     try:
@@ -102,11 +117,8 @@ def audio_done(results: Results, options: str) -> tuple[float, float]:
     done = total = 0.0
     for batch in plan.batches:
         total += batch.seconds
-        try:
-            state = json.loads(results.progress(batch.batch).read_bytes())
-        except (OSError, ValueError):
-            continue
-        if state["options"] == options:
-            finished = state["done"] is None
-            done += batch.seconds if finished else min(state["done"], batch.seconds)
+        state = _state(results, batch.batch)
+        if state and state.get("options") == options:
+            so_far = state.get("done")
+            done += batch.seconds if so_far is None else min(so_far, batch.seconds)
     return done, total
