@@ -15,8 +15,9 @@ _HEAD = """\
 
 # Commands
 
-`snakescribe COMMAND --help` prints the same. Exit codes: [errors.md](errors.md). Options of the configuration
-(`--config OPTION=VALUE`): [config/README.md](../config/README.md).
+In a checkout `snakescribe` is `.venv/bin/snakescribe`. `snakescribe --help` lists the commands, and
+`snakescribe COMMAND --help` prints what stands here. Exit codes: [errors.md](errors.md). Options of the
+configuration (`--config OPTION=VALUE`): [config/README.md](../config/README.md).
 """
 
 

@@ -32,14 +32,21 @@ stops the run before it starts, with one line that says what is valid and exit c
 Ways to set one, the later over the earlier:
 
 1. a line in `config/config.yaml`;
-2. a file of your own with only what differs: `snakemake --cores all --configfile my.yaml`;
-3. the command line: `snakemake --cores all --config model=small language=ko`; an option of a group, in
-quotes:
+2. a file of your own with only what differs: `--configfile my.yaml`;
+3. the command line: `--config model=small language=ko`, a list in quotes: `--config outputs='[txt, vtt]'`. An
+   option of a group is `--config audio.channels=split` for `snakescribe run`; plain Snakemake takes only
    `--config "audio={'channels': 'split'}"`;
-4. for `device`, the environment: `STT_DEVICE=cpu snakemake --cores all`.
+4. for `device`, the environment: `STT_DEVICE=cpu` or `STT_DEVICE=cuda` overrides the option; `auto` in the
+   environment never turns an explicit `cuda` into the CPU.
 
-Relative paths are meant from the folder in which you start the run. `snakescribe config show --configfile
-my.yaml` prints all options that a file comes to, with paths and `STT_DEVICE` applied.
+```sh
+.venv/bin/snakescribe run --configfile my.yaml --config language=ko audio.channels=split
+STT_DEVICE=cpu .venv/bin/snakemake --cores all --configfile my.yaml --config language=ko "audio={'channels': 'split'}"
+```
+
+Relative paths are meant from the folder in which you start the run. `.venv/bin/snakescribe config show
+--configfile my.yaml` prints all options that a file comes to, with paths and `STT_DEVICE` applied. Wherever
+`snakescribe` stands alone on this page, `.venv/bin/` belongs in front of it, unless the environment is active.
 """
 
 
