@@ -22,8 +22,6 @@ Record = TypeVar("Record", bound=BaseModel)
 
 _LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be loaded
 
-LONG_AGO = 1.0
-"""Modification time (Unix seconds) of a file that is to be made again."""
 HALF_WRITTEN = re.compile(r"\.[0-9a-f]{16}\.part")
 """Names of what a killed :func:`atomic_file` leaves behind."""
 

@@ -7,6 +7,7 @@ Snakemake finds nothing to do afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -25,7 +27,7 @@ from snakescribe.formats.corrected import notes
 from snakescribe.formats.digests import forget_digests
 from snakescribe.formats.export import remove_transcripts
 from snakescribe.formats.listing import Listing
-from snakescribe.formats.names import every_name, transcript_stem
+from snakescribe.formats.names import every_name, every_stem
 from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.keys import content_key, transcript_key
@@ -64,7 +66,8 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
         batch = manifest.batch
         removed["windows in journals"] += _journal_lines(results.journal(batch), _other_keys(config, manifest, found))
         removed["work files"] += _deleted(_work_files(results, batch))
-        removed["rows of batch files"] += _batch_rows(results.batch(batch), found.recording_id)
+        for path in (results.batch(batch), results.earlier(batch)):
+            removed["rows of batch files"] += _batch_rows(path, found.recording_id)
     for manifest in manifests:
         own = [entry for entry in manifest.recordings if entry.recording_id == found.recording_id]
         removed["transcript files"] += _transcripts(results, manifest.batch, own)
@@ -150,7 +153,7 @@ def _batch_rows(path: Path, recording_id: str) -> int:
 
 def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
     """Remove the transcript files of the recording's attempts, and what the batch's lists know of them."""
-    stems = {transcript_stem(recording.path_bytes, recording.recording_id) for recording in own}
+    stems = {stem for recording in own for stem in every_stem(recording.path_bytes, recording.recording_id)}
     removed = sum(remove_transcripts(results, stem) for stem in stems)
     for recording in own:
         forget_digests(results.digests(batch), recording.recording_id)
@@ -178,11 +181,17 @@ def _table_rows(results: Results) -> int:
         return rows
     for path, before in there.items():
         _keep_time(path, before)
-    return rows - _parquet_rows(there)
+    return max(0, rows - _parquet_rows(there))
 
 
 def _parquet_rows(paths: Iterable[Path]) -> int:
-    return sum(int(pq.read_metadata(path).num_rows) for path in paths if path.suffix == ".parquet")
+    """Rows of all tables together; those of a damaged one cannot be counted."""
+    rows = 0
+    for path in paths:
+        if path.suffix == ".parquet":
+            with contextlib.suppress(pa.ArrowInvalid):
+                rows += int(pq.read_metadata(path).num_rows)
+    return rows
 
 
 def _keep_time(path: Path, before: os.stat_result) -> None:

@@ -95,6 +95,10 @@ class Results:
         """The truth about a batch: one row per recording with its segments nested."""
         return self.root / f"batches/{batch}.parquet"
 
+    def earlier(self, batch: str) -> Path:
+        """The batch file of an earlier run, while it is made anew."""
+        return self.root / f"batches/{batch}.earlier"
+
     def exported(self, batch: str) -> Path:
         """Which transcript files a batch wrote."""
         return self.root / f"exported/{batch}.json"

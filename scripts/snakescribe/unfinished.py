@@ -1,26 +1,22 @@
 """What an earlier run left undone, made visible to Snakemake.
 
-When a job fails, Snakemake puts the older version of its output back and forgets what that was made from: with the same
-command it then finds nothing to do. So the steps leave behind what they finished with, and before the jobs are planned
-everything that does not fit is given a modification time in 1970: older than what it is made of, it is made again. What
-is made of nothing, or not there at all, is asked for by taking away the last file of a run.
+When a job fails, Snakemake (9.27.1) puts the older version of an `update()` output back and records it as made with the
+new parameters: with the same command it then finds nothing to do. So the steps leave behind what they finished with,
+and before the jobs are planned every file that does not fit is put aside: what is missing is made.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
-from snakescribe.files import LONG_AGO
 from snakescribe.formats.listing import Listing
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.transcribe.progress import finished_with
 
 
-def mark_unfinished(results: Results, seen: str, options: str, outputs: Iterable[str]) -> None:
-    """Have Snakemake make again what was not finished as it is wanted now.
+def put_aside_unfinished(results: Results, seen: str, options: str, outputs: Iterable[str]) -> None:
+    """Put aside what was not finished as it is wanted now; nothing is lost, its texts are in the earlier batch files.
 
     Args:
         results: locked by the caller.
@@ -35,20 +31,16 @@ def mark_unfinished(results: Results, seen: str, options: str, outputs: Iterable
     wanted = sorted(outputs)
     complete = True
     for batch in planned or sorted(path.stem for path in results.manifest("b").parent.glob("*.json")):
-        rows, listing = results.batch(batch), results.exported(batch)
-        if not rows.exists():
-            listing.unlink(missing_ok=True)
-        elif finished_with(results, batch) != options:
-            _age(rows)
-        if not listing.exists():
-            complete = False
-        elif Listing.read(listing).outputs != wanted:
-            _age(listing)
+        rows, earlier, listing = results.batch(batch), results.earlier(batch), results.exported(batch)
+        fits = finished_with(results, batch) == options
+        if rows.exists() and not fits:
+            rows.replace(earlier)
+        elif fits and earlier.exists() and not rows.exists():
+            earlier.replace(rows)  # the options are again what they were
+        if listing.exists() and not (rows.exists() and Listing.read(listing).outputs == wanted):
+            listing.unlink()
+        complete &= listing.exists()
     if results.seen.exists() and results.seen.read_text(encoding="ascii") != seen:
-        results.plan.unlink(missing_ok=True)  # it has no input that could be newer
-    if not complete or not results.plan.exists():  # what lies between is made only if the last file is not there
-        results.checked.unlink(missing_ok=True)
-
-
-def _age(path: Path) -> None:
-    os.utime(path, (LONG_AGO, LONG_AGO))
+        results.plan.unlink(missing_ok=True)
+    if not complete or not results.plan.exists():
+        results.checked.unlink(missing_ok=True)  # the last file of a run: for it the others are asked for

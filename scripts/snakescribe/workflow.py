@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe import __version__, devices
-from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.checkout import CALLER
 from snakescribe.config import Config, load_config, read_resolved
 from snakescribe.config.load import changed
@@ -33,7 +32,7 @@ from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_capabilities, configured_model
-from snakescribe.unfinished import mark_unfinished
+from snakescribe.unfinished import put_aside_unfinished
 
 LOCK_FD = "SNAKESCRIBE_LOCK_FD"
 """``snakescribe run`` hands its lock to Snakemake as this open descriptor."""
@@ -110,13 +109,15 @@ def begin(
         if local and not dry_run:
             devices.expect(config.device)
             if config.container.image is None:
+                from snakescribe.audio.decoder import ffmpeg_version  # beside an image there need not be ffmpeg-python
+
                 ffmpeg_version()
         elsewhere = _elsewhere(results, files)
         prepare_results(results, dry_run)
         _show_to_container(config, files)
         if not dry_run:
             _write_missing_manifests(results, plan)
-            mark_unfinished(results, seen, checked.options, config.outputs)
+            put_aside_unfinished(results, seen, checked.options, config.outputs)
             Path(config.cache.path).mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
             if elsewhere:

@@ -133,12 +133,12 @@ def test_no_file_is_opened(tmp_path: Path) -> None:
 def test_the_snakefile_imports_nothing_heavy() -> None:
     program = (
         "import sys, snakescribe.workflow;"
-        "print([m for m in ('torch', 'pandas', 'pyarrow', 'av', 'pebble', 'numpy') if m in sys.modules])"
+        "print([m for m in ('torch', 'pandas', 'pyarrow', 'av', 'pebble', 'numpy', 'ffmpeg') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_twenty_thousand_files_are_walked_in_a_second(tmp_path: Path) -> None:
+def test_twenty_thousand_files_are_walked_hardly_slower_than_looked_at(tmp_path: Path) -> None:
     for number in range(200):
         put(tmp_path / "in", f"{number % 7}/{number}.wav")
     for number in range(100):
@@ -147,10 +147,14 @@ def test_twenty_thousand_files_are_walked_in_a_second(tmp_path: Path) -> None:
             os.link(tmp_path / f"in/{other % 7}/{other}.wav", tmp_path / f"in/link{number}/{other}.wav")
     config = configured(tmp_path)
     start = time.process_time()
+    for folder, _, names in os.walk(tmp_path / "in"):
+        for name in names:
+            os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 (as fast as can be)
+    looked = time.process_time()
     walked = walk(config)
     digest(config, walked)
     assert len(walked.entries) == 20_200
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - looked < 20 * (looked - start)
 
 
 def test_settling(tmp_path: Path) -> None:

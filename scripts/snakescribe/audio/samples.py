@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from snakescribe.audio import SAMPLE_BYTES
+from snakescribe.errors import ResultsError
 from snakescribe.flags import Flag
 from snakescribe.records import Frozen
 
@@ -48,9 +50,18 @@ class SamplesIndex(Frozen):
     recordings: tuple[NormalisedRecording, ...] = ()
 
 
-def open_samples(path: Path) -> npt.NDArray[np.int16]:
-    """Map a file of samples, shape (samples,), s16le; nothing is read before it is used."""
-    if path.stat().st_size == 0:
+def open_samples(path: Path, needed: int = 0) -> npt.NDArray[np.int16]:
+    """Map a file of samples, shape (samples,), s16le; nothing is read before it is used.
+
+    Raises:
+        ResultsError: it holds fewer than the ``needed`` samples.
+    """
+    size = path.stat().st_size
+    if size % SAMPLE_BYTES or size < needed * SAMPLE_BYTES:
+        raise ResultsError(
+            f"{path} is cut short ({size} bytes); delete it and {path.with_suffix('.json')}, and run again"
+        )
+    if size == 0:
         return np.zeros(0, np.int16)  # an empty file cannot be mapped
     return np.memmap(path, dtype="<i2", mode="r")
 

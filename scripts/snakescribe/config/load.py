@@ -28,7 +28,8 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     Args:
         values: options as read from YAML; nested groups are mappings.
         base: folder that relative paths are meant from.
-        environ: ``STT_DEVICE`` overrides ``device``; ``SNAKESCRIBE_MODELS`` and ``XDG_CACHE_HOME`` give
+        environ: ``STT_DEVICE`` overrides ``device``, but ``auto`` there is no reason to give up an explicit ``cuda``;
+            ``SNAKESCRIBE_MODELS`` and ``XDG_CACHE_HOME`` give
             the default folders of models and cache.
 
     Raises:
@@ -36,7 +37,7 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     """
     given = dict(values)
     source = "STT_DEVICE" if environ.get("STT_DEVICE") else None
-    if source:
+    if source and (environ[source], given.get("device")) != ("auto", "cuda"):
         given["device"] = environ[source]
     try:
         asked = _validated(given)

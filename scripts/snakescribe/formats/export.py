@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,14 @@ def rendered(row: Mapping[str, Any], outputs: Collection[str]) -> dict[str, byte
     return {one.name: one.write(said).encode() for one in wanted}
 
 
+def record_unrecorded(results: Results, batch: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Take down what a version of snakescribe that kept no digests has written, before its rows are replaced."""
+    if not results.digests(batch).exists():
+        digests = Digests(results.digests(batch))
+        for row in rows:
+            digests.remember(row["recording_id"], rendered(row, FORMATS))
+
+
 def export_batch(results: Results, outputs: Collection[str], batch: str, force: bool = False) -> Written:
     """Bring the files of a batch's recordings up to date, and list them in ``exported/ID.json``.
 
@@ -78,7 +86,6 @@ def export_batch(results: Results, outputs: Collection[str], batch: str, force: 
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
         digests = Digests(results.digests(batch), map(results.digests, ledger.earlier(batch)))
-        unrecorded = results.exported(batch).exists() and not results.digests(batch).exists()  # by an older version
         for row in read_batch(results.batch(batch)):
             key = row["recording_id"]
             stem = transcript_stem(row["path_bytes"], key)
@@ -86,7 +93,7 @@ def export_batch(results: Results, outputs: Collection[str], batch: str, force: 
                 if ledger.batch_of(key) is None:
                     done.removed += remove_transcripts(results, stem)
                 continue  # otherwise a newer attempt's batch owns these files
-            texts = rendered(row, FORMATS if unrecorded else outputs)
+            texts = rendered(row, FORMATS)
             digests.remember(key, texts)
             for kind in FORMATS:
                 name = transcript_name(stem, kind)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from snakescribe.errors import ResultsError
-from snakescribe.files import LONG_AGO, write_atomically
+from snakescribe.files import write_atomically
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Listing:
         document: dict[str, object] = {"batch": batch, "outputs": self.outputs}
         document |= {"files": _shown(self.files), "corrected": _shown(self.corrected)}
         data = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
-        changed = not path.exists() or path.read_bytes() != data or path.stat().st_mtime <= LONG_AGO
+        changed = not path.exists() or path.read_bytes() != data
         if changed:
             write_atomically(path, data)
         return changed

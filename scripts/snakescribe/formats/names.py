@@ -18,6 +18,7 @@ from snakescribe.formats.registry import FORMATS
 NAME_MAX = 255
 """Bytes in a file name (Linux ``limits.h``; the same on ext4, xfs, NFS, APFS)."""
 STEM_MAX = NAME_MAX - max(len(f".new.{kind}") for kind in FORMATS)
+FORMER_STEM_MAX = NAME_MAX - len(".json")
 PATH_MAX = 2048
 """Bytes of a whole path below ``transcripts`` that are mirrored; Linux ends at 4096 including the results
 folder."""
@@ -27,6 +28,7 @@ _OUR_OWN = re.compile(rb"~(?:root|here|up|long)|.*~[0-9a-f]{16}|.*\.(?:%s)" % "|
 """A folder of the input that is called like one of our changed names, or like a transcript of its
 neighbour."""
 
+_TAGGED = re.compile(rb"~[^.]*\Z", re.DOTALL)
 _LOOKS_LIKE_OURS = re.compile(rb"(?:~[^.]*|\.new)\Z", re.DOTALL)
 """A file name that ends like one of our changed names (a tag holds no dot), or like the name of a new text."""
 
@@ -47,6 +49,15 @@ def transcript_stem(path: bytes, recording_id: str) -> bytes:
     plain = recording_id.encode() == _digest(path) and len(name) <= STEM_MAX and not _LOOKS_LIKE_OURS.search(name)
     mirrored = b"/".join([*map(_folder, folders), name if plain else named])
     return mirrored if len(mirrored) <= PATH_MAX else b"~long/" + named
+
+
+def every_stem(path: bytes, recording_id: str) -> set[bytes]:
+    """:func:`transcript_stem`, and what 0.1.0 took, whose names were up to 250 bytes long and might end in ``.new``."""
+    *folders, name = path.split(b"/")
+    tag = _digest(recording_id.encode()) if "." in recording_id else recording_id.encode()
+    plain = recording_id.encode() == _digest(path) and len(name) <= FORMER_STEM_MAX and not _TAGGED.search(name)
+    former = name if plain else _tagged(name, tag, FORMER_STEM_MAX)
+    return {transcript_stem(path, recording_id), b"/".join([*map(_folder, folders), former])}
 
 
 def transcript_name(stem: bytes, kind: str) -> bytes:
@@ -74,9 +85,9 @@ def _folder(name: bytes) -> bytes:
     return name
 
 
-def _tagged(name: bytes, tag: bytes) -> bytes:
-    """``name~tag``, the name cut where a character begins so that the whole fits."""
-    end = STEM_MAX - 1 - len(tag)
+def _tagged(name: bytes, tag: bytes, longest: int = STEM_MAX) -> bytes:
+    """``name~tag``, the name cut where a character begins so that the whole fits into ``longest`` bytes."""
+    end = longest - 1 - len(tag)
     if len(name) > end:
         while end > 0 and name[end] & 0xC0 == 0x80:  # inside a UTF-8 character
             end -= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,13 @@ class Ledger:
             " UNION SELECT recording_id FROM attempts WHERE json_extract(recording, '$.path') = ?1",
             (written, os.fsencode(text)),
         ).fetchall()
-        return [self._found(key) for (key,) in keys]
+        return [self._found(key) for (key,) in keys or self._spelt_alike(text)]
+
+    def _spelt_alike(self, text: str) -> list[tuple[str]]:
+        """Ids of recordings whose path differs only in Unicode's form: macOS decomposes Hangul in file names."""
+        wanted = unicodedata.normalize("NFC", text)
+        rows = self._db.execute("SELECT recording_id, path FROM recordings")
+        return [(key,) for key, path in rows if unicodedata.normalize("NFC", os.fsdecode(path)) == wanted]
 
     def _found(self, recording_id: str) -> Found:
         attempts = self._db.execute(

@@ -54,6 +54,8 @@ def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.
     """
     try:
         with pq.ParquetFile(path) as file:
+            if "status" not in file.schema_arrow.names:
+                raise pa.ArrowInvalid("it is no table of recordings")
             for number in range(file.num_row_groups):
                 yield file.read_row_group(number, columns=columns, use_threads=False)
     except FileNotFoundError:

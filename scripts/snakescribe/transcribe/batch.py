@@ -18,6 +18,7 @@ from snakescribe.engine.transcriber import Transcriber
 from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
 from snakescribe.files import read_record
+from snakescribe.formats.export import record_unrecorded
 from snakescribe.inventory.ledger import still_wanted
 from snakescribe.inventory.manifest import Manifest, Recording
 from snakescribe.keys import content_key, options_digest, options_hash, recording_options, transcript_key
@@ -59,6 +60,7 @@ class Batch:
         with self._samples([r for r in self.manifest.recordings if self._content(r) not in known]) as audio:
             self._transcribe(audio, outcomes, journal)
         earlier = self._earlier_rows()
+        record_unrecorded(self.results, self.name, earlier.values())
         write_batch(
             self.results.batch(self.name),
             (
@@ -66,6 +68,7 @@ class Batch:
                 for r in self.manifest.recordings
             ),
         )
+        self.results.earlier(self.name).unlink(missing_ok=True)
         journal.remove()
         self._meter.finish()
         self.cache.trim()
@@ -136,8 +139,9 @@ class Batch:
 
     def _earlier_rows(self) -> dict[str, dict[str, Any]]:
         """Rows of an earlier run of this batch, kept for recordings whose files are gone by now."""
-        path = self.results.batch(self.name)
-        return {row["recording_id"]: row for row in read_batch(path)} if path.exists() else {}
+        paths = (self.results.batch(self.name), self.results.earlier(self.name))
+        path = next((path for path in paths if path.exists()), None)
+        return {row["recording_id"]: row for row in read_batch(path)} if path else {}
 
     def _row(
         self, recording: Recording, outcome: Outcome | None, cached: bool, earlier: dict[str, dict[str, Any]]
@@ -216,7 +220,8 @@ class _Audio:
         self.recordings: dict[str, NormalisedRecording] = {}
         self._samples = {}
         for path, index in parts:
-            mapped = open_samples(path)
+            ends = [track.offset + track.samples for entry in index.recordings for track in entry.tracks]
+            mapped = open_samples(path, max(ends, default=0))
             for recording in index.recordings:
                 if not recording.skipped and not index.deferred:
                     self.recordings[recording.recording_id] = recording
