@@ -16,6 +16,7 @@ import snakescribe
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import SamplesIndex, open_samples, release
 from snakescribe.config import load_config
+from snakescribe.errors import ResultsError
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import take
 from snakescribe.layout import Results
@@ -276,3 +277,10 @@ def test_samples_that_were_used_need_no_memory(tmp_path: Path) -> None:
     assert resident() == 0
     assert int(samples.sum()) == before
     release(samples.copy())  # of its own memory there is nothing to let go of
+
+
+@pytest.mark.parametrize("size", [0, 3, 198])
+def test_samples_that_are_cut_short_are_no_silence(tmp_path: Path, size: int) -> None:
+    (tmp_path / "b.pcm").write_bytes(bytes(size))
+    with pytest.raises(ResultsError, match=r"b\.pcm is cut short .*delete it and .*b\.json, and run again"):
+        open_samples(tmp_path / "b.pcm", 100)

@@ -219,3 +219,11 @@ def test_single_options_reach_into_groups() -> None:
     assert asked["words"] is True and asked["device"] == "cpu"
     with pytest.raises(ConfigError, match="--config words: expected OPTION=VALUE"):
         asked_options(parser.parse_args(["--config", "words"]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "environment", "device"),
+    [("cuda", "auto", "cuda"), ("cuda", "cpu", "cpu"), ("auto", "cuda", "cuda"), ("cpu", "auto", "auto")],
+)
+def test_auto_in_the_environment_does_not_weaken_cuda(asked: str, environment: str, device: str) -> None:
+    assert load_config({"device": asked}, Path("/base"), {"STT_DEVICE": environment}).device == device

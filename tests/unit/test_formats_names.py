@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakescribe.formats.names import every_name, new_name, transcript_stem
+from snakescribe.formats.names import every_name, every_stem, new_name, transcript_stem
 from snakescribe.formats.registry import FORMATS
 
 
@@ -131,3 +131,11 @@ def test_different_recordings_have_different_names(parts: list[bytes], one: str,
     keys = [(first, identity(first)), (second, identity(second)), (first, one), (first, two)]
     files = {name for key in set(keys) for name in every_name(transcript_stem(*key))}
     assert len(files) == len(set(keys)) * 2 * len(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("path", "former"), [(b"talk.new", b"talk.new"), (b"l" * 248, b"l" * 248), (b"x.mp3", b"x.mp3")]
+)
+def test_what_an_earlier_version_wrote_is_known_by_name(path: bytes, former: bytes) -> None:
+    key = hashlib.sha256(path).hexdigest()[:16]
+    assert every_stem(path, key) == {former, transcript_stem(path, key)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,11 @@ def test_contents_come_back(tmp_path: Path) -> None:
             b"\xff": content,
             b"b": FileContent(1, 3, "", probe_error="Permission denied"),
         }
+
+
+def test_a_name_from_macos_is_found_as_it_is_typed_elsewhere(tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", "상담/요약.wav")
+    known = Known(decomposed.encode(), "s", "f", "present", None, None, "{}", 1, "b000001")
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.commit({"k": known}, [("b000001", 0, 1.0, recording("k", "s", 1, decomposed.encode()))], [], 0)
+        assert [found.recording_id for found in ledger.find("상담/요약.wav")] == ["k"]

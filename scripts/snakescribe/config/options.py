@@ -208,8 +208,8 @@ class AskedConfig(Options):
     task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate` writes English")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="`cuda` means CUDA or an error, never a silent CPU run; `STT_DEVICE` overrides it, but `auto` there "
-        "does not turn `cuda` into the CPU",
+        description="`cuda` means CUDA or an error, never a silent CPU run; `STT_DEVICE` overrides it, but `auto` "
+        "there does not turn `cuda` into the CPU",
     )
     engine: Literal["auto", "torch_whisper", "ctranslate2", "openvino"] = Field(
         "auto", description="recognition backend; `auto` takes the fastest for the device"
