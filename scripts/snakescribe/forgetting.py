@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from snakescribe.config import Config
 from snakescribe.errors import ModelError, ResultsError
 from snakescribe.files import atomic_file, write_atomically
-from snakescribe.formats.corrected import notes
+from snakescribe.formats.corrected import summarise_again
 from snakescribe.formats.digests import forget_digests
 from snakescribe.formats.export import remove_transcripts
 from snakescribe.formats.listing import Listing
@@ -34,7 +34,6 @@ from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
 from snakescribe.tables.batch import row_groups
-from snakescribe.tables.summary import summarise
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache
 
@@ -76,8 +75,7 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
-    if results.summary.exists() and results.table("recordings", "parquet").exists():
-        summarise(results, notes(results))
+    summarise_again(results)
     return removed, twins
 
 

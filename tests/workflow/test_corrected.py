@@ -63,5 +63,6 @@ def test_corrected_transcripts_survive_everything(tmp_path: Path, models_root: P
     site.tell("export", "--force", "--results", str(site.results.root))
     assert (subtitles.read_text(), json.loads(note.read_text())["attempt"]) == (changed, 2)
     assert not list(folder.rglob("*.new.*"))
+    assert "by hand" not in site.results.summary.read_text()
     assert "by hand" not in site.run().said
     assert set(site.jobs()) == {"check"}

@@ -29,9 +29,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export and say how many files were written."""
-    from snakescribe.formats.corrected import notes
+    from snakescribe.formats.corrected import summarise_again
     from snakescribe.formats.export import export_again, export_batch
-    from snakescribe.tables.summary import summarise
 
     if bool(args.batch) != bool(args.config):
         raise ConfigError("--batch and --config go together; with --missing and --force say --results")
@@ -41,8 +40,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         with finished_run(args) as results:
             done = export_again(results, read_resolved(results.config).outputs, args.force)
-            if results.summary.exists() and results.table("recordings", "parquet").exists():
-                summarise(results, notes(results))
+            summarise_again(results)
     corrected = f", {done.corrected} corrected by hand and left alone" if done.corrected else ""
     print(f"export: {done.written} files written, {done.kept} kept, {done.removed} removed{corrected}", file=sys.stderr)
     return 0

@@ -9,6 +9,7 @@ from snakescribe.formats.export import exported_batches
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import new_name
 from snakescribe.layout import Results
+from snakescribe.tables.summary import summarise
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -27,6 +28,12 @@ def notes(results: Results) -> Iterator[str]:
         yield f"{_were(beside)} corrected by hand and kept; the new text is beside {where} as NAME.new.EXT"
     if unwanted:
         yield f"{_were(unwanted)} corrected by hand and kept, though in a format that is no longer in `outputs`"
+
+
+def summarise_again(results: Results) -> None:
+    """Bring ``summary.txt`` up to date after a change outside a run; a run that has none yet makes it at its end."""
+    if results.summary.exists() and results.table("recordings", "parquet").exists():
+        summarise(results, notes(results))
 
 
 def _were(count: int) -> str:
