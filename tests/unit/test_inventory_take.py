@@ -23,9 +23,10 @@ from snakescribe.config import Config, load_config
 from snakescribe.inventory import probe
 from snakescribe.inventory import take as taking
 from snakescribe.inventory.ledger import Ledger
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import Taken, take
 from snakescribe.layout import Results
+from snakescribe.recording import Recording
 
 
 @pytest.fixture

@@ -7,20 +7,22 @@ import os
 import sqlite3
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from snakescribe.errors import ResultsError
 from snakescribe.files import first_problem
 from snakescribe.inventory.database import connect, explained
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
 from snakescribe.layout import Results
+from snakescribe.recording import Header, Recording
 
 _IN_ORDER = "ORDER BY length(batch), batch"
+_ATTEMPT = TypeAdapter(Recording)  # as JSON in a cell
 
 
 class FileContent(NamedTuple):
@@ -30,13 +32,7 @@ class FileContent(NamedTuple):
     mtime_ns: int
     sha256: str
     """Empty when the file could not be read."""
-    duration: float | None = None
-    """Seconds by the header."""
-    codec: str | None = None
-    sample_rate: int | None = None
-    """Hz."""
-    channels: int | None = None
-    probe_error: str | None = None
+    header: Header = Header()
 
 
 class Known(NamedTuple):
@@ -212,14 +208,15 @@ class Ledger:
 
     def contents(self) -> dict[bytes, FileContent]:
         """Everything ever examined, by path."""
-        return {row[0]: FileContent(*row[1:]) for row in self._db.execute("SELECT * FROM files")}
+        rows = self._db.execute("SELECT * FROM files")
+        return {path: FileContent(size, mtime, sha256, Header(*header)) for path, size, mtime, sha256, *header in rows}
 
     def add_contents(self, contents: Iterable[tuple[bytes, FileContent]]) -> None:
         """Keep what was examined (one transaction)."""
         with self._db:
             self._db.executemany(
                 "REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((path, *content) for path, content in contents),
+                ((path, *content, *astuple(header)) for path, (*content, header) in contents),
             )
 
     def recordings(self) -> dict[str, Known]:
@@ -263,7 +260,7 @@ class Ledger:
             self._db.executemany(
                 "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
                 (
-                    (entry.recording_id, entry.attempt, batch, position, seconds, entry.model_dump_json())
+                    (entry.recording_id, entry.attempt, batch, position, seconds, _ATTEMPT.dump_json(entry).decode())
                     for batch, position, seconds, entry in attempts
                 ),
             )
@@ -282,7 +279,7 @@ class Ledger:
 
     def _recording(self, text: str) -> Recording:
         try:
-            return Recording.model_validate_json(text)
+            return _ATTEMPT.validate_json(text)
         except ValidationError as error:
             raise ResultsError(
                 f"{self.path}: a recording in it is damaged, or of another version of snakescribe"

@@ -24,9 +24,9 @@ from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import EngineFailure, RecordingError
-from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.models.configured import configured_model
+from snakescribe.recording import Recording
 from snakescribe.server.engine_client import EngineClient
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.protocol import Submit
