@@ -77,6 +77,8 @@ class TorchWhisper(StepwiseBackend):
 
 
 class _Session(StepwiseSession):
+    """What its rows have read lies in ``_past``: keys and values of the tokens so far, by layer."""
+
     _memory: Memory
 
     def __init__(self, backend: TorchWhisper, memory: Memory) -> None:
