@@ -6,8 +6,10 @@ from typing import Literal, get_args
 
 SegmentFlag = Literal["repetition", "low_confidence", "unfinished", "invented"]
 """Found by the guards of the engine, window by window."""
-Flag = Literal[SegmentFlag, "truncated"]
-"""A recording has those of its segments, and what was found while decoding it."""
+RecordingFlag = Literal["truncated", "incomplete", "inverted_channel", "dead_channel", "other_track"]
+"""Found while decoding a recording."""
+Flag = Literal[SegmentFlag, RecordingFlag]
+"""A recording has those of its segments too."""
 
 MEANING: dict[Flag, str] = {
     "repetition": "it repeats itself as a model does that is caught in a loop",
@@ -15,9 +17,14 @@ MEANING: dict[Flag, str] = {
     "unfinished": "speech follows after the text",
     "invented": "a phrase that Whisper makes up where nobody speaks",
     "truncated": "the file ends before its header says",
+    "incomplete": "part of the file could not be decoded",
+    "inverted_channel": "channels with the same sound and opposite signs were turned before the mix",
+    "dead_channel": "a channel on which nobody speaks was left out of the mix",
+    "other_track": "nobody speaks on the track that was asked for; another one was taken",
 }
 """The page has its own sentences, in its two languages (server/page/words.js)."""
 SEGMENT_FLAGS: tuple[SegmentFlag, ...] = get_args(SegmentFlag)
+RECORDING_FLAGS: tuple[RecordingFlag, ...] = get_args(RecordingFlag)
 
 
 def explained(flags: tuple[Flag, ...] = tuple(MEANING)) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from snakescribe.flags import SEGMENT_FLAGS, explained
+from snakescribe.flags import RECORDING_FLAGS, SEGMENT_FLAGS, explained
 
 SCHEMA_VERSION = 2
 """Raised when a column changes its meaning or goes away; new columns do not raise it."""
@@ -56,16 +56,15 @@ SEGMENT = [
 ]
 
 GAP = [*SPAN, CHANNEL]
-
 RECORDING = [
     *KEYS,
     _column("path_bytes", pa.binary(), "the path's bytes exactly as on disk (Parquet only)"),
     _column("status", TEXT, "`ok`, `empty` (no speech) or `failed`"),
     _column("error_class", TEXT, "why it failed, as a class of docs/errors.md; null otherwise"),
     _column("error_message", TEXT, "why it failed, for people; null otherwise"),
-    _column("flags", pa.list_(TEXT), f"{explained(('truncated',))}, and any flag of a segment"),
+    _column("flags", pa.list_(TEXT), f"{explained(RECORDING_FLAGS)}, and any flag of a segment"),
     _column("text", TEXT, "the whole transcript"),
-    _column("duration", REAL, "seconds of audio decoded; null when failed"),
+    _column("duration", REAL, "seconds by the recording's clock, as a player shows it; null when failed"),
     _column("speech_seconds", REAL, "seconds of speech by voice activity, summed over channels"),
     _column("text_seconds", REAL, "seconds that segments cover, summed over channels"),
     _column("gap_seconds", REAL, "seconds of `gaps`, summed over channels"),
@@ -85,9 +84,17 @@ RECORDING = [
         "0 to 1; 1 when the language was given, with `language: mixed` its share of the seconds with text",
     ),
     _column("replacements", pa.list_(TEXT), "glossary replacements made, as `from→to ×count`"),
-    _column("codec", TEXT, "audio codec of the source"),
-    _column("sample_rate", COUNT, "of the source, in Hz"),
-    _column("channels", COUNT, "number of channels of the source"),
+    _column("codec", TEXT, "audio codec of the track that was decoded"),
+    _column("sample_rate", COUNT, "of that track, in Hz"),
+    _column("channels", COUNT, "number of channels of that track"),
+    _column("audio_track", COUNT, "number of that track in the file, from 1; null when failed"),
+    _column("audio_tracks", COUNT, "how many audio tracks the file has; null when failed"),
+    _column("start_offset", REAL, "seconds before the sound begins, by the file's clock; null when failed"),
+    _column(
+        "clock_gaps",
+        pa.list_(pa.struct(SPAN)),
+        "where the file's clock goes on without sound (silence was put in), in seconds from the start of the recording",
+    ),
     _column("size", COUNT, "of the source, in bytes"),
     _column("model", TEXT, "the model as configured"),
     _column("model_sha256", TEXT, "identity of the weights (hash over names, shapes and float16 values)"),

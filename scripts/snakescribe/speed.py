@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import tempfile
@@ -13,8 +14,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
-from snakescribe.audio.decoder import decode
-from snakescribe.audio.tracks import channel_filter
+from snakescribe.audio.decoder import Block, decode
+from snakescribe.audio.fold import first_fold
+from snakescribe.audio.report import FfmpegReport
 from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
 from snakescribe.config.load import changed
@@ -63,15 +65,16 @@ def sample(config: Config, seconds: float) -> list[bytes]:
     """
     root, parts, wanted = recordings_root(config), [], round(seconds * SAMPLE_RATE)
     for entry in walk(config).entries:
-        with tempfile.TemporaryFile() as file:
-            source = os.path.join(root, os.fsdecode(entry.path))  # noqa: PTH118 (names may be no text)
-            try:
-                filters = channel_filter(None, None, config.audio)
-                decode(source, filters, file, min(wanted, round(SHARE * SAMPLE_RATE)), SHARE, lambda samples: None)
-            except RecordingError:
-                continue
-            file.seek(0)
-            parts.append(file.read())
+        found: list[bytes] = []
+
+        def take(block: Block, report: FfmpegReport, found: list[bytes] = found) -> bool:
+            found.append(first_fold("mix", block.shape[1], "")(block).astype("<i2").tobytes())
+            return True
+
+        source = os.path.join(root, os.fsdecode(entry.path))  # noqa: PTH118 (names may be no text)
+        with contextlib.suppress(RecordingError):
+            decode(source, take, SHARE, most=min(wanted, round(SHARE * SAMPLE_RATE)))
+        parts.append(b"".join(found))
         wanted -= len(parts[-1]) // SAMPLE_BYTES
         if wanted <= 0:
             break

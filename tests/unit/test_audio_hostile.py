@@ -16,8 +16,9 @@ import pytest
 from audio_files import describe, ffmpeg, normalise, normalise_one, tone, write_wav
 
 from snakescribe.audio import decoder
-from snakescribe.audio.decoder import decode, ffmpeg_version
-from snakescribe.audio.tracks import normalise_recording
+from snakescribe.audio.decoder import Block, decode, ffmpeg_version
+from snakescribe.audio.recording import normalise_recording
+from snakescribe.audio.report import FfmpegReport
 from snakescribe.config.options import AudioOptions
 from snakescribe.errors import CrashError, InstallationError, TimedOut
 
@@ -211,12 +212,13 @@ def test_time_limit(tmp_path: Path) -> None:
     """An ffmpeg that hangs is ended, and nothing of it stays."""
     write_wav(tmp_path / "a.wav", tone(440, 600))
 
-    def hang(samples: int) -> None:
+    def hang(block: Block, report: FfmpegReport) -> bool:
         for child in _children():
             os.kill(child, signal.SIGSTOP)
+        return True
 
     with pytest.raises(TimedOut, match="longer than 1 seconds"):
-        decode(str(tmp_path / "a.wav"), "anull", io.BytesIO(), 1 << 40, 1.0, hang)
+        decode(str(tmp_path / "a.wav"), hang, 1.0)
     assert not _children()
 
 
@@ -234,15 +236,16 @@ def test_killed_from_outside(number: signal.Signals, times: int, tmp_path: Path)
     write_wav(tmp_path / "a.wav", tone(440, 600))
     left = times
 
-    def kill(samples: int) -> None:
+    def kill(block: Block, report: FfmpegReport) -> bool:
         nonlocal left
         while left and (children := _children()):
             os.kill(children[0], number)
             left -= 1
             time.sleep(0.002)  # the same signal counts once until it is delivered
+        return True
 
     with pytest.raises(CrashError, match="from outside"):
-        decode(str(tmp_path / "a.wav"), "anull", io.BytesIO(), 1 << 40, 60.0, kill)
+        decode(str(tmp_path / "a.wav"), kill, 60.0)
     assert left < times
 
 

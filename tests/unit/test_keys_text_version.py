@@ -14,8 +14,8 @@ from pathlib import Path
 from audio_files import describe
 from engine_run import Engine, heard
 
+from snakescribe.audio.recording import normalise_recording
 from snakescribe.audio.samples import open_samples
-from snakescribe.audio.tracks import normalise_recording
 from snakescribe.engine.windows import Channel, RecordingJob
 from snakescribe.keys import TEXT_VERSION, digest
 

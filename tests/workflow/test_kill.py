@@ -160,8 +160,8 @@ def test_a_hung_ffmpeg_dies_with_its_job(tmp_path: Path) -> None:
     with source.open("wb") as file:
         file.write(b"ID3\3\0\0\0\0\0\0")
         file.truncate(100 << 30)  # sparse: ffmpeg looks for a frame in it for minutes and writes nothing
-    work = "import sys, io; from snakescribe.audio.decoder import decode; "
-    work += "decode(sys.argv[1], 'anull', io.BytesIO(), 10**9, 600.0, lambda samples: None)"
+    work = "import sys; from snakescribe.audio.decoder import decode; "
+    work += "decode(sys.argv[1], lambda block, report: True, 600.0)"
     job = subprocess.Popen([sys.executable, "-c", work, str(source)], start_new_session=True)
     found: list[psutil.Process] = []
 

@@ -11,14 +11,20 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import ffmpeg
+import numpy as np
+import numpy.typing as npt
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
+from snakescribe.audio.clock import CONTAINER_JUMP, FILTER
+from snakescribe.audio.report import FfmpegReport
 from snakescribe.errors import CrashError, InstallationError, TimedOut
 from snakescribe.files import die_with_parent
 from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
@@ -28,20 +34,13 @@ MEMORY = 2 << 30
 MOST_CHANNELS = 64
 """As many as ffmpeg's ``pan`` filter takes."""
 
+GATHERED = 1 << 15
+"""Samples (2 s) that are handed on at once; ffmpeg writes a few hundred at a time."""
+
 _BLOCK = 1 << 20  # bytes read at once
 _LINE = 4096  # bytes of one line of stderr that are looked at
-_COMPLAINTS = 1  # lines of stderr kept for the row: the first one names the cause
 _HARD_EXIT = 123  # ffmpeg's own, after more than three signals, and without its closing line (fftools/ffmpeg.c)
 _OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP, _HARD_EXIT)
-
-_TAGGED = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(info|warning|error|fatal|panic)\] (.*)", re.DOTALL)
-_CONTAINER = re.compile(r"Input #0, (.+?), from ")
-_DURATION = re.compile(r"  Duration: (\d+):(\d\d):(\d\d\.\d+)")
-_EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
-_GENERIC = re.compile(
-    r"Error opening input files?\b|Error while decoding|Decoding error|Error submitting packet"
-    r"|Conversion failed|Task finished|Terminating thread|Nothing was written"
-)
 
 
 def ffmpeg_path() -> str:
@@ -89,122 +88,99 @@ def _unusable(path: str, why: str) -> InstallationError:
     return InstallationError(f"{path} does not work ({why}); install another ffmpeg, or name one by IMAGEIO_FFMPEG_EXE")
 
 
-@dataclass
-class FfmpegReport:
-    """What ffmpeg said that decides a recording's fate; the rest of its stderr is not kept."""
-
-    source: bytes
-    container: str = ""
-    """ffmpeg's name of the demuxer, e.g. ``matroska,webm``."""
-    duration: float | None = None
-    """Seconds by the header; None when it does not say."""
-    estimated: bool = False
-    """The duration is only the file's size over its bit rate."""
-    early_end: bool = False
-    no_audio: bool = False
-    forbidden: bool = False
-    """A playlist, picture or script: nothing that may be opened as a recording."""
-    interrupted: bool = False
-    complaints: list[str] = field(default_factory=list)
-
-    def line(self, raw: bytes) -> None:
-        """Take in one line of stderr, written with ``-v level+info``."""
-        tagged = _TAGGED.match(raw.replace(b"file:" + self.source, b"the file").decode(errors="replace"))
-        if not tagged:
-            return
-        level, text = tagged.groups()
-        if level == "info":
-            if (found := _CONTAINER.match(text)) and not self.container:
-                self.container = found[1]
-            elif (found := _DURATION.match(text)) and self.duration is None:
-                self.duration = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
-            self.interrupted |= text.startswith("Exiting normally, received signal")
-            return
-        self.estimated |= text.startswith("Estimating duration")
-        self.early_end |= bool(_EARLY_END.search(text))
-        self.no_audio |= "matches no streams" in text
-        self.forbidden |= "Format not on whitelist" in text or "Not detecting m3u8" in text
-        text = " ".join(text.split())[:100]
-        wanted = level != "warning" and not _GENERIC.match(text) and text not in self.complaints
-        if wanted and len(self.complaints) < _COMPLAINTS:
-            self.complaints.append(text)
-
-
 @dataclass(frozen=True)
 class Decoded:
     """The end of one run of ffmpeg."""
 
     samples: int
+    """Per channel."""
     too_long: bool
     exit_code: int
     heard: FfmpegReport
 
 
+Block = npt.NDArray[np.int16]
+"""Sound of a track, shape (samples, channels), 16 kHz."""
+
+
 def decode(
-    source: str, filters: str, target: BinaryIO, most: int, seconds: float, tick: Callable[[int], None]
+    source: str,
+    take: Callable[[Block, FfmpegReport], bool],
+    seconds: float,
+    track: int = 0,
+    filters: Sequence[str] = (),
+    most: int = sys.maxsize,
+    reading: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> Decoded:
-    """Decode the first audio stream of ``source`` to 16 kHz mono s16le, appended to ``target``.
+    """Decode an audio track of ``source`` to 16 kHz s16, all its channels.
 
     Args:
         source: absolute path, as ``os.fsdecode`` gives it.
-        filters: an ffmpeg filter chain that leaves one channel.
-        target: where the samples go, a megabyte at a time.
-        most: stop after so many samples.
+        take: given the sound a block at a time, and what ffmpeg has said of the file before the first one; False ends
+            the decoding, and so does what it raises.
         seconds: stop after so long.
-        tick: told the samples of every block; what it raises ends the decoding.
+        track: which of the audio tracks, from 0.
+        filters: ffmpeg filters, on all channels.
+        most: stop after so many samples per channel.
+        reading: options of the demuxer.
 
     Raises:
         TimedOut: ``seconds`` have passed.
         CrashError: ffmpeg was killed from outside (the recording is not to blame).
         InstallationError: there is no ffmpeg, or it cannot be started.
-        OSError: ``target`` cannot be written.
     """
-    size = 0
+    heard = FfmpegReport(os.fsencode(source).split(b"\n")[0])
+    sound = _Sound()
+    samples = 0
 
-    def write(block: bytes) -> bool:
-        nonlocal size
-        block = block[: SAMPLE_BYTES * most - size]
-        target.write(block)
-        size += len(block)
-        tick(len(block) // SAMPLE_BYTES)
-        return size < SAMPLE_BYTES * most
+    def read(data: bytes) -> bool:
+        sound.add(data)
+        return give(0 if samples == 0 else GATHERED)
 
-    heard = FfmpegReport(_first_line(source))
-    exit_code = _run(_command(source, f="s16le", af=filters, ar=SAMPLE_RATE, ac=1), write, heard, seconds)
-    if size % SAMPLE_BYTES:  # ffmpeg ended within a sample
-        target.seek(-1, os.SEEK_CUR)
-        target.truncate()
-    return Decoded(size // SAMPLE_BYTES, size >= SAMPLE_BYTES * most, exit_code, heard)
+    def give(least: int) -> bool:
+        nonlocal samples
+        block = sound.take(least)[: most - samples]
+        samples += len(block)
+        return (not len(block) or take(block, heard)) and samples < most
 
-
-def count_channels(source: str, seconds: float) -> tuple[int, FfmpegReport]:
-    """Channels of the first audio stream (0 when nothing can be decoded), and what ffmpeg said.
-
-    Raises:
-        TimedOut: ``seconds`` have passed.
-    """
-    header = b""
-
-    def read(block: bytes) -> bool:
-        nonlocal header
-        header += block[:24]
-        return len(header) < 24
-
-    heard = FfmpegReport(_first_line(source))
-    _run(_command(source, **{"f": "au", "frames:a": 1}), read, heard, seconds)
-    return int.from_bytes(header[20:24], "big"), heard  # the sixth field of a Sun audio header
+    output = {"f": "au", "c:a": "pcm_s16be", "af": ",".join((FILTER, *filters)), "ar": SAMPLE_RATE}
+    exit_code = _run(_command(source, track, reading, output), read, heard, seconds)
+    if samples < most:
+        give(0)
+    return Decoded(samples, samples >= most, exit_code, heard)
 
 
-def _first_line(source: str) -> bytes:
-    return os.fsencode(source).split(b"\n")[0]
+class _Sound:
+    """A Sun audio file that comes in pieces: its header says how many channels there are."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._channels = 0
+
+    def add(self, data: bytes) -> None:
+        self._data += data
+        begin = int.from_bytes(self._data[4:8], "big")  # the second field; the sixth is the number of channels
+        if not self._channels and len(self._data) >= max(begin, 24):
+            self._channels = int.from_bytes(self._data[20:24], "big")
+            del self._data[:begin]
+
+    def take(self, least: int) -> Block:
+        """The samples that are there, if there are at least so many."""
+        frame = SAMPLE_BYTES * self._channels
+        whole = len(self._data) // frame if frame else 0
+        if whole < least:
+            whole = 0
+        block = np.frombuffer(bytes(self._data[: whole * frame]), ">i2").astype(np.int16)
+        del self._data[: whole * frame]
+        return block.reshape(-1, max(1, self._channels))
 
 
-def _command(source: str, **output: Any) -> list[str]:
+def _command(source: str, track: int, reading: Mapping[str, Any], output: Mapping[str, Any]) -> list[str]:
     """The command line: one local file in by an unmistakable name, one stream out to a pipe."""
-    reading = {"protocol_whitelist": PROTOCOLS, "format_whitelist": ALLOWED_DEMUXERS, "threads": 1}
-    unwanted = {"vn": None, "sn": None, "dn": None}
+    limits = {"protocol_whitelist": PROTOCOLS, "format_whitelist": ALLOWED_DEMUXERS, "threads": 1}
+    unwanted = {"vn": None, "sn": None, "dn": None, "dts_delta_threshold": CONTAINER_JUMP}
     quiet = ("-nostdin", "-hide_banner", "-nostats", "-v", "level+info")
-    stream = ffmpeg.input("SOURCE", **reading, **unwanted)["a:0"].output("pipe:1", **output)
+    stream = ffmpeg.input("SOURCE", **limits, **unwanted, **reading)[f"a:{track}"].output("pipe:1", **output)
     command = cast("list[str]", stream.global_args(*quiet).compile(cmd=ffmpeg_path()))
     command[command.index("SOURCE")] = f"file:{source}"  # ffmpeg-python takes no name that is not UTF-8
     return command
@@ -241,7 +217,8 @@ def _run(command: list[str], take: Callable[[bytes], bool], heard: FfmpegReport,
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimedOut(f"reading it took longer than {seconds:.0f} seconds; the file may be damaged")
-                for key, _ in selector.select(left):
+                # What is said first: the description of the file is written before its sound.
+                for key, _ in sorted(selector.select(left), key=lambda ready: ready[0].fileobj is process.stdout):
                     block = os.read(key.fd, _BLOCK)
                     if not block:
                         selector.unregister(key.fileobj)

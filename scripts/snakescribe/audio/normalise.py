@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.decoder import ffmpeg_version
+from snakescribe.audio.recording import Speaks, anybody, normalise_recording
 from snakescribe.audio.samples import ChannelSpan, NormalisedRecording, SamplesIndex
-from snakescribe.audio.tracks import normalise_recording
 from snakescribe.config import Config
 from snakescribe.files import write_atomically
 from snakescribe.inventory.manifest import Manifest
@@ -62,6 +62,7 @@ def normalise_batch(
     skip: Callable[[Recording], bool],
     jobs: int,
     log: Callable[[str], None],
+    speaks: Speaks = anybody,
 ) -> SamplesIndex:
     """Decode the recordings of a batch; a failure of one of them is its entry in the index.
 
@@ -75,6 +76,7 @@ def normalise_batch(
         skip: recordings that need no audio.
         jobs: ffmpeg processes at a time.
         log: takes lines for people.
+        speaks: whether somebody speaks; asked only of files with several audio tracks.
 
     Raises:
         OSError: the outputs cannot be written (full disk); nothing is left behind.
@@ -91,7 +93,7 @@ def normalise_batch(
             ffmpeg_version()  # one that does not work would make every recording unreadable
         joined = parts / "joined"
         with joined.open("wb") as target:
-            done = dict(_decode_all(wanted, config, parts, target, jobs, log))
+            done = dict(_decode_all(wanted, config, parts, target, jobs, log, speaks))
             target.flush()
             os.fsync(target.fileno())
         result = SamplesIndex(
@@ -115,6 +117,7 @@ def _decode_all(
     target: BinaryIO,
     jobs: int,
     log: Callable[[str], None],
+    speaks: Speaks,
 ) -> Iterator[tuple[str, NormalisedRecording]]:
     """Every recording's id and entry, its samples appended to ``target``."""
     groups = _same_samples(wanted, config)
@@ -122,7 +125,7 @@ def _decode_all(
     base = 0
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         futures = [
-            pool.submit(_decode_group, group, config, parts / str(number), progress)
+            pool.submit(_decode_group, group, config, parts / str(number), progress, speaks)
             for number, group in enumerate(groups)
         ]
         try:
@@ -152,14 +155,14 @@ def _same_samples(wanted: list[Recording], config: Config) -> list[list[Recordin
 
 
 def _decode_group(
-    group: list[Recording], config: Config, part: Path, progress: _DecodingProgress
+    group: list[Recording], config: Config, part: Path, progress: _DecodingProgress, speaks: Speaks
 ) -> list[NormalisedRecording]:
     """One entry per recording of equal content: all share the first copy that can be decoded."""
     entries: list[NormalisedRecording] = []
     for recording in group:
-        with part.open("wb", buffering=0) as target:
+        with part.open("w+b", buffering=0) as target:
             source = recording.source(recordings_root(config))
-            entry = normalise_recording(recording, source, config.audio, target, progress.tick)
+            entry = normalise_recording(recording, source, config.audio, target, progress.tick, speaks)
         if entry.error_class is None:
             return [entry.model_copy(update={"recording_id": copy.recording_id}) for copy in group]
         entries.append(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +25,38 @@ class ChannelSpan(Frozen):
     samples: int
 
 
+class DecodedTrack(Frozen):
+    """What was really decoded, columns of the recordings table."""
+
+    codec: str | None
+    sample_rate: int | None
+    """Hz, before resampling."""
+    channels: int | None
+    """Before they were folded."""
+    audio_track: int
+    """Number of the track within the file, from 1."""
+    audio_tracks: int
+    """How many there are."""
+    start_offset: float
+    """Seconds before the sound begins, by the file's clock."""
+    clock_gaps: tuple[tuple[float, float], ...]
+    """Start and end (seconds) of what has no sound within it."""
+
+    def columns(self) -> dict[str, Any]:
+        """As they are in the table."""
+        gaps = [{"start": start, "end": end} for start, end in self.clock_gaps]
+        return self.model_dump(exclude={"clock_gaps"}) | {"clock_gaps": gaps}
+
+
 class NormalisedRecording(Frozen):
     """Where a recording lies, or why it does not."""
 
     recording_id: str
     tracks: tuple[ChannelSpan, ...] = ()
     duration: float | None = None
-    """Seconds of audio decoded (the longest track); None when skipped or failed."""
+    """Seconds by the recording's clock (of the longest channel); None when skipped or failed."""
+    decoded: DecodedTrack | None = None
+    """None when skipped or failed."""
     flags: tuple[Flag, ...] = ()
     error_class: str | None = None
     error_message: str | None = None

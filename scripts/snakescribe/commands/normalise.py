@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from snakescribe.audio.samples import SamplesIndex
     from snakescribe.inventory.ledger import still_wanted
     from snakescribe.transcribe.cache import skip_known
+    from snakescribe.vad.anybody import speech_finder
 
     config, results = resolved(args)
     manifest = still_wanted(results, args.batch)
@@ -39,7 +40,10 @@ def run(args: argparse.Namespace) -> int:
         _log(f"{args.batch}: {waiting / 1e9:.1f} GB of normalised audio wait; left to the transcribe step")
         return 0
     began = time.monotonic()
-    made = normalise_batch(manifest, config, samples, index, skip_known(config), args.threads, _log).recordings
+    index_made = normalise_batch(
+        manifest, config, samples, index, skip_known(config), args.threads, _log, speech_finder(config)
+    )
+    made = index_made.recordings
     hours = sum(recording.duration or 0.0 for recording in made) / 3600
     failed = sum(recording.error_class is not None for recording in made)
     skipped = sum(recording.skipped for recording in made)

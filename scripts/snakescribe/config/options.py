@@ -48,9 +48,24 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _track(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("use default, first, all, a number from 1, or a language code like ko")
+    if isinstance(value, int) and value < 1:
+        raise ValueError("tracks count from 1")
+    if isinstance(value, str) and value not in ("default", "first", "all", *LANGUAGES):
+        raise ValueError(f"{value!r} is no track; use default, first, all, a number from 1, or a language code like ko")
+    return value
+
+
 class AudioOptions(Options):
     """How a recording becomes 16 kHz mono."""
 
+    track: Annotated[int | str, BeforeValidator(_track)] = Field(
+        "default",
+        description="which of several audio tracks: `default` (the one marked so; where nobody speaks on it, the "
+        "first one on which somebody does), `first`, a number from 1, a language code, or `all`, one channel each",
+    )
     channels: Channels = Field(
         "mix",
         description="`mix` to one channel, `split` into one transcript per channel, or only `left`/`right`",

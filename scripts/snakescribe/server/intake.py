@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 from snakescribe import errors
 from snakescribe.audio import SAMPLE_BYTES
+from snakescribe.audio.recording import normalise_recording
 from snakescribe.audio.samples import NormalisedRecording
-from snakescribe.audio.tracks import normalise_recording
 from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
 from snakescribe.engine.windows import RecordingUpdate
@@ -33,6 +33,7 @@ from snakescribe.server.protocol import Submit
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Segment, Transcript
+from snakescribe.vad.anybody import speech_finder
 
 LOG = logging.getLogger(__name__)
 BLOCK = 1 << 20
@@ -118,6 +119,7 @@ class Intake:
         self._state, self._work = state, state / "work"
         shutil.rmtree(self._work, ignore_errors=True)  # of a server that was killed
         self._work.mkdir(parents=True)
+        self._speaks = speech_finder(self.config)
         self._decoders = ThreadPoolExecutor(max(threads, DECODERS), "decode")
         self._tickets: dict[str, Ticket] = {}
         self._number = 0
@@ -226,6 +228,7 @@ class Intake:
             entry = CachedTranscript(
                 transcript=step.result,
                 flags=audio.flags,
+                decoded=audio.decoded,
                 provenance=Provenance.of(
                     ticket.config,
                     self.prepared,
@@ -259,7 +262,7 @@ class Intake:
         def decode() -> NormalisedRecording:
             with samples.open("r+b", buffering=0) as target:
                 name = os.fsdecode(source)
-                return normalise_recording(ticket.recording, name, ticket.config.audio, target, tick)
+                return normalise_recording(ticket.recording, name, ticket.config.audio, target, tick, self._speaks)
 
         samples.touch()  # here, so that the thread cannot make it when it has been removed
         try:

@@ -30,6 +30,7 @@ from snakescribe.tables.batch import read_batch, write_batch
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.progress import Meter
 from snakescribe.transcribe.provenance import Provenance
+from snakescribe.vad.anybody import speech_finder
 
 Outcome = CachedTranscript | RecordingError | NormalisedRecording
 """What became of a recording: a transcript, or why there is none."""
@@ -94,6 +95,7 @@ class Batch:
                 skip=lambda recording: False,
                 jobs=self.threads,
                 log=self._meter.log,
+                speaks=speech_finder(self.config),
             )
             parts.append((made[0], part))
         return _Audio(parts, made)
@@ -134,7 +136,9 @@ class Batch:
                 outcomes[job.key] = result
                 continue
             made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, normalised, wall)
-            entry = CachedTranscript(transcript=result, flags=normalised.flags, provenance=made)
+            entry = CachedTranscript(
+                transcript=result, flags=normalised.flags, decoded=normalised.decoded, provenance=made
+            )
             self.cache.put(recording.sha256, self.keys[recording.recording_id], entry)
             outcomes[job.key] = entry
 
@@ -199,6 +203,7 @@ def _transcript_columns(entry: CachedTranscript, config: Config) -> dict[str, An
     duration = transcript.duration
     return {
         **made,
+        **(entry.decoded.columns() if entry.decoded else {}),
         "status": "ok" if transcript.text else "empty",
         "flags": sorted({*entry.flags, *transcript.flags}),
         "text": transcript.text,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from snakescribe.audio.samples import DecodedTrack
 from snakescribe.config import Config
 from snakescribe.files import write_atomically
 from snakescribe.flags import Flag
@@ -30,6 +31,8 @@ class CachedTranscript(Frozen):
     transcript: Transcript
     flags: tuple[Flag, ...] = ()
     """Found while normalising."""
+    decoded: DecodedTrack | None = None
+    """None in entries of older versions."""
     provenance: Provenance
 
 

@@ -1,0 +1,175 @@
+"""From the channels of a track to what Whisper hears: look first, then fold.
+
+A mix of all channels loses a voice where two sides are opposite in phase, where one carries only noise, and where a
+dialogue sits in one of six. So the channels are measured while they are decoded, and the recording is decoded once more
+when the plain mix was wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from snakescribe.config.options import Channels
+from snakescribe.flags import RecordingFlag
+
+Block = npt.NDArray[np.int16]
+Weights = tuple[tuple[float, ...], ...]
+"""Of each channel in each output."""
+
+CHUNK = 512
+"""Samples (32 ms) that one level is measured over."""
+FLOOR = -100
+"""dB below full scale: lower levels count as this one."""
+DEAD = 40.0
+"""dB that the loudest moment of a channel is below that of the loudest channel when nobody speaks on it. A far voice on
+the other side of a call was 25 to 32 dB down (shared/field)."""
+STEADY = 6.0
+"""dB between quiet and loud moments: noise and tones stay within, of speech they are 15 and more apart."""
+DROWNS = 15.0
+"""dB that steady noise must be below a voice to be left in the mix."""
+OPPOSITE = -0.5
+"""Correlation of two channels below which they are the same sound with opposite signs."""
+
+CENTRES = {"5.1": 2, "5.1(side)": 2, "5.0": 2, "5.0(side)": 2, "7.1": 2, "7.1(wide)": 2, "7.0": 2, "6.1": 2, "3.0": 2}
+"""Layouts of films, by ffmpeg's names, and the channel of the dialogue (SMPTE 428-3: left, right, centre, …)."""
+
+
+class Levels:
+    """What was heard on each channel, added up as it is decoded."""
+
+    def __init__(self, channels: int) -> None:
+        """Nothing yet."""
+        self.channels = channels
+        self.samples = 0
+        self.saturated = 0
+        """Samples at full scale, of all channels."""
+        self._sum = np.zeros(channels)
+        self._products = np.zeros((channels, channels))
+        self._histogram = np.zeros((channels, 1 - FLOOR), np.int64)
+
+    def add(self, block: Block) -> None:
+        """Take in some sound, shape (samples, channels)."""
+        self.samples += len(block)
+        self.saturated += int(np.count_nonzero(np.abs(block) >= 32767) + np.count_nonzero(block == -32768))
+        sound = block.astype(np.float32)
+        sound /= 32768
+        self._sum += sound.sum(0)
+        if self.channels > 1:
+            self._products += sound.T @ sound
+        chunks = sound[: len(sound) - len(sound) % CHUNK].reshape(-1, CHUNK, self.channels)
+        power = np.einsum("tsc,tsc->tc", chunks, chunks) / CHUNK - np.square(chunks.mean(1))
+        level = np.round(10 * np.log10(np.maximum(power, 1e-10))).astype(np.int64)
+        for channel in range(self.channels):
+            self._histogram[channel] += np.bincount(level[:, channel] - FLOOR, minlength=1 - FLOOR)
+
+    @property
+    def silent(self) -> bool:
+        """Whether every sample is 0 but for a constant part."""
+        return bool(self.level(1.0).max() <= FLOOR)
+
+    @property
+    def offset(self) -> float:
+        """The largest constant part of a channel, 0 to 1."""
+        return float(np.abs(self._sum).max() / max(1, self.samples))
+
+    def level(self, share: float) -> npt.NDArray[np.float64]:
+        """DBFS of each channel that this share of its moments do not exceed, shape (channels,)."""
+        total = np.cumsum(self._histogram, 1)
+        wanted = np.maximum(1, np.ceil(share * total[:, -1:]))
+        return np.asarray(np.argmax(total >= wanted, 1), np.float64) + FLOOR
+
+    def correlation(self, one: int) -> npt.NDArray[np.float64]:
+        """Of each channel with this one, -1 to 1, shape (channels,)."""
+        mean = self._sum / max(1, self.samples)
+        covariance = self._products / max(1, self.samples) - np.outer(mean, mean)
+        power = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+        return np.asarray(covariance[one] / (power * power[one]))
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How channels become outputs, and what was wrong with them."""
+
+    weights: Weights
+    flags: tuple[RecordingFlag, ...] = ()
+
+    def __call__(self, block: Block) -> Block:
+        """The outputs of some sound, shape (samples, outputs)."""
+        weights = np.array(self.weights, np.float32)
+        if np.array_equal(weights, np.eye(len(weights))):
+            return block
+        sound = np.clip(np.rint(block.astype(np.float32) @ weights.T), -32768, 32767)
+        return np.asarray(sound, np.int16)
+
+    @property
+    def pans(self) -> list[str]:
+        """The same as ffmpeg filters, one for each output.
+
+        >>> Fold(((0.5, -0.5),)).pans
+        ['pan=mono|c0=0.5*c0-0.5*c1']
+        """
+        terms = ["".join(f"{weight:+.7g}*c{c}" for c, weight in enumerate(row) if weight) for row in self.weights]
+        return [f"pan=mono|c0={term.removeprefix('+')}" for term in terms]
+
+
+ONE = Fold(((1.0,),))
+"""A single channel as it is."""
+
+
+def first_fold(mode: Channels, channels: int, layout: str) -> Fold:
+    """What is made of the channels before anything was heard of them.
+
+    A mix is the centre of a film, of everything else all channels alike.
+    """
+    if mode == "split":
+        return Fold(tuple(tuple(float(c == o) for c in range(channels)) for o in range(channels)))
+    one = 1 if mode == "right" and channels > 1 else 0
+    if mode == "mix":
+        one = CENTRES.get(layout, channels)
+        if one >= channels:
+            return Fold(((1 / channels,) * channels,))
+    return Fold((tuple(float(c == one) for c in range(channels)),))
+
+
+def better_mix(levels: Levels, layout: str) -> Fold:
+    """The mix for what was heard: without channels on which nobody speaks, opposite ones turned."""
+    plain = first_fold("mix", levels.channels, layout)
+    weights = np.array(plain.weights[0])
+    if levels.channels == 1:
+        return plain
+    loud, quiet = levels.level(0.99), levels.level(0.1)
+    alive = loud > max(loud.max() - DEAD, FLOOR)
+    lively = alive & (loud - quiet >= STEADY)
+    if lively.any():
+        alive &= lively | (loud < loud[lively].max() - DROWNS)
+    if not alive.any() or (weights.max() == 1 and alive[int(weights.argmax())]):
+        return plain
+    sign = np.where(alive & (levels.correlation(int(np.argmax(loud * alive - ~alive * 1e9))) < OPPOSITE), -1, 1)
+    silent = bool((loud[~alive] <= loud.max() - DEAD).all())
+    if silent and (sign > 0).all() and 2 * alive.sum() >= levels.channels and weights.max() < 1:
+        return Fold(plain.weights, () if alive.all() else ("dead_channel",))  # silence drowns nobody
+    flags: list[RecordingFlag] = []
+    if (sign < 0).any():
+        flags.append("inverted_channel")
+    if not alive.all():
+        flags.append("dead_channel")
+    return Fold((tuple((alive * sign / alive.sum()).tolist()),), tuple(flags))
+
+
+def channel_names(channels: int, names: dict[str, str]) -> list[str | None]:
+    """Names of the channels of ``split``; a single channel needs none.
+
+    >>> channel_names(2, {"left": "agent"})
+    ['agent', 'right']
+    >>> channel_names(3, {"c1": "caller"})
+    ['c0', 'caller', 'c2']
+    >>> channel_names(1, {})
+    [None]
+    """
+    if channels == 1:
+        return [None]
+    plain = ["left", "right"] if channels == 2 else [f"c{number}" for number in range(channels)]
+    return [names.get(name, name) for name in plain]

@@ -1,0 +1,231 @@
+"""One recording: its tracks decoded one after the other, or the reason why not, in words for its owner."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio.decoder import Decoded, ffmpeg_version
+from snakescribe.audio.fold import channel_names
+from snakescribe.audio.report import AudioStream, FfmpegReport
+from snakescribe.audio.samples import ChannelSpan, DecodedTrack, NormalisedRecording
+from snakescribe.audio.track import Decoding, Track, decode_track
+from snakescribe.audio.tracks import track_names, wanted_tracks
+from snakescribe.audio.truncation import ends_early
+from snakescribe.config.options import AudioOptions
+from snakescribe.errors import (
+    EmptyRecording,
+    NoAudioTrack,
+    RecordingError,
+    TruncatedRecording,
+    UnreadableRecording,
+    VanishedRecording,
+)
+from snakescribe.flags import RecordingFlag
+from snakescribe.recording import Recording
+
+LOWEST_RATE = 750
+"""Bytes per second that speech needs at least (Opus at 6 kb/s), to guess an unknown duration by the size."""
+
+Speaks = Callable[[Path, int, int], bool]
+"""Whether somebody speaks in a file of samples (s16le), from a sample on, in so many."""
+
+
+def anybody(path: Path, first: int, samples: int) -> bool:
+    """For those who do not ask: somebody speaks on every track."""
+    return True
+
+
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
+
+
+def time_limit(recording: Recording, audio: AudioOptions) -> float:
+    """Seconds that one run of ffmpeg may take: 120, a fifth of the duration, and one for every 2 MB.
+
+    A fifth is ten times what ``loudnorm``, the slowest filter, takes on one core; a duration the header does
+    not tell is guessed by the size, and none counts beyond ``audio.max_hours``.
+    """
+    duration = recording.duration if recording.duration is not None else recording.size / LOWEST_RATE
+    return 120 + min(duration, audio.max_hours * 3600) / 5 + recording.size / 2e6
+
+
+def normalise_recording(
+    recording: Recording,
+    source: str,
+    audio: AudioOptions,
+    target: BinaryIO,
+    tick: Callable[[int], None],
+    speaks: Speaks = anybody,
+) -> NormalisedRecording:
+    """Decode ``source`` into ``target`` (s16le, channels one after the other; offsets count from 0).
+
+    Args:
+        recording: what the inventory knows; its ``channel_mode`` wins over ``audio.channels``.
+        source: absolute path, as ``os.fsdecode`` gives it.
+        audio: the options.
+        target: an empty file; after a failure its content means nothing.
+        tick: told the samples of every block decoded; what it raises ends the work.
+        speaks: asked only of a file with several tracks.
+    """
+    began = time.monotonic()
+    tracks: list[Track] = []
+    flags: tuple[RecordingFlag, ...] = ()
+    failure: RecordingError | None = None
+    try:
+        _look(recording, source)
+        tracks, flags = _decoded_tracks(recording, source, audio, target, tick, speaks)
+    except RecordingError as error:
+        tracks, failure = [], error
+    return NormalisedRecording(
+        recording_id=recording.recording_id,
+        tracks=_spans(tracks, audio),
+        duration=max(track.samples for track in tracks) / SAMPLE_RATE if tracks else None,
+        decoded=_described(tracks[0]) if tracks else None,
+        flags=flags,
+        error_class=type(failure).__name__ if failure else None,
+        error_message=str(failure) if failure else None,
+        ffmpeg=ffmpeg_version() if tracks else None,
+        wall_seconds=round(time.monotonic() - began, 3),
+    )
+
+
+class _OtherTrack(Exception):
+    """The file has another track that is wanted."""
+
+
+def _decoded_tracks(
+    recording: Recording,
+    source: str,
+    audio: AudioOptions,
+    target: BinaryIO,
+    tick: Callable[[int], None],
+    speaks: Speaks,
+) -> tuple[list[Track], tuple[RecordingFlag, ...]]:
+    wanted: list[int] = []
+
+    def choose(streams: list[AudioStream], decoding: int) -> None:
+        if not wanted and streams:
+            wanted.extend(wanted_tracks(streams, audio.track))
+            if wanted[0] != decoding:
+                raise _OtherTrack
+
+    job = Decoding(
+        source=source,
+        mode="mix" if audio.track == "all" else recording.channel_mode or audio.channels,
+        highpass=audio.highpass,
+        loudness=audio.loudness,
+        seconds=time_limit(recording, audio),
+        most_hours=audio.max_hours,
+        target=target,
+        tick=tick,
+        choose=choose,
+    )
+
+    def track(number: int, offset: int = 0) -> Track:
+        found = decode_track(job, number, offset)
+        if isinstance(found, Decoded):
+            raise _why_nothing(source, found)
+        return found
+
+    try:
+        tracks = [track(0)]
+    except _OtherTrack:
+        tracks = [track(wanted[0])]
+    for number in wanted[1:]:
+        tracks.append(track(number, tracks[-1].end))
+    other = False
+    if audio.track == "default" and len(tracks[0].streams) > 1 and not _somebody_speaks(tracks[0], target, speaks):
+        for number in wanted_tracks(tracks[0].streams, "all"):
+            if number != wanted[0] and _somebody_speaks(candidate := track(number), target, speaks):
+                tracks, other = [candidate], True
+                break
+        else:
+            tracks = [track(wanted[0])]
+    early = any(ends_early(source, track.decoded) for track in tracks)
+    if early and audio.truncated == "fail":
+        kept = tracks[0].samples / SAMPLE_RATE
+        raise TruncatedRecording(
+            f"the file ends early, after {kept:.1f} seconds; copy it again from its source,"
+            " or set audio.truncated: keep"
+        )
+    found: list[RecordingFlag] = ["truncated"] if early else []
+    found += [flag for track in tracks for flag in track.fold.flags]
+    return tracks, tuple(dict.fromkeys([*found, "other_track"] if other else found))
+
+
+def _somebody_speaks(track: Track, target: BinaryIO, speaks: Speaks) -> bool:
+    target.flush()
+    return speaks(Path(target.name), track.offset, track.channels * track.samples)
+
+
+def _spans(tracks: list[Track], audio: AudioOptions) -> tuple[ChannelSpan, ...]:
+    if len(tracks) == 1:
+        (track,) = tracks
+        return tuple(
+            ChannelSpan(channel=name, offset=track.offset + number * track.samples, samples=track.samples)
+            for number, name in enumerate(channel_names(track.channels, audio.channel_names))
+        )
+    names = track_names([track.number for track in tracks], [track.stream for track in tracks])
+    return tuple(
+        ChannelSpan(channel=name, offset=track.offset, samples=track.samples)
+        for name, track in zip(names, tracks, strict=True)
+    )
+
+
+def _described(track: Track) -> DecodedTrack:
+    return DecodedTrack(
+        codec=track.stream.codec,
+        sample_rate=track.stream.sample_rate,
+        channels=track.source_channels,
+        audio_track=track.number + 1,
+        audio_tracks=len(track.streams),
+        start_offset=round(track.clock.start, 3),
+        clock_gaps=tuple((round(start, 3), round(end, 3)) for start, end in track.clock.gaps),
+    )
+
+
+def _look(recording: Recording, source: str) -> None:
+    """Refuse what is not the file of the inventory, before ffmpeg sees it."""
+    try:
+        status = Path(source).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableRecording("this is not a regular file")
+        with open(source, "rb"):
+            pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise VanishedRecording("the file is gone since the inventory was taken; put it back and run again") from None
+    except PermissionError:
+        raise UnreadableRecording("no permission to read the file; change its permissions and run again") from None
+    except OSError as error:
+        raise UnreadableRecording(f"the file cannot be opened: {error.strerror}") from None
+    if recording.sha256 and status.st_size != recording.size:
+        raise VanishedRecording(
+            f"the file has changed since the inventory was taken ({recording.size} bytes then,"
+            f" {status.st_size} now); run again to take it as it is"
+        )
+    if status.st_size == 0:
+        raise EmptyRecording("the file is empty (0 bytes)")
+
+
+def _why_nothing(source: str, decoded: Decoded) -> RecordingError:
+    """The reason why there is not a single sample."""
+    heard = decoded.heard
+    if heard.no_audio:
+        return NoAudioTrack("the file has no audio track")
+    if heard.forbidden:
+        with open(source, "rb") as file:
+            picture = file.read(4).startswith(_PICTURES)
+        if picture:
+            return NoAudioTrack("the file is a picture, whatever its name says")
+        return UnreadableRecording("not a recording: a playlist, a script or another kind of file that is never opened")
+    if decoded.exit_code == 0:
+        return EmptyRecording(f"the file holds no audio samples{_detail(heard)}")
+    return UnreadableRecording(f"no audio can be read; the file is damaged or not a recording{_detail(heard)}")
+
+
+def _detail(heard: FfmpegReport) -> str:
+    return f": {'; '.join(heard.complaints)}" if heard.complaints else ""

@@ -1,0 +1,128 @@
+"""What ffmpeg says while it decodes: the streams it found, their clock, and what went wrong."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from snakescribe.audio.clock import Clock
+
+_TAGGED = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(info|warning|error|fatal|panic)\] (.*)", re.DOTALL)
+_CONTAINER = re.compile(r"Input #0, (.+?), from ")
+_DURATION = re.compile(r"  Duration: (\d+):(\d\d):(\d\d\.\d+)")
+_STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (Audio|Video): (\w+)(.*)")
+_RATE = re.compile(r", (\d+) Hz, ([^,]+)(?:, (\w+))?")
+_TITLE = re.compile(r"      title +: (.*)")
+_EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
+_STOPPED = re.compile(r"Error during demuxing: (.*)")
+_GENERIC = re.compile(
+    r"Error opening input files?\b|Error while decoding|Decoding error|Error submitting packet"
+    r"|Conversion failed|Task finished|Terminating thread|Nothing was written"
+)
+_COMPLAINTS = 1  # lines of stderr kept for the row: the first one names the cause
+MOST_STREAMS = 1000
+"""Audio streams that are remembered; a header may declare any number."""
+
+
+@dataclass
+class AudioStream:
+    """An audio track of a file, as ffmpeg describes it before it decodes."""
+
+    codec: str
+    """ffmpeg's name, e.g. ``aac``; ``none`` when it has no decoder."""
+    sample_rate: int | None = None
+    """Hz."""
+    layout: str = ""
+    """ffmpeg's name of the channel layout, e.g. ``5.1(side)``."""
+    sample_format: str = ""
+    """What the decoder gives, e.g. ``fltp``."""
+    language: str | None = None
+    """As the file has it, mostly ISO 639-2, e.g. ``kor``; None when it says nothing (``und``)."""
+    title: str | None = None
+    default: bool = False
+
+    @property
+    def beyond_16_bits(self) -> bool:
+        """Samples beyond full scale, or far below 16 bits, are still there after decoding."""
+        return self.sample_format.startswith(("flt", "dbl", "s32"))
+
+
+@dataclass
+class FfmpegReport:
+    """What ffmpeg said that decides a recording's fate; the rest of its stderr is not kept."""
+
+    source: bytes
+    container: str = ""
+    """ffmpeg's name of the demuxer, e.g. ``matroska,webm``."""
+    duration: float | None = None
+    """Seconds by the header; None when it does not say."""
+    estimated: bool = False
+    """The duration is only the file's size over its bit rate."""
+    streams: list[AudioStream] = field(default_factory=list)
+    early_end: bool = False
+    stopped: str | None = None
+    """Why reading stopped before the end of the file, in ffmpeg's words."""
+    no_audio: bool = False
+    forbidden: bool = False
+    """A playlist, picture or script: nothing that may be opened as a recording."""
+    interrupted: bool = False
+    complaints: list[str] = field(default_factory=list)
+    _times: list[float] = field(default_factory=list)
+    _described: bool = False
+    """The streams of the input are all listed; what follows speaks of the output."""
+    _audio: bool = False
+    """The stream described last is an audio stream."""
+
+    @property
+    def clock(self) -> Clock:
+        """Where the recording begins and has gaps, by its time stamps."""
+        return Clock.of(list(pairwise(self._times))[::2])
+
+    def line(self, raw: bytes) -> None:
+        """Take in one line of stderr, written with ``-v level+info``."""
+        tagged = _TAGGED.match(raw.replace(b"file:" + self.source, b"the file").decode(errors="replace"))
+        if not tagged:
+            return
+        level, text = tagged.groups()
+        if level == "info":
+            if raw.startswith(b"[Eval @"):
+                self._times.append(float(text))
+            elif not self._described:
+                self._described = text.startswith(("Stream mapping", "Output #"))
+                self._describe(text)
+            self.interrupted |= text.startswith("Exiting normally, received signal")
+            return
+        self.estimated |= text.startswith("Estimating duration")
+        self.early_end |= bool(_EARLY_END.search(text))
+        if stopped := _STOPPED.match(text):
+            self.stopped = stopped[1]
+        self.no_audio |= "matches no streams" in text
+        self.forbidden |= "Format not on whitelist" in text or "Not detecting m3u8" in text
+        text = " ".join(text.split())[:100]
+        wanted = level != "warning" and not _GENERIC.match(text) and text not in self.complaints
+        if wanted and len(self.complaints) < _COMPLAINTS:
+            self.complaints.append(text)
+
+    def _describe(self, text: str) -> None:
+        if (found := _CONTAINER.match(text)) and not self.container:
+            self.container = found[1]
+        elif (found := _DURATION.match(text)) and self.duration is None:
+            self.duration = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+        elif found := _STREAM.match(text):
+            language, kind, codec, rest = found.groups()
+            self._audio = kind == "Audio" and len(self.streams) < MOST_STREAMS
+            if self._audio:
+                rate = _RATE.match(rest[rest.find(", ") :]) if ", " in rest else None
+                self.streams.append(
+                    AudioStream(
+                        codec=codec,
+                        sample_rate=int(rate[1]) if rate else None,
+                        layout=rate[2] if rate else "",
+                        sample_format=(rate[3] or "") if rate else "",
+                        language=language if language != "und" else None,
+                        default="(default)" in rest,
+                    )
+                )
+        elif (found := _TITLE.match(text)) and self._audio and self.streams[-1].title is None:
+            self.streams[-1].title = " ".join(found[1].split())[:100] or None
