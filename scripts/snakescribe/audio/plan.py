@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.fold import Fold, Levels, Weights, better_mix
 from snakescribe.audio.report import AudioStream
 from snakescribe.config.options import Channels
@@ -28,6 +29,13 @@ LIFT = 60.0
 SHORTEST_RANGE = 6.0
 """dB between quiet and loud moments of a recording in which there may be a voice; noise alone is not amplified."""
 
+STEREO_MIX = (
+    f"asplit[a][b];[a]aformat=channel_layouts=mono:sample_rates={SAMPLE_RATE}:sample_fmts=s16[mix];"
+    f"[b]pan=stereo|c0=c0|c1=c1,aformat=sample_rates={SAMPLE_RATE}:sample_fmts=s16[sides];[sides][mix]amerge"
+)
+"""Two channels become three: left, right and what ffmpeg makes of both. Mixed from samples that are rounded already, last
+bits differ, and with them now and then a word: of 8 stereo recordings 5 had another text."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -40,6 +48,8 @@ class Plan:
     """dB, before the samples become 16 bits."""
     highpass: float | None = None
     """Hz."""
+    stereo_mix: bool = False
+    """ffmpeg mixes the two channels itself, rounding once, and the mix comes as a third channel beside them."""
 
     def filters(self) -> list[str]:
         """For ffmpeg, on every channel.
@@ -48,7 +58,8 @@ class Plan:
         ['highpass=f=80.0', 'volume=40.0dB:precision=float']
         """
         filters = [f"highpass=f={self.highpass}"] if self.highpass is not None else []
-        return [*filters, f"volume={self.gain}dB:precision=float"] if self.gain else filters
+        filters += [f"volume={self.gain}dB:precision=float"] if self.gain else []
+        return [*filters, STEREO_MIX] if self.stereo_mix else filters
 
     def same_sound(self, other: Plan) -> bool:
         """Whether both give the same samples."""
@@ -71,4 +82,5 @@ def improved(plan: Plan, levels: Levels, stream: AudioStream, mode: Channels) ->
     elif loudest < QUIET and loudest - quiet >= SHORTEST_RANGE:
         gain += LOUDEST - loudest
     highpass = max(plan.highpass or 0, RUMBLE) if levels.offset > MOST_OFFSET else plan.highpass
-    return replace(plan, fold=fold, gain=gain, highpass=highpass)
+    better = replace(plan, fold=fold, gain=gain, highpass=highpass)
+    return better if better.same_sound(plan) else replace(better, stereo_mix=False)

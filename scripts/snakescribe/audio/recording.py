@@ -120,6 +120,7 @@ def _decoded_tracks(
         loudness=audio.loudness,
         seconds=time_limit(recording, audio),
         most_hours=audio.max_hours,
+        channels=recording.channels,
         target=target,
         tick=tick,
         choose=choose,

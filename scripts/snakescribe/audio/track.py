@@ -17,6 +17,9 @@ from snakescribe.audio.report import AudioStream, FfmpegReport
 from snakescribe.config.options import Channels
 from snakescribe.errors import TooLong, UnreadableRecording
 
+TWO = ("stereo", "2 channels", "downmix")
+"""ffmpeg's names of layouts with two channels."""
+
 
 @dataclass(frozen=True)
 class Decoding:
@@ -32,6 +35,8 @@ class Decoding:
     seconds: float
     """That one run of ffmpeg may take."""
     most_hours: float
+    channels: int | None
+    """Of the track that is probably decoded, by the header; None when it is not known."""
     target: BinaryIO
     tick: Callable[[int], None]
     """Told the samples of every block."""
@@ -84,10 +89,13 @@ def decode_track(job: Decoding, number: int, offset: int) -> Track | Decoded:
         TooLong: by its clock it is longer than ``most_hours``.
         UnreadableRecording: it has more channels than can be told apart.
     """
-    plan, passes = Plan(number, highpass=job.highpass), 0
+    plan, passes = Plan(number, highpass=job.highpass, stereo_mix=job.mode == "mix" and job.channels == 2), 0
     while True:
         passes += 1
         decoded, sound = _pass(job, plan, offset)
+        if passes == 1 and plan.stereo_mix != _mixes_stereo(job, decoded.heard.streams, number):
+            plan = replace(plan, stereo_mix=not plan.stereo_mix)
+            continue
         if sound is None:
             return decoded
         plan = replace(plan, fold=sound.fold)
@@ -119,6 +127,10 @@ def decode_track(job: Decoding, number: int, offset: int) -> Track | Decoded:
     )
 
 
+def _mixes_stereo(job: Decoding, streams: list[AudioStream], track: int) -> bool:
+    return job.mode == "mix" and track < len(streams) and streams[track].layout in TWO
+
+
 def _pass(job: Decoding, plan: Plan, offset: int, filters: tuple[str, ...] = ()) -> tuple[Decoded, _Sound | None]:
     """One run of ffmpeg over a track."""
     most = round(job.most_hours * 3600 * SAMPLE_RATE)
@@ -130,13 +142,20 @@ def _pass(job: Decoding, plan: Plan, offset: int, filters: tuple[str, ...] = ())
     def take(block: Block, report: FfmpegReport) -> bool:
         nonlocal sound
         sound = sound or begin(block.shape[1], report.streams)
-        sound.levels.add(block)
-        sound.files.write(sound.fold(block))
+        if sound and plan.stereo_mix:
+            sound.levels.add(block[:, :2])
+            sound.files.write(block[:, 2:])
+        elif sound:
+            sound.levels.add(block)
+            sound.files.write(sound.fold(block))
         job.tick(len(block))
-        return True
+        return sound is not None
 
-    def begin(channels: int, streams: list[AudioStream]) -> _Sound:
+    def begin(channels: int, streams: list[AudioStream]) -> _Sound | None:
         job.choose(streams, plan.track)
+        if not plan.fold and plan.stereo_mix != _mixes_stereo(job, streams, plan.track):
+            return None
+        channels = 2 if plan.stereo_mix else channels
         if job.mode == "split" and channels > MOST_CHANNELS:
             raise UnreadableRecording(f"{channels} channels; at most {MOST_CHANNELS} can be split, use channels: mix")
         fold = plan.fold or first_fold(job.mode, channels, streams[plan.track].layout)
