@@ -143,11 +143,14 @@ def decode(
         samples += len(block)
         return (not len(block) or take(block, heard)) and samples < most
 
-    output = {"f": "au", "c:a": "pcm_s16be", "af": ",".join((FILTER, *filters)), "ar": SAMPLE_RATE}
+    output = {"f": "au", "flush_packets": 0, "c:a": "pcm_s16be", "af": ",".join((FILTER, *filters)), "ar": SAMPLE_RATE}
     exit_code = _run(_command(source, track, reading, output), read, heard, seconds)
     if samples < most:
         give(0)
     return Decoded(samples, samples >= most, exit_code, heard)
+
+
+NOTHING: Block = np.zeros((0, 1), np.int16)
 
 
 class _Sound:
@@ -168,11 +171,11 @@ class _Sound:
         """The samples that are there, if there are at least so many."""
         frame = SAMPLE_BYTES * self._channels
         whole = len(self._data) // frame if frame else 0
-        if whole < least:
-            whole = 0
+        if whole < max(least, 1):
+            return NOTHING
         block = np.frombuffer(bytes(self._data[: whole * frame]), ">i2").astype(np.int16)
         del self._data[: whole * frame]
-        return block.reshape(-1, max(1, self._channels))
+        return block.reshape(-1, self._channels)
 
 
 def _command(source: str, track: int, reading: Mapping[str, Any], output: Mapping[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ STEREO_MIX = (
     f"asplit[a][b];[a]aformat=channel_layouts=mono:sample_rates={SAMPLE_RATE}:sample_fmts=s16[mix];"
     f"[b]pan=stereo|c0=c0|c1=c1,aformat=sample_rates={SAMPLE_RATE}:sample_fmts=s16[sides];[sides][mix]amerge"
 )
-"""Two channels become three: left, right and what ffmpeg makes of both. Mixed from samples that are rounded already, last
+"""Two channels become three: left, right and what ffmpeg makes of both. Mixed from samples that were rounded, last
 bits differ, and with them now and then a word: of 8 stereo recordings 5 had another text."""
 
 
