@@ -56,6 +56,7 @@ def _lines(config: Config) -> list[tuple[str, str]]:
             with Ledger.open(results.ledger, readonly=True) as ledger:
                 ledger.copy(draft)
         with Ledger.open(draft) as ledger:
+            ledger.path = results.ledger  # its errors are about the one that was copied
             taken = update(ledger, config, walked, hashing=False)
     plan = taken.plan
     waiting = [batch for batch in plan.batches if not results.batch(batch.batch).exists()]
