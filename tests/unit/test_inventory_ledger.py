@@ -118,6 +118,11 @@ def test_what_is_no_ledger_is_said(tmp_path: Path, filled: Path) -> None:
     (tmp_path / "text").write_text("no database " * 100)
     with pytest.raises(ResultsError, match="may be damaged"):
         Ledger.open(tmp_path / "text")
+    (tmp_path / "empty").touch()
+    for readonly in (True, False):
+        with pytest.raises(ResultsError, match="empty: it is empty, and so damaged; restore it, or move"):
+            Ledger.open(tmp_path / "empty", readonly)
+    assert (tmp_path / "empty").stat().st_size == 0
     db = sqlite3.connect(filled)
     db.execute("PRAGMA user_version = 99")
     db.close()

@@ -52,7 +52,7 @@ def connect(path: Path, readonly: bool) -> sqlite3.Connection:
     """Open the file at ``path``; without ``readonly`` it is made when there is none.
 
     Raises:
-        ResultsError: written by another version.
+        ResultsError: written by another version, or empty.
         sqlite3.Error: see :func:`explained`.
     """
     if not readonly and not path.exists():
@@ -69,6 +69,8 @@ def connect(path: Path, readonly: bool) -> sqlite3.Connection:
         version = _version(db)
     if version != SCHEMA_VERSION:
         db.close()
+        if path.stat().st_size == 0:  # not taken for a new one: there may be manifests, which it would contradict
+            raise ResultsError(f"{path}: it is empty, and so damaged; {REMEDY}")
         raise ResultsError(
             f"{path}: written by another version of snakescribe (schema {version}, not {SCHEMA_VERSION}); "
             "use that version, or choose another --results"
