@@ -118,7 +118,7 @@ def begin(
         if not dry_run:
             _write_missing_manifests(results, plan)
             put_aside_unfinished(results, seen, checked.options, config.outputs)
-            Path(config.cache.path).mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
+            _make_folder(Path(config.cache.path), "cache.path")  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
             if elsewhere:
                 write_atomically(results.elsewhere, os.fsencode(elsewhere))
@@ -143,7 +143,7 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         BusyError: another run works there.
     """
     try:
-        results.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(results.root, "--results", mode=0o700)
         if dry_run:
             return None
         results.state.mkdir(mode=0o700, exist_ok=True)
@@ -155,13 +155,20 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         shutil.rmtree(results.failures, ignore_errors=True)
         results.failures.mkdir()
         return lock
-    except (FileExistsError, NotADirectoryError):
-        raise ResultsError(f"{results.root} is not a folder; choose another one with --results") from None
     except OSError as error:
         known = disk_error(error)
         if known is None:
             raise
         raise known from None
+
+
+def _make_folder(folder: Path, option: str, mode: int = 0o777) -> None:
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ResultsError(f"{folder} is not a folder; choose another one with {option}") from None
+    except FileNotFoundError as error:  # parents are made: the file system takes no new folder
+        raise ResultsError(f"{folder} cannot be made ({error.strerror}); choose another folder with {option}") from None
 
 
 def _sweep(results: Results) -> None:

@@ -127,6 +127,25 @@ def test_the_ledger(done: Site, tmp_path: Path, page: bool) -> None:
     assert site.by_path().keys() == {b"a.wav", b"b.wav", b"junk.wav"}
 
 
+@pytest.mark.parametrize("folder", [True, False], ids=["a folder for a file", "a file for a folder"])
+def test_what_stands_in_the_way_of_a_transcript(done: Site, tmp_path: Path, folder: bool) -> None:
+    """Another kind of thing than it should be: it is somebody's, and stays."""
+    site = copied(done, tmp_path)
+    where = site.results.transcripts / "junk.wav.json"
+    where.unlink()
+    if folder:
+        where.mkdir()
+        told = f"a folder stands where a file should be ({where}); move it away and run again"
+    else:
+        where = where.parent
+        where.rmdir()
+        where.write_text("mine")
+        told = f"a file stands where a folder should be ({where}); move it away and run again"
+    assert f"ResultsError: {told}" in site.tell(*step(site, "export", "--batch", BATCH), code=4).said
+    assert f"ResultsError: {told}" in site.tell("export", "--missing", "--results", str(site.results.root), code=4).said
+    assert where.exists()
+
+
 def copied(site: Site, folder: Path) -> Site:
     """The finished run once more, to be damaged alone."""
     shutil.copytree(site.folder, folder, dirs_exist_ok=True)
