@@ -200,6 +200,22 @@ def test_a_server_without_ffmpeg(junk: Site) -> None:
         assert "InstallationError: /no/such/ffmpeg cannot be run" in junk.tell("serve", "--port", "0", code=8).said
 
 
+@BARE
+def test_no_apptainer(junk: Site, bare: bool) -> None:
+    """Beside an image there need not be ffmpeg, but what runs the image."""
+    profile = str(Path(__file__).parents[2] / "profiles/apptainer")
+    asked = ["--workflow-profile" if bare else "--profile", profile]
+    options = {"results": "no apptainer", "container": {"image": str(junk.folder / "image.sif")}}
+    names = ("apptainer", "singularity")
+    kept = [
+        one for one in junk.env["PATH"].split(os.pathsep) if not any(shutil.which(name, path=one) for name in names)
+    ]
+    with environ(PATH=os.pathsep.join(kept)):
+        said = finished(junk.start(*asked, bare=bare, **options), 8).said
+    assert said.count("snakescribe: InstallationError: apptainer is not installed here, and --sdm apptainer") == 1
+    assert "Traceback" not in said
+
+
 def test_no_ffmpeg_in_a_step(junk: Site) -> None:
     """As on a node of a cluster, or in an image."""
     site = replace(junk, results_folder=junk.folder / "a node")
