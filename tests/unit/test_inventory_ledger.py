@@ -137,6 +137,7 @@ DAMAGED = [
     ("recordings", "batch = '../../elsewhere'"),
     ("recordings", "attempt = 'x'"),
     ("attempts", "batch = 'x'"),
+    ("attempts", "recording_id = recording_id || 'x'"),
     ("attempts", "recording = x'ff'"),
     ("attempts", "recording_id = recording_id || x'ff'"),
     ("files", "size = 'x'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +119,7 @@ class Ledger:
         if isinstance(error, BAD_DATABASE):
             raise explained(self.path, error) from None
 
-    def _rows(self, kind: type[T], statement: str, values: Iterable[Any] = (), keyed: bool = False) -> list[T]:
+    def _rows(self, kind: type[T], statement: str, values: Iterable[Any] = (), keyed: bool = False) -> Iterator[T]:
         """What a statement finds, each row as a ``kind``: SQLite itself does not notice a damaged value.
 
         Args:
@@ -131,10 +131,10 @@ class Ledger:
         Raises:
             ResultsError: a value is not of its column's type.
         """
-        rows = self._db.execute(statement, tuple(values))
+        validated = TypeAdapter(kind).validate_python
         try:
-            found = [(row[0], row[1:]) for row in rows] if keyed else rows.fetchall()
-            return TypeAdapter(list[kind]).validate_python(found)  # type: ignore[valid-type]
+            for row in self._db.execute(statement, tuple(values)):
+                yield validated((row[0], row[1:]) if keyed else row)
         except ValidationError as error:
             raise ResultsError(f"{self.path}: a row in it is damaged ({first_problem(error)}); {REMEDY}") from None
 
@@ -177,7 +177,7 @@ class Ledger:
             " UNION SELECT recording_id FROM attempts WHERE json_extract(recording, '$.path') = ?1",
             (written, os.fsencode(text)),
         )
-        return [self._found(key) for (key,) in keys or self._spelt_alike(text)]
+        return [self._found(key) for (key,) in list(keys) or self._spelt_alike(text)]
 
     def _spelt_alike(self, text: str) -> list[tuple[str]]:
         """Ids of recordings whose path differs only in Unicode's form: macOS decomposes Hangul in file names."""
@@ -186,11 +186,10 @@ class Ledger:
         return [(key,) for key, path in rows if unicodedata.normalize("NFC", os.fsdecode(path)) == wanted]
 
     def _found(self, recording_id: str) -> Found:
-        attempts = self._rows(
-            tuple[BatchName, str],
-            "SELECT batch, recording FROM attempts WHERE recording_id = ? ORDER BY attempt",
-            (recording_id,),
-        )
+        statement = "SELECT batch, recording FROM attempts WHERE recording_id = ? ORDER BY attempt"
+        attempts = list(self._rows(tuple[BatchName, str], statement, (recording_id,)))
+        if not attempts:
+            raise ResultsError(f"{self.path}: an attempt at {recording_id} is lost, it is damaged; {REMEDY}")
         recordings = [self._recording(text) for _, text in attempts]
         return Found(
             recording_id,
