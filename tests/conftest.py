@@ -36,7 +36,8 @@ class ByFixtures(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path, _, test = nodeid.partition("::")
         folder = path.split("/")[-2]
-        return {"images": folder, "e2e": f"{path} {test.rpartition('[')[2]}"}.get(folder, path)
+        engine = test.rpartition("[")[2].rstrip("]").partition("-")[0]
+        return {"images": folder, "e2e": f"{path} {engine}"}.get(folder, path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFixtures:

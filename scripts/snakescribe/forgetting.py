@@ -29,10 +29,11 @@ from snakescribe.formats.export import remove_transcripts
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import every_name, every_stem
 from snakescribe.inventory.ledger import Found, Ledger
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
+from snakescribe.recording import Recording
 from snakescribe.tables.batch import row_groups
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache

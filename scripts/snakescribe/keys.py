@@ -8,36 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Protocol
+from typing import Any
 
 from snakescribe.config import Config
 from snakescribe.config.options import Channels
 from snakescribe.models.store import Prepared
+from snakescribe.recording import Overrides, Recording
 
 TEXT_VERSION = 3
 """Raised whenever our own code changes what text comes out of the same audio and options, so that no cache gives an
 old one; ``tests/unit/text_versions.json`` keeps a digest of what each version hears."""
-
-
-class Overrides(Protocol):
-    """What a sample sheet may set for one recording; None takes the configuration's."""
-
-    @property
-    def language(self) -> str | None: ...
-    @property
-    def prompt(self) -> str | None: ...
-    @property
-    def channel_mode(self) -> Channels | None: ...
-
-
-class Keyed(Overrides, Protocol):
-    """A recording, as far as its text depends on it."""
-
-    @property
-    def recording_id(self) -> str: ...
-    @property
-    def sha256(self) -> str:
-        """Of the file's content; empty when it could not be read."""
 
 
 def digest(value: object) -> str:
@@ -91,12 +71,12 @@ def transcript_key(config: Config, prepared: Prepared, recording: Overrides) -> 
     return digest({"options": options, "model": prepared.identity, "speech": "silero_vad_v6"})
 
 
-def content_key(recording: Keyed, key: str) -> str:
+def content_key(recording: Recording, key: str) -> str:
     """Recordings of equal content and options (``key``) share one transcript; unreadable ones share nothing."""
     return digest([_content(recording), key])
 
 
-def samples_key(config: Config, recording: Keyed) -> str:
+def samples_key(config: Config, recording: Recording) -> str:
     """Recordings of a batch with equal keys have the same samples once they are decoded."""
     return digest([_content(recording), _channels(config, recording)])
 
@@ -121,7 +101,7 @@ def fingerprint(content: str, path: bytes, recording: Overrides) -> str:
     return digest([content, path.hex(), recording.language, recording.prompt, recording.channel_mode])
 
 
-def _content(recording: Keyed) -> str:
+def _content(recording: Recording) -> str:
     return recording.sha256 or recording.recording_id
 
 

@@ -26,18 +26,17 @@ KEYS = [
     _column("sha256", TEXT, "SHA-256 of the file's content; empty when it could not be read"),
 ]
 
+SPAN = [_column(name, REAL, "seconds from the start of the recording") for name in ("start", "end")]
+CHANNEL = _column("channel", TEXT, "name of the channel with `audio.channels: split`, else null")
+
 WORD = [
-    _column("start", REAL, "seconds from the start of the recording"),
-    _column("end", REAL, "seconds from the start of the recording"),
+    *SPAN,
     _column("text", TEXT, "the word as Whisper writes it, without surrounding spaces"),
     _column("probability", REAL, "mean probability of the word's tokens, 0 to 1"),
 ]
 
-CHANNEL = _column("channel", TEXT, "name of the channel with `audio.channels: split`, else null")
-
 SEGMENT = [
-    _column("start", REAL, "seconds from the start of the recording"),
-    _column("end", REAL, "seconds from the start of the recording"),
+    *SPAN,
     _column("text", TEXT, "what was said, after the glossary"),
     _column("language", TEXT, "Whisper's code; differs within a recording only with `language: mixed`"),
     CHANNEL,
@@ -56,11 +55,7 @@ SEGMENT = [
     ),
 ]
 
-GAP = [
-    _column("start", REAL, "seconds from the start of the recording"),
-    _column("end", REAL, "seconds from the start of the recording"),
-    CHANNEL,
-]
+GAP = [*SPAN, CHANNEL]
 
 RECORDING = [
     *KEYS,

@@ -17,7 +17,8 @@ from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import NormalisedRecording, open_samples
 from snakescribe.config import Config, load_config
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
+from snakescribe.recording import Recording
 
 Samples = npt.NDArray[np.int16]
 WRITER = shutil.which("ffmpeg") or ffmpeg_path()

@@ -11,9 +11,9 @@ from typing import Any
 
 from snakescribe.config import load_config
 from snakescribe.inventory.ledger import Known, Ledger
-from snakescribe.inventory.manifest import Recording
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
+from snakescribe.recording import Recording
 from snakescribe.tables.batch import write_batch
 from snakescribe.transcript import Gap, Segment, Word
 

@@ -24,8 +24,8 @@ from snakescribe.engine.beam_search import (
     _Window,
     decode,
     detect_language,
-    slots,
 )
+from snakescribe.engine.stepwise import slots
 
 SPACE, A, B, C, LOUD, END, START, ENGLISH, KOREAN, NO_SPEECH = range(10)
 VOCABULARY = 10

@@ -24,9 +24,6 @@ from snakescribe.engine.segments import (
 )
 from snakescribe.transcript import Word
 
-lengths = st.lists(st.tuples(st.floats(0, 1.5), st.floats(0.02, 3), st.sampled_from([" a", " b,", " c.", "。"])))
-stretches = st.lists(st.tuples(st.floats(0.1, 3), st.floats(0.3, 8)), max_size=6)
-
 
 def _word(start: float, end: float, text: str = " word") -> Word:
     return Word(start=start, end=end, text=text, probability=0.9)
@@ -49,11 +46,13 @@ def _speech(made: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return found
 
 
-@given(lengths)
-def test_segments_hold_every_word_once_and_end_where_a_sentence_or_breath_does(
-    made: list[tuple[float, float, str]],
-) -> None:
-    words = _words(made)
+lengths = st.lists(st.tuples(st.floats(0, 1.5), st.floats(0.02, 3), st.sampled_from([" a", " b,", " c.", "。"])))
+timed = lengths.map(_words)
+spoken = st.lists(st.tuples(st.floats(0.1, 3), st.floats(0.3, 8)), max_size=6).map(_speech)
+
+
+@given(timed)
+def test_segments_hold_every_word_once_and_end_where_a_sentence_or_breath_does(words: list[Word]) -> None:
     found = segments(words)
     assert [word for group in found for word in group] == words and all(found)
     for group in found:
@@ -92,11 +91,8 @@ def test_a_long_sentence_is_cut_at_its_widest_pause_then_at_a_comma() -> None:
     assert [len(group) for group in segments(words)] == [7, 7]
 
 
-@given(lengths, stretches)
-def test_placed_words_lose_silence_and_end_with_the_voice(
-    made: list[tuple[float, float, str]], spoken: list[tuple[float, float]]
-) -> None:
-    words, speech = _words(made), _speech(spoken)
+@given(timed, spoken)
+def test_placed_words_lose_silence_and_end_with_the_voice(words: list[Word], speech: list[tuple[float, float]]) -> None:
     found = placed(words, speech)
     assert [word.text for word in found] == [word.text for word in words]
     assert all(a.end <= b.start + 1e-9 for a, b in pairwise(found))
@@ -123,11 +119,8 @@ def test_the_last_word_before_a_pause_ends_with_the_voice() -> None:
     assert [word.end for word in found] == [1.4, 2.0, 4.7, 5.0, 8.0]
 
 
-@given(lengths, stretches)
-def test_gaps_are_long_within_speech_and_without_words(
-    made: list[tuple[float, float, str]], spoken: list[tuple[float, float]]
-) -> None:
-    words, speech = _words(made), _speech(spoken)
+@given(timed, spoken)
+def test_gaps_are_long_within_speech_and_without_words(words: list[Word], speech: list[tuple[float, float]]) -> None:
     found = gaps(words, speech)
     for start, end in found:
         assert sum(max(0.0, min(b, end) - max(a, start)) for a, b in speech) > SHORTEST_GAP

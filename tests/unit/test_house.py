@@ -12,7 +12,7 @@ FLOORS = """
 errors flags media records units
 checkout devices files known_clip schema transcript
 config glossary layout
-models
+models recording
 keys
 failures inventory
 audio tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import unicodedata
@@ -13,7 +14,7 @@ from test_inventory_walk import nobody
 
 from snakescribe.errors import ResultsError
 from snakescribe.inventory.ledger import Current, FileContent, Known, Ledger
-from snakescribe.inventory.manifest import Recording
+from snakescribe.recording import Header, Recording
 
 
 def recording(key: str, sha256: str, attempt: int, path: bytes = b"not \xff.wav") -> Recording:
@@ -187,19 +188,26 @@ def test_a_recording_of_another_version_is_said(filled: Path) -> None:
         db.execute("UPDATE attempts SET recording = json_set(recording, '$.mood', 'new in version 9')")
     with Ledger.open(filled, readonly=True) as ledger:
         (batch, *_) = ledger.batches()
-        with pytest.raises(ResultsError, match=r"ledger.* of another version of snakescribe \(mood: Extra inputs"):
+        with pytest.raises(ResultsError, match=r"ledger.* of another version of snakescribe \(mood: Unexpected"):
             ledger.manifest(batch)
 
 
+def test_attempts_read_as_they_always_stood(filled: Path) -> None:
+    names = "recording_id path path_hex sha256 size attempt duration codec sample_rate channels probe_error"
+    with sqlite3.connect(filled) as db:
+        (text,) = db.execute("SELECT recording FROM attempts WHERE batch = 'b000001'").fetchone()
+    assert json.loads(text).keys() == {*names.split(), "language", "prompt", "channel_mode"}
+
+
 def test_contents_come_back(tmp_path: Path) -> None:
-    content = FileContent(1, 2**62, "s", 1.5, "mp3", 8000, 2, None)
+    content = FileContent(1, 2**62, "s", Header(1.5, "mp3", 8000, 2, None))
     with Ledger.open(tmp_path / "l") as ledger:
         ledger.add_contents([(b"\xff", content), (b"b", FileContent(1, 2, ""))])
-        ledger.add_contents([(b"b", FileContent(1, 3, "", probe_error="Permission denied"))])
+        ledger.add_contents([(b"b", FileContent(1, 3, "", Header(probe_error="Permission denied")))])
     with Ledger.open(tmp_path / "l", readonly=True) as ledger:
         assert ledger.contents() == {
             b"\xff": content,
-            b"b": FileContent(1, 3, "", probe_error="Permission denied"),
+            b"b": FileContent(1, 3, "", Header(probe_error="Permission denied")),
         }
 
 

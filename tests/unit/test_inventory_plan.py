@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
 from snakescribe.inventory.plan import Changes, Listed, Plan, assign, changes, estimated_seconds
+from snakescribe.recording import Header, Overrides
 
 SECONDS = st.lists(st.floats(0, 200, allow_nan=False), max_size=60)
 
@@ -41,13 +42,13 @@ def test_one_file_per_batch() -> None:
 
 def test_unknown_durations_count_by_size() -> None:
     assert estimated_seconds(FileContent(8000, 0, "")) == 2.0
-    assert estimated_seconds(FileContent(8000, 0, "", duration=7.5)) == 7.5
+    assert estimated_seconds(FileContent(8000, 0, "", Header(duration=7.5))) == 7.5
 
 
 def listed(name: str, content: str, language: str | None = None) -> Listed:
     path = name.encode()
     sha256 = hashlib.sha256(content.encode()).hexdigest()
-    return Listed(name, path, FileContent(len(content), 0, sha256, duration=30.0), language=language)
+    return Listed(name, path, FileContent(len(content), 0, sha256, Header(duration=30.0)), Overrides(language))
 
 
 def applied(known: dict[str, Known], there: dict[str, str], retry: frozenset[str] = frozenset()) -> Changes:
@@ -124,7 +125,7 @@ def test_what_is_forgotten_comes_back_only_with_other_content() -> None:
 
 def test_unreadable_files_are_no_twins_and_change_with_their_time() -> None:
     def unreadable(name: str, mtime_ns: int) -> Listed:
-        return Listed(name, name.encode(), FileContent(5, mtime_ns, "", probe_error="Permission denied"))
+        return Listed(name, name.encode(), FileContent(5, mtime_ns, "", Header(probe_error="Permission denied")))
 
     found = changes({}, [unreadable("a", 1), unreadable("b", 1)], frozenset(), frozenset(), 1, 5, 0)
     assert [entry.duplicate_of for entry in found.recordings.values()] == [None, None]

@@ -18,6 +18,7 @@ from test_inventory_walk import NAMES, nobody, put
 from snakescribe.inventory.ledger import FileContent
 from snakescribe.inventory.probe import examine, examine_all
 from snakescribe.media import ALLOWED_DEMUXERS
+from snakescribe.recording import Header
 
 
 def speak(path: Path, seconds: float = 0.5, rate: int = 8000, channels: int = 1, value: int = 0) -> Path:
@@ -43,7 +44,7 @@ def test_a_header_is_read(tmp_path: Path) -> None:
     path = speak(tmp_path / "a.wav", 1.5, 16000, 2)
     status = path.stat()
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    expected = FileContent(status.st_size, status.st_mtime_ns, sha256, 1.5, "pcm_s16le", 16000, 2, None)
+    expected = FileContent(status.st_size, status.st_mtime_ns, sha256, Header(1.5, "pcm_s16le", 16000, 2, None))
     assert examine(str(path)) == expected
     assert examine(str(path), hashing=False) == expected._replace(sha256="")
 
@@ -51,14 +52,14 @@ def test_a_header_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(b".amr")])
 def test_any_name_can_be_opened(tmp_path: Path, name: bytes) -> None:
     path = speak(tmp_path / os.fsdecode(name))
-    assert examine(str(path)).duration == 0.5
+    assert examine(str(path)).header.duration == 0.5
 
 
 def test_no_media(tmp_path: Path) -> None:
     empty = examine(str(put(tmp_path, "empty.wav", b"")))
-    assert (empty.sha256, empty.duration) == (hashlib.sha256().hexdigest(), None)
-    assert empty.probe_error
-    assert examine(str(put(tmp_path, "text.mp3", b"no audio at all\n" * 99))).probe_error
+    assert (empty.sha256, empty.header.duration) == (hashlib.sha256().hexdigest(), None)
+    assert empty.header.probe_error
+    assert examine(str(put(tmp_path, "text.mp3", b"no audio at all\n" * 99))).header.probe_error
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,8 @@ def test_no_media(tmp_path: Path) -> None:
 def test_playlists_are_not_followed(tmp_path: Path, name: str, text: str) -> None:
     secret = speak(tmp_path / "secret.wav")
     found = examine(str(put(tmp_path, name, text.format(secret).encode())))
-    assert found.probe_error
-    assert found.duration is None
+    assert found.header.probe_error
+    assert found.header.duration is None
 
 
 def test_no_demuxer_that_reads_other_files() -> None:
@@ -87,7 +88,7 @@ def test_a_duration_that_cannot_be_is_not_believed(tmp_path: Path) -> None:
     content[24:32] = struct.pack("<II", 1, 1)  # one sample, one byte per second: 16,000 s in 16 kB
     content[32:36] = struct.pack("<HH", 1, 8)
     path.write_bytes(content)
-    assert examine(str(path)).duration is None
+    assert examine(str(path)).header.duration is None
 
 
 def test_an_unreadable_file_is_a_row(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_an_unreadable_file_is_a_row(tmp_path: Path) -> None:
     path.chmod(0)
     with nobody(tmp_path):
         found = examine(str(path))
-    assert (found.sha256, found.probe_error, found.size) == ("", "Permission denied", path.stat().st_size)
+    assert (found.sha256, found.header.probe_error, found.size) == ("", "Permission denied", path.stat().st_size)
 
 
 def test_a_crash_a_hang_and_a_missing_file_cost_one_row_each(tmp_path: Path) -> None:
@@ -109,11 +110,11 @@ def test_a_crash_a_hang_and_a_missing_file_cost_one_row_each(tmp_path: Path) -> 
     assert found[b"gone.wav"] is None
     fine, crash, hang, last = (found[name.encode()] for name in names if name != "gone.wav")
     assert fine and crash and hang and last
-    assert (fine.duration, last.duration) == (0.5, 0.5)
-    assert (crash.duration, hang.duration) == (None, None)
+    assert (fine.header.duration, last.header.duration) == (0.5, 0.5)
+    assert (crash.header.duration, hang.header.duration) == (None, None)
     assert crash.sha256 == hang.sha256 == fine.sha256, "they are still known by their content"
-    assert crash.probe_error and "crashed (exit code -11)" in crash.probe_error
-    assert hang.probe_error and "too long" in hang.probe_error
+    assert crash.header.probe_error and "crashed (exit code -11)" in crash.header.probe_error
+    assert hang.header.probe_error and "too long" in hang.header.probe_error
 
 
 def test_a_hung_child_whose_parent_was_killed_ends_by_itself() -> None:

@@ -11,6 +11,7 @@ import pytest
 from snakescribe.config import Config, load_config
 from snakescribe.errors import InputError
 from snakescribe.inventory.walk import Walk, walk
+from snakescribe.recording import Overrides
 
 
 def configured(tmp_path: Path, sheet: str, **options: object) -> Config:
@@ -39,11 +40,9 @@ def test_all_columns(tmp_path: Path) -> None:
     assert (first.path, second.path) == (b"a.wav", b"sub/b.data")
     assert first.row and first.row.id is None and first.row.extras == {"caller": "", "Date": ""}
     row = second.row
-    assert row and (row.id, row.language, row.prompt, row.channels, row.reference) == (
+    assert row and (row.id, row.overrides, row.reference) == (
         "call-2",
-        "ko",
-        "Kim, Lee",
-        "split",
+        Overrides("ko", "Kim, Lee", "split"),
         "안녕",
     )
     assert row.extras == {"caller": "+82 10", "Date": "2024\n05"}
@@ -52,7 +51,7 @@ def test_all_columns(tmp_path: Path) -> None:
 def test_tabs_and_short_rows(tmp_path: Path) -> None:
     seen = walked(tmp_path, "who\tpath\tlanguage\nme, myself\ta.wav\n", name="s.TSV")
     row = seen.entries[0].row
-    assert row and row.extras == {"who": "me, myself"} and row.language is None
+    assert row and row.extras == {"who": "me, myself"} and row.overrides == Overrides()
 
 
 def test_absolute_paths_and_one_file_twice(tmp_path: Path) -> None:
@@ -129,4 +128,4 @@ def test_a_language_to_be_found_out_suits_every_model(tmp_path: Path, language: 
     walked(tmp_path, f"path,language\na.wav,{language}\n")
     for model in ("base", "tiny.en"):
         (entry,) = walk(configured(tmp_path, "s.csv", model=model)).entries
-        assert entry.row and entry.row.language == language
+        assert entry.row and entry.row.overrides.language == language

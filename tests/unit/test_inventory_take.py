@@ -24,11 +24,12 @@ from snakescribe.files import write_atomically
 from snakescribe.inventory import probe
 from snakescribe.inventory import take as taking
 from snakescribe.inventory.ledger import Ledger
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import Taken, take
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
+from snakescribe.recording import Recording
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from snakescribe import keys
 from snakescribe.config import Config, load_config
 from snakescribe.inventory.ledger import FileContent
-from snakescribe.inventory.manifest import Recording
 from snakescribe.inventory.plan import Listed
 from snakescribe.keys import content_key, decoding_key, options_digest, samples_key, transcript_key
 from snakescribe.models.store import Prepared, Store
+from snakescribe.recording import Overrides, Recording
 
 SHA = "ab" * 32
 TWICE = ({}, {"language": "ko", "words": True, "audio": {"channels": "split"}, "glossary": {"a": "b"}})
@@ -119,7 +119,7 @@ def test_digests_are_those_of_version_0_1(
         "batch": [options_digest(plain, base), options_digest(other, base)],
         "listed": [
             Listed("r1", b"a.wav", FileContent(1, 2, SHA)).fingerprint,
-            Listed("r1", b"\xff.wav", FileContent(1, 2, ""), "ko", "서울", "left").fingerprint,
+            Listed("r1", b"\xff.wav", FileContent(1, 2, ""), Overrides("ko", "서울", "left")).fingerprint,
         ],
     }
     assert {name: [digest[:12] for digest in digests] for name, digests in found.items()} == {

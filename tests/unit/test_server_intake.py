@@ -79,8 +79,8 @@ def test_the_first_sender_leaves_before_it_is_decoded(intake: Intake, uploads: l
         callers[0].cancel()
         uploads[0].unlink()
         decoding.go.set()
-        await until(lambda: tickets[0].progress.audio_seconds or callers[1].done())
-        assert not callers[1].done() and tickets[0].progress.audio_seconds == pytest.approx(9.96, abs=0.01)
+        await until(lambda: tickets[0].audio_seconds or callers[1].done())
+        assert not callers[1].done() and tickets[0].audio_seconds == pytest.approx(9.96, abs=0.01)
         assert decoding.calls == 1
         callers[1].cancel()
         await asyncio.gather(*callers, return_exceptions=True)

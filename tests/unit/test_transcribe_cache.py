@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe.config import Config, load_config
-from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import transcript_key
 from snakescribe.models.store import Store
+from snakescribe.recording import Recording
 from snakescribe.transcribe.cache import Cache, CachedTranscript, skip_known
 from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Transcript

@@ -167,7 +167,7 @@ def test_a_hung_ffmpeg_dies_with_its_job(tmp_path: Path) -> None:
 
     def decoding(process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):  # one that only told its version
-            return any(str(source) in argument for argument in process.cmdline())
+            return f"file:{source}" in process.cmdline()  # before it is ffmpeg it has the job's own command line
         return False
 
     while not found:

@@ -17,9 +17,10 @@ from snakescribe.audio.samples import ChannelSpan, NormalisedRecording, SamplesI
 from snakescribe.audio.tracks import normalise_recording
 from snakescribe.config import Config
 from snakescribe.files import write_atomically
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.walk import recordings_root
 from snakescribe.keys import samples_key
+from snakescribe.recording import Recording
 from snakescribe.units import hours
 
 HEARTBEAT = 30.0

@@ -22,7 +22,7 @@ from snakescribe.errors import (
     UnreadableRecording,
     VanishedRecording,
 )
-from snakescribe.inventory.manifest import Recording
+from snakescribe.recording import Recording
 
 LOWEST_RATE = 750
 """Bytes per second that speech needs at least (Opus at 6 kb/s), to guess an unknown duration by the size."""

@@ -241,33 +241,3 @@ def _sampled(choice: Choice, active: Sequence[_Window]) -> Choice:
     if not any(window.search.temperature for window in active):
         return choice
     return choice._replace(noise=np.concatenate([window.gumbel(choice.bias.shape[1]) for window in active]))
-
-
-def slots(windows: Sequence[int], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where each row stands among its window's slots.
-
-    There are at least two slots: a product with one row goes another way through the libraries and differs in its
-    last bits, and a result must not depend on how many hypotheses the neighbours have.
-
-    Args:
-        windows: the window of each row.
-        count: of windows.
-
-    Returns:
-        the row in each slot, (count · slots,), row 0 in an empty one; and the slot of each row, (rows,).
-
-    >>> gather, scatter = slots([0, 0, 2], 3)
-    >>> gather.tolist(), scatter.tolist()
-    ([0, 1, 0, 0, 2, 0], [0, 1, 4])
-    """
-    owner = np.asarray(windows, np.int64)
-    order = np.argsort(owner, kind="stable")
-    sizes = np.bincount(owner, minlength=count)
-    first = np.cumsum(sizes) - sizes
-    within = np.empty(len(owner), np.int64)
-    within[order] = np.arange(len(owner)) - first[owner[order]]
-    most = max(2, int(sizes.max()))
-    scatter = owner * most + within
-    gather = np.zeros(count * most, np.int64)
-    gather[scatter] = np.arange(len(owner))
-    return gather, scatter

@@ -17,10 +17,10 @@ from openvino.preprocess import PrePostProcessor
 
 from snakescribe import devices
 from snakescribe.audio import FRAMES_PER_POSITION
-from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
-from snakescribe.engine.beam_search import Choice, Ints, Next, Rules, decode, detect_language, slots
+from snakescribe.engine.backend import Hardware
+from snakescribe.engine.beam_search import Choice, Ints, Next
 from snakescribe.engine.log_mel import rung
-from snakescribe.engine.tokens import tokenizer_for
+from snakescribe.engine.stepwise import StepwiseBackend, StepwiseSession
 from snakescribe.models.store import Prepared
 
 PRECISIONS = {"int8_bfloat16": ("bf16", Type.bf16, np.uint16), "int8_float32": ("f32", Type.f32, np.float32)}
@@ -60,7 +60,7 @@ class Memory(NamedTuple):
         return Memory(self.arrays, [self.lengths[row] for row in rows], self.order, wanted)
 
 
-class OpenVinoWhisper:
+class OpenVinoWhisper(StepwiseBackend):
     """Whisper on OpenVINO's CPU kernels."""
 
     name = "openvino"
@@ -68,10 +68,7 @@ class OpenVinoWhisper:
     def __init__(self, prepared: Prepared, hardware: Hardware, rows: int, workers: int) -> None:
         """Load ``prepared.openvino``; ``workers`` buckets run at once, each on one thread."""
         assert prepared.openvino is not None
-        self.hardware, self.rows, self.workers = hardware, rows, workers
-        able = prepared.capabilities
-        self.n_mels, self.multilingual = able.n_mels, able.multilingual
-        self._rules = Rules(tokenizer_for(prepared, None, "transcribe"), int(prepared.dims["n_vocab"]))
+        super().__init__(prepared, hardware, rows, workers)
         self._heads, state = int(prepared.dims["n_text_head"]), int(prepared.dims["n_text_state"])
         self._width = state // self._heads
         hint, self.kind, self.dtype = PRECISIONS[hardware.compute_type]
@@ -117,30 +114,23 @@ class OpenVinoWhisper:
             kept += (np.empty(size, self.dtype) for _ in range(self._arrays))
         return [array[:size].reshape(shape) for array in kept]
 
-    def detect_language(self, encoded: Memory) -> list[dict[str, float]]:
-        """Softmax over the language tokens after the start token."""
-        return detect_language(_Session(self, encoded), len(encoded.lengths), self._rules)
-
-    def decode(self, bucket: Bucket) -> list[Hypothesis]:
-        """Decode token by token, all rows at once."""
-        return decode(_Session(self, bucket.encoded.only(bucket.windows)), bucket, self._rules)
+    def _session(self, memory: Memory) -> _Session:
+        return _Session(self, memory)
 
 
-class _Session:
-    """One bucket being decoded; what its rows have read is the state of an inference request."""
+class _Session(StepwiseSession):
+    """What its rows have read is the state of an inference request."""
+
+    _memory: Memory
 
     def __init__(self, backend: OpenVinoWhisper, memory: Memory) -> None:
         self._request = backend.decoder.create_infer_request()
         self._kind, self._dtype = backend.kind, backend.dtype
-        self._memory = memory
-        self._held = list(range(len(memory.lengths)))
         self._read = 0
-        self._attend()
+        super().__init__(memory)
 
-    def read(self, tokens: Ints, parents: Sequence[int], windows: Sequence[int], choice: Choice) -> Next:
-        self._forget(sorted(set(windows)))
-        gather, scatter = slots([self._held.index(window) for window in windows], len(self._held))
-        rows = len(windows)
+    def _step(self, tokens: Ints, parents: Sequence[int], gather: Ints, scatter: Ints, choice: Choice) -> Next:
+        rows = len(parents)
         self._set("tokens", _filled(tokens))
         self._set("offset", np.array(self._read, np.int64))
         self._set("gather", gather)
@@ -154,13 +144,6 @@ class _Session:
             self._request.get_tensor(name).data[:rows] for name in ("logprobs", "next", "special", "looked")
         )
         return Next(logprobs.copy(), tokens.copy(), special.copy(), looked.view(self._dtype))
-
-    def _forget(self, needed: list[int]) -> None:
-        """Let go of the audio of finished windows once it is a quarter of what every step reads."""
-        if len(needed) <= len(self._held) * 3 // 4:
-            self._memory = self._memory.only([self._held.index(window) for window in needed])
-            self._held = needed
-            self._attend()
 
     def _attend(self) -> None:
         lengths = self._memory.lengths

@@ -11,10 +11,10 @@ from torch import Tensor
 from whisper.model import LayerNorm, ModelDimensions, Whisper
 
 from snakescribe.audio import FRAMES_PER_POSITION
-from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
-from snakescribe.engine.beam_search import Choice, Ints, Next, Rules, decode, detect_language, slots
+from snakescribe.engine.backend import Hardware
+from snakescribe.engine.beam_search import Choice, Ints, Next
 from snakescribe.engine.log_mel import rung
-from snakescribe.engine.tokens import tokenizer_for
+from snakescribe.engine.stepwise import StepwiseBackend, StepwiseSession
 from snakescribe.models.network import Decoder, Encoder
 from snakescribe.models.store import Prepared
 
@@ -27,7 +27,7 @@ class Memory(NamedTuple):
     lengths: list[int]
     """Encoder positions of each window; zeros follow."""
 
-    def of(self, rows: Sequence[int]) -> Memory:
+    def only(self, rows: Sequence[int]) -> Memory:
         """Only these windows."""
         if list(rows) == list(range(len(self.lengths))):
             return self
@@ -35,14 +35,14 @@ class Memory(NamedTuple):
         return Memory([array[list(rows)] for array in self.arrays], lengths)
 
 
-class TorchWhisper:
+class TorchWhisper(StepwiseBackend):
     """Whisper in float32, bfloat16 or float16."""
 
     name = "torch_whisper"
 
     def __init__(self, prepared: Prepared, hardware: Hardware, index: int, rows: int, workers: int) -> None:
         """Load ``prepared.pt`` onto the device; ``index`` is the GPU's."""
-        self.hardware, self.rows, self.workers = hardware, rows, workers
+        super().__init__(prepared, hardware, rows, workers)
         self.device = torch.device(f"cuda:{index}" if hardware.device == "cuda" else "cpu")
         self.dtype: torch.dtype = getattr(torch, hardware.compute_type)
         checkpoint = torch.load(prepared.pt, map_location="cpu", weights_only=True)
@@ -54,9 +54,6 @@ class TorchWhisper:
                 module.float()  # OpenAI's computes in float32 and keeps its weights so
         self._encoder = Encoder(model)
         self.decoder = Decoder(model, prepared.alignment_heads)
-        able = prepared.capabilities
-        self.n_mels, self.multilingual = able.n_mels, able.multilingual
-        self._rules = Rules(tokenizer_for(prepared, None, "transcribe"), int(prepared.dims["n_vocab"]))
 
     @torch.inference_mode()
     def encode(self, log_mels: Sequence[Tensor]) -> Memory:
@@ -75,36 +72,25 @@ class TorchWhisper:
                 array[rows, :, :length] = part
         return Memory(arrays, lengths)
 
-    def detect_language(self, encoded: Memory) -> list[dict[str, float]]:
-        """Softmax over the language tokens after the start token."""
-        return detect_language(_Session(self, encoded), len(encoded.lengths), self._rules)
-
-    def decode(self, bucket: Bucket) -> list[Hypothesis]:
-        """Decode token by token, all rows at once."""
-        return decode(_Session(self, bucket.encoded.of(bucket.windows)), bucket, self._rules)
+    def _session(self, memory: Memory) -> _Session:
+        return _Session(self, memory)
 
 
-class _Session:
-    """One bucket being decoded."""
+class _Session(StepwiseSession):
+    """What its rows have read lies in ``_past``: keys and values of the tokens so far, by layer."""
+
+    _memory: Memory
 
     def __init__(self, backend: TorchWhisper, memory: Memory) -> None:
         self._decoder, self._device, self._dtype = backend.decoder, backend.device, backend.dtype
-        self._memory = memory
-        self._held = list(range(len(memory.lengths)))
         _, heads, _, width = memory.arrays[0].shape
         empty = torch.zeros((len(memory.lengths), heads, 0, width), device=self._device, dtype=self._dtype)
         self._past = [empty] * len(memory.arrays)
         self._bias: tuple[npt.NDArray[Any], Tensor] | None = None
-        self._attend()
+        super().__init__(memory)
 
     @torch.inference_mode()
-    def read(self, tokens: Ints, parents: Sequence[int], windows: Sequence[int], choice: Choice) -> Next:
-        needed = sorted(set(windows))
-        if len(needed) <= len(self._held) * 3 // 4:
-            self._memory = self._memory.of([self._held.index(window) for window in needed])
-            self._held = needed
-            self._attend()
-        gather, scatter = slots([self._held.index(window) for window in windows], len(self._held))
+    def _step(self, tokens: Ints, parents: Sequence[int], gather: Ints, scatter: Ints, choice: Choice) -> Next:
         chosen = torch.tensor(list(parents), device=self._device)
         found = self._decoder(
             self._on_device(tokens),

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -16,10 +16,12 @@ from pydantic import Json, StringConstraints, TypeAdapter, ValidationError
 from snakescribe.errors import ResultsError
 from snakescribe.files import first_problem
 from snakescribe.inventory.database import BAD_DATABASE, REMEDY, connect, explained
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
 from snakescribe.layout import Results
+from snakescribe.recording import Header, Recording
 
 _IN_ORDER = "ORDER BY length(batch), batch"
+_ATTEMPT = TypeAdapter(Recording)  # as JSON in a cell
 
 T = TypeVar("T")
 State = Literal["present", "removed"]
@@ -33,13 +35,7 @@ class FileContent(NamedTuple):
     mtime_ns: int
     sha256: str
     """Empty when the file could not be read."""
-    duration: float | None = None
-    """Seconds by the header."""
-    codec: str | None = None
-    sample_rate: int | None = None
-    """Hz."""
-    channels: int | None = None
-    probe_error: str | None = None
+    header: Header = Header()
 
 
 class Known(NamedTuple):
@@ -239,14 +235,21 @@ class Ledger:
 
     def contents(self) -> dict[bytes, FileContent]:
         """Everything ever examined, by path."""
-        return dict(self._rows(tuple[bytes, FileContent], "SELECT * FROM files", keyed=True))
+        rows = self._rows(
+            tuple[bytes, int, int, str, float | None, str | None, int | None, int | None, str | None],
+            "SELECT * FROM files",
+        )
+        return {
+            path: FileContent(size, mtime, sha256, Header(duration, codec, rate, channels, problem))
+            for path, size, mtime, sha256, duration, codec, rate, channels, problem in rows
+        }
 
     def add_contents(self, contents: Iterable[tuple[bytes, FileContent]]) -> None:
         """Keep what was examined (one transaction)."""
         with self._db:
             self._db.executemany(
                 "REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((path, *content) for path, content in contents),
+                ((path, *content, *astuple(header)) for path, (*content, header) in contents),
             )
 
     def recordings(self) -> dict[str, Known]:
@@ -289,7 +292,7 @@ class Ledger:
             self._db.executemany(
                 "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
                 (
-                    (entry.recording_id, entry.attempt, batch, position, seconds, entry.model_dump_json())
+                    (entry.recording_id, entry.attempt, batch, position, seconds, _ATTEMPT.dump_json(entry).decode())
                     for batch, position, seconds, entry in attempts
                 ),
             )
@@ -309,7 +312,7 @@ class Ledger:
 
     def _recording(self, text: str) -> Recording:
         try:
-            return Recording.model_validate_json(text)
+            return _ATTEMPT.validate_json(text)
         except ValidationError as error:
             raise ResultsError(
                 f"{self.path}: a recording in it is damaged, or of another version of snakescribe"

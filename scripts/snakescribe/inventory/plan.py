@@ -7,15 +7,14 @@ paths. What has a batch keeps it, whatever else changes, also when the batch opt
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from snakescribe.config.options import Channels
 from snakescribe.files import read_record, write_atomically
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
-from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import fingerprint
+from snakescribe.recording import Overrides, Recording
 from snakescribe.records import Frozen
 
 TYPICAL_RATE = 4000.0
@@ -62,9 +61,7 @@ class Listed:
     recording_id: str
     path: bytes
     content: FileContent
-    language: str | None = None
-    prompt: str | None = None
-    channel_mode: Channels | None = None
+    overrides: Overrides = field(default_factory=Overrides)
     reference: str | None = None
     extras: str = "{}"
     """The sheet's own columns, as JSON."""
@@ -74,7 +71,7 @@ class Listed:
         """Changes when there is something new to transcribe."""
         # Of an unreadable file there is no content; its size and time must do.
         content = self.content.sha256 or f"{self.content.size}:{self.content.mtime_ns}"
-        return fingerprint(content, self.path, self)
+        return fingerprint(content, self.path, self.overrides)
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,8 @@ class Changes:
 
 def estimated_seconds(content: FileContent) -> float:
     """Seconds of audio by the header, or by the size."""
-    return content.duration if content.duration is not None else content.size / TYPICAL_RATE
+    duration = content.header.duration
+    return duration if duration is not None else content.size / TYPICAL_RATE
 
 
 def assign(seconds: Sequence[float], longest: float, files: int) -> list[list[int]]:
@@ -202,12 +200,6 @@ def _recording(item: Listed, attempt: int) -> Recording:
         sha256=item.content.sha256,
         size=item.content.size,
         attempt=attempt,
-        duration=item.content.duration,
-        codec=item.content.codec,
-        sample_rate=item.content.sample_rate,
-        channels=item.content.channels,
-        probe_error=item.content.probe_error,
-        language=item.language,
-        prompt=item.prompt,
-        channel_mode=item.channel_mode,
+        **asdict(item.content.header),
+        **asdict(item.overrides),
     )

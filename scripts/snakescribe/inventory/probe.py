@@ -17,6 +17,7 @@ from concurrent.futures import wait
 from typing import Any
 
 from snakescribe.inventory.ledger import FileContent
+from snakescribe.recording import Header
 
 BLOCK = 1 << 20  # bytes
 PROBE_SECONDS = 30.0
@@ -45,12 +46,12 @@ def examine(path: str, hashing: bool = True) -> FileContent:
         OSError: it is gone.
     """
     content = _hashed(path, hashing)
-    if content.probe_error:
+    if content.header.probe_error:
         return content
     try:
-        return _probed(path, content)
+        return content._replace(header=_probed(path, content.size))
     except Exception as error:  # whatever a hostile file makes a library say
-        return content._replace(probe_error=_one_line(error))
+        return content._replace(header=Header(probe_error=_one_line(error)))
 
 
 def examine_all(
@@ -139,18 +140,18 @@ def _hashed(path: str, hashing: bool) -> FileContent:
     except FileNotFoundError:
         raise
     except OSError as error:
-        return content._replace(probe_error=_one_line(error))
+        return content._replace(header=Header(probe_error=_one_line(error)))
     return FileContent(status.st_size, status.st_mtime_ns, sha256.hexdigest())
 
 
 def _only_hashed(path: str, hashing: bool, error: str) -> FileContent | None:
     try:
-        return _hashed(path, hashing)._replace(probe_error=error)
+        return _hashed(path, hashing)._replace(header=Header(probe_error=error))
     except OSError:
         return None
 
 
-def _probed(path: str, content: FileContent) -> FileContent:
+def _probed(path: str, size: int) -> Header:
     import av
 
     from snakescribe.media import ALLOWED_DEMUXERS, PROTOCOLS
@@ -159,7 +160,7 @@ def _probed(path: str, content: FileContent) -> FileContent:
     with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, av.AudioStream):
-            return content._replace(probe_error="no audio track")
+            return Header(probe_error="no audio track")
         if container.duration is not None:
             duration = container.duration / av.time_base
         elif stream.duration is not None and stream.time_base is not None:
@@ -167,8 +168,8 @@ def _probed(path: str, content: FileContent) -> FileContent:
         else:
             duration = math.nan
         codec = stream.codec_context
-        return content._replace(
-            duration=duration if 0 < duration < 60 + content.size / LEAST_RATE else None,
+        return Header(
+            duration=duration if 0 < duration < 60 + size / LEAST_RATE else None,
             codec=codec.codec.canonical_name if codec else None,
             sample_rate=codec.sample_rate or None if codec else None,
             channels=codec.channels or None if codec else None,

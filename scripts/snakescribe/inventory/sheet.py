@@ -19,6 +19,7 @@ from typing import get_args
 from snakescribe.config.languages import DETECTED, LANGUAGES
 from snakescribe.config.options import Channels
 from snakescribe.errors import InputError
+from snakescribe.recording import Overrides
 
 OWN_COLUMNS = ("path", "id", "language", "prompt", "channels", "reference")
 _ID = re.compile(r"[^\W_][\w.-]*")
@@ -35,9 +36,7 @@ class Row:
     line: int
     """Line of the sheet, from 1, for messages."""
     id: str | None = None
-    language: str | None = None
-    prompt: str | None = None
-    channels: Channels | None = None
+    overrides: Overrides = field(default_factory=Overrides)
     reference: str | None = None
     extras: dict[str, str] = field(default_factory=dict)
 
@@ -143,13 +142,12 @@ def _row(header: list[str], line: int, cells: list[str], path: Path) -> Row:
         raise wrong(f"language {language!r} is no code of Whisper; use auto, mixed or a code like ko, en, ja, zh")
     if channels and channels not in get_args(Channels):
         raise wrong(f"channels {channels!r}: use one of {', '.join(get_args(Channels))}")
+    mode = next((mode for mode in get_args(Channels) if mode == channels), None)
     return Row(
         path=own["path"],
         line=line,
         id=identity or None,
-        language=language or None,
-        prompt=own.get("prompt") or None,
-        channels=next((mode for mode in get_args(Channels) if mode == channels), None),
+        overrides=Overrides(language or None, own.get("prompt") or None, mode),
         reference=own.get("reference") or None,
         extras=values,
     )

@@ -177,7 +177,7 @@ def _listed(entry: FoundFile, content: FileContent) -> Listed:
     if row is None:
         return Listed(entry_id(entry), entry.path, content)
     extras = json.dumps(row.extras, ensure_ascii=False)
-    return Listed(entry_id(entry), entry.path, content, row.language, row.prompt, row.channels, row.reference, extras)
+    return Listed(entry_id(entry), entry.path, content, row.overrides, row.reference, extras)
 
 
 def _failed(results: Results, known: Mapping[str, Known]) -> frozenset[str]:

@@ -170,7 +170,7 @@ def _listed(config: Config, sheet: Sheet) -> list[FoundFile]:
         if first.setdefault(entry_id(entry), row) is not row:
             lines = f"{first[entry_id(entry)].line} and {row.line}"
             raise InputError(f"{where}: lines {lines} are the same recording; give them different ids")
-        if unknown := able.missing_language(row.language):
+        if unknown := able.missing_language(row.overrides.language):
             raise InputError(f"{where}, line {row.line}: {config.model} {unknown}")
     return found
 

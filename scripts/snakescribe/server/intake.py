@@ -24,9 +24,9 @@ from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import EngineFailure, RecordingError
-from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.models.configured import configured_model
+from snakescribe.recording import Recording
 from snakescribe.server.engine_client import EngineClient
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.protocol import Submit
@@ -74,18 +74,6 @@ class RequestOptions:
         return config.model_copy(update=changed)
 
 
-@dataclass
-class TicketProgress:
-    """How far a recording is."""
-
-    audio_seconds: float | None = None
-    """None until it is decoded."""
-    done: float = 0.0
-    """0 to 1."""
-    submitted: float = 0.0
-    """When the engine was given it (monotonic seconds)."""
-
-
 @dataclass(eq=False)
 class Ticket:
     """One recording on its way; callers who ask the same of the same content share it."""
@@ -93,7 +81,12 @@ class Ticket:
     key: str
     recording: Recording
     config: Config
-    progress: TicketProgress = field(default_factory=TicketProgress)
+    audio_seconds: float | None = None
+    """None until it is decoded."""
+    done: float = 0.0
+    """Share of its speech that is read, 0 to 1."""
+    submitted: float = 0.0
+    """When the engine was given it (monotonic seconds)."""
     segments: list[Segment] = field(default_factory=list)
     """Text so far, in order."""
     waiters: int = 0
@@ -209,7 +202,7 @@ class Intake:
                     kept.hardlink_to(source)
                     source = kept
             audio = await self._decoded(ticket, source, samples)
-            ticket.progress.audio_seconds, ticket.progress.submitted = audio.duration, time.monotonic()
+            ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
             ticket.tell()
             tracks = tuple((track.channel, track.offset, track.samples) for track in audio.tracks)
             language, mixed = spoken_language(ticket.recording.language or ticket.config.language)
@@ -282,7 +275,7 @@ class Intake:
         if ticket is None or ticket.result.done():
             return
         self._metrics.turn(step.together)
-        ticket.progress.done = step.done / step.total if step.total else 1.0
+        ticket.done = step.done / step.total if step.total else 1.0
         ticket.segments[step.told :] = step.segments  # an engine that was started again tells all from the start
         if step.result is not None:
             ticket.result.set_result(step)

@@ -42,7 +42,7 @@ class Events:
         """Wait until it is decoded, so that a file that is no recording still gets a proper refusal."""
 
         async def decoded() -> None:
-            while not self._work.done() and not (self._ticket and self._ticket.progress.audio_seconds is not None):
+            while not self._work.done() and not (self._ticket and self._ticket.audio_seconds is not None):
                 await self._news()
             if self._work.done():
                 self._work.result()

@@ -20,10 +20,11 @@ from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording
 from snakescribe.files import read_record
 from snakescribe.formats.export import record_unrecorded
 from snakescribe.inventory.ledger import still_wanted
-from snakescribe.inventory.manifest import Manifest, Recording
+from snakescribe.inventory.manifest import Manifest
 from snakescribe.keys import content_key, options_digest, options_hash, recording_options, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
+from snakescribe.recording import Recording
 from snakescribe.schema import SCHEMA_VERSION
 from snakescribe.tables.batch import read_batch, write_batch
 from snakescribe.transcribe.cache import Cache, CachedTranscript

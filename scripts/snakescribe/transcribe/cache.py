@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from snakescribe.config import Config
 from snakescribe.files import write_atomically
 from snakescribe.flags import Flag
-from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import transcript_key
 from snakescribe.models.configured import configured_model
+from snakescribe.recording import Recording
 from snakescribe.records import Frozen
 from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Transcript

@@ -9,9 +9,9 @@ from pydantic import ConfigDict
 from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.config import Config
 from snakescribe.engine.backend import Hardware
-from snakescribe.inventory.manifest import Recording
 from snakescribe.keys import options_hash
 from snakescribe.models.store import Prepared
+from snakescribe.recording import Recording
 from snakescribe.records import Frozen
 
 

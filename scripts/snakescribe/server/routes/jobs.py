@@ -214,13 +214,12 @@ async def _shown(server: Server, row: JobRow) -> Job:
 
 def _progress(server: Server, row: JobRow) -> JobProgress:
     ticket = server.jobs.ticket(row.id)
-    if ticket is None or ticket.progress.audio_seconds is None:
+    if ticket is None or ticket.audio_seconds is None:
         return JobProgress(audio_seconds=None, done_seconds=0.0, remaining_seconds=None)
-    progress = ticket.progress
-    total, remaining = progress.audio_seconds or 0.0, None
-    if progress.done > 0:
-        took = time.monotonic() - progress.submitted
-        remaining = round(took / progress.done * (1 - progress.done), 1)
+    total, remaining = ticket.audio_seconds, None
+    if ticket.done > 0:
+        took = time.monotonic() - ticket.submitted
+        remaining = round(took / ticket.done * (1 - ticket.done), 1)
     return JobProgress(
-        audio_seconds=round(total, 1), done_seconds=round(total * progress.done, 1), remaining_seconds=remaining
+        audio_seconds=round(total, 1), done_seconds=round(total * ticket.done, 1), remaining_seconds=remaining
     )
