@@ -112,15 +112,22 @@ def disk_full(path: object) -> ResultsError:
 
 
 def disk_error(error: OSError) -> ResultsError | None:
-    """What to tell the user about a full, read-only or forbidden disk; None for any other failure."""
-    where = f" ({error.filename})" if error.filename else ""
+    """What to tell the user about a full, read-only or forbidden disk, or names in the way; None for other failures."""
+    name = error.filename2 or error.filename  # of a file that was to be renamed, the new name
+    where = f" ({name})" if name else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return disk_full(error.filename)
+            return disk_full(name)
         case errno.EROFS:
             return ResultsError(f"the file system is read-only{where}; choose another folder with --results")
         case errno.EACCES | errno.EPERM:
             mount = "mount a folder there that belongs to the container's user (--volume, --user)"
             what = mount if "SNAKESCRIBE_VARIANT" in os.environ else "choose another folder with --results"
             return ResultsError(f"no permission to write{where}; {what}")
+        case errno.ENAMETOOLONG:
+            return ResultsError(f"a name is too long{where}; choose a shorter one")
+        case errno.EISDIR:
+            return ResultsError(f"a folder stands where a file should be{where}; move it away and run again")
+        case errno.EEXIST | errno.ENOTDIR:
+            return ResultsError(f"a file stands where a folder should be{where}; move it away and run again")
     return None

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from snakescribe import __version__, devices
@@ -22,7 +23,7 @@ from snakescribe.checkout import CALLER
 from snakescribe.config import Config, load_config, read_resolved
 from snakescribe.config.load import changed
 from snakescribe.config.options import ContainerOptions
-from snakescribe.errors import ConfigError, ResultsError, SnakescribeError
+from snakescribe.errors import ConfigError, InstallationError, ResultsError, SnakescribeError
 from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.ledger import Ledger
@@ -70,6 +71,7 @@ def begin(
     main_process: bool,
     dry_run: bool,
     gpus: bool,
+    apptainer: bool,
     local: bool,
 ) -> Run:
     """Check the configuration and prepare the results folder; exits with the failure's own code.
@@ -81,6 +83,7 @@ def begin(
         main_process: false inside a job that Snakemake runs by calling itself (clusters).
         dry_run: look, but neither lock nor write.
         gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA.
+        apptainer: the rules run in ``config.container.image``, if there is one (``--sdm apptainer``).
         local: jobs run on this machine, so that a missing GPU or ffmpeg is seen now.
     """
     _put_our_commands_on_path()
@@ -112,13 +115,18 @@ def begin(
                 from snakescribe.audio.decoder import ffmpeg_version  # beside an image there need not be ffmpeg-python
 
                 ffmpeg_version()
+        if apptainer and config.container.image is not None and not (which("apptainer") or which("singularity")):
+            raise InstallationError(
+                "apptainer is not installed here, and --sdm apptainer (profiles/apptainer) runs the steps with it;"
+                " install it, or run without that profile"
+            )
         elsewhere = _elsewhere(results, files)
         prepare_results(results, dry_run)
         _show_to_container(config, files)
         if not dry_run:
             _write_missing_manifests(results, plan)
             put_aside_unfinished(results, seen, checked.options, config.outputs)
-            Path(config.cache.path).mkdir(parents=True, exist_ok=True)  # what is not there cannot be bound
+            _make_folder(Path(config.cache.path), "cache.path")  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
             if elsewhere:
                 write_atomically(results.elsewhere, os.fsencode(elsewhere))
@@ -143,7 +151,7 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         BusyError: another run works there.
     """
     try:
-        results.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(results.root, "--results", mode=0o700)
         if dry_run:
             return None
         results.state.mkdir(mode=0o700, exist_ok=True)
@@ -155,13 +163,20 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         shutil.rmtree(results.failures, ignore_errors=True)
         results.failures.mkdir()
         return lock
-    except (FileExistsError, NotADirectoryError):
-        raise ResultsError(f"{results.root} is not a folder; choose another one with --results") from None
     except OSError as error:
         known = disk_error(error)
         if known is None:
             raise
         raise known from None
+
+
+def _make_folder(folder: Path, option: str, mode: int = 0o777) -> None:
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ResultsError(f"{folder} is not a folder; choose another one with {option}") from None
+    except FileNotFoundError as error:  # parents are made: the file system takes no new folder
+        raise ResultsError(f"{folder} cannot be made ({error.strerror}); choose another folder with {option}") from None
 
 
 def _sweep(results: Results) -> None:

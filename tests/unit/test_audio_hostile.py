@@ -86,7 +86,6 @@ def test_an_ffmpeg_that_does_not_work(script: str, tmp_path: Path, monkeypatch: 
     broken.write_text(script)
     broken.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(broken))
-    ffmpeg_version.cache_clear()
     with pytest.raises(InstallationError, match=r"ffmpeg does not work .*; install another ffmpeg"):
         ffmpeg_version()
 

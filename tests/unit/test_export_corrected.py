@@ -15,9 +15,10 @@ from finished import finish, row, segment
 
 from snakescribe.cli import main
 from snakescribe.formats.corrected import notes
-from snakescribe.formats.export import Written, export_batch
+from snakescribe.formats.export import Written, export_batch, record_unrecorded
 from snakescribe.formats.registry import FORMATS
 from snakescribe.layout import Results
+from snakescribe.tables.batch import read_batch
 
 B1, B2 = "b000001", "b000002"
 MINE = "1\n00:00:00,000 --> 00:00:02,000\n내가 고쳤다\n\n"
@@ -161,6 +162,31 @@ def test_a_listing_of_an_older_version(results: Results) -> None:
     assert export_batch(results, ["srt"], B1) == Written(removed=1, kept=1, corrected=1)
     assert texts(results).keys() == {"x.mp3.srt", "x.mp3.new.srt"}
     assert texts(results)["x.mp3.srt"] == MINE
+
+
+@pytest.mark.parametrize("emptied", [False, True], ids=["none", "empty"])
+def test_a_record_that_is_lost_is_made_from_the_rows(results: Results, emptied: bool) -> None:
+    """An older version kept none, and a crash of the machine can empty it: what is untouched is no correction."""
+    lose(results, emptied)
+    record_unrecorded(results, B1, read_batch(results.batch(B1)))
+    again(results, {B1: [said("zwei")]})
+    assert export_batch(results, ["srt", "txt"], B1) == Written(written=2, corrected=1)
+    assert (texts(results)["x.mp3.srt"], texts(results)["x.mp3.txt"]) == (MINE, "zwei\n")
+
+
+@pytest.mark.parametrize("emptied", [False, True], ids=["none", "empty"])
+def test_so_it_is_when_the_recording_has_another_batch_now(results: Results, emptied: bool) -> None:
+    lose(results, emptied)
+    again(results, {B1: [said("첫째")], B2: [said("둘째") | {"attempt": 2}]})
+    assert export_batch(results, ["srt", "txt"], B2) == Written(written=2, corrected=1)
+    assert (texts(results)["x.mp3.srt"], texts(results)["x.mp3.txt"]) == (MINE, "둘째\n")
+
+
+def lose(results: Results, emptied: bool) -> None:
+    """The record of what was written."""
+    results.digests(B1).unlink()
+    if emptied:
+        results.digests(B1).touch()
 
 
 KILLED = """

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,11 +119,68 @@ def test_what_is_no_ledger_is_said(tmp_path: Path, filled: Path) -> None:
     (tmp_path / "text").write_text("no database " * 100)
     with pytest.raises(ResultsError, match="may be damaged"):
         Ledger.open(tmp_path / "text")
+    (tmp_path / "empty").touch()
+    for readonly in (True, False):
+        with pytest.raises(ResultsError, match="empty: it is empty, and so damaged; restore it, or move"):
+            Ledger.open(tmp_path / "empty", readonly)
+    assert (tmp_path / "empty").stat().st_size == 0
     db = sqlite3.connect(filled)
     db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(ResultsError, match=r"another version of snakescribe \(schema 99"):
         Ledger.open(filled, readonly=True)
+
+
+DAMAGED = [
+    ("recordings", "path = 7"),
+    ("recordings", "extras = 'no JSON'"),
+    ("recordings", "state = 'lost'"),
+    ("recordings", "batch = '../../elsewhere'"),
+    ("recordings", "attempt = 'x'"),
+    ("attempts", "batch = 'x'"),
+    ("attempts", "recording_id = recording_id || 'x'"),
+    ("attempts", "recording = x'ff'"),
+    ("attempts", "recording_id = recording_id || x'ff'"),
+    ("files", "size = 'x'"),
+    ("looks", "mtime_ns = 'x'"),
+    ("meta", "value = 'x'"),
+]
+
+
+@pytest.mark.parametrize(("table", "damage"), DAMAGED, ids=[" ".join(one) for one in DAMAGED])
+def test_a_damaged_row_is_said(filled: Path, table: str, damage: str) -> None:
+    """Whoever reads it: nothing that is not of its column's type leaves the ledger."""
+    with Ledger.open(filled) as ledger:
+        ledger.add_contents([(b"m.wav", FileContent(1, 2, "s2"))])
+        ledger.commit({}, [], [(b"m.wav", 1, 2)], 3)
+    with sqlite3.connect(filled) as db:
+        db.execute(f"UPDATE {table} SET {damage}")
+    reads: list[Callable[[Ledger], object]] = [
+        lambda ledger: [ledger.current(batch) for batch in ("b000001", "b000002")],
+        lambda ledger: [ledger.manifest(batch) for batch in ledger.batches()],
+        lambda ledger: ledger.find("m.wav"),
+        lambda ledger: ledger.find("elsewhere.wav"),
+        lambda ledger: (ledger.contents(), ledger.looks(), ledger.recordings()),
+        lambda ledger: (ledger.planned(), ledger.last_batch(), ledger.retries_done(), ledger.earlier("b000002")),
+    ]
+    said = []
+    for read in reads:
+        try:
+            with Ledger.open(filled, readonly=True) as ledger:
+                read(ledger)
+        except ResultsError as error:
+            said.append(str(error))
+    assert said and all(one.startswith(f"{filled}: ") and "\n" not in one for one in said)
+
+
+def test_a_damaged_schema_is_said(filled: Path) -> None:
+    """SQLite's message about it quotes bytes that are no text, which the sqlite3 module cannot read."""
+    data = filled.read_bytes()
+    filled.write_bytes(data.replace(b"CREATE TABLE looks (", b"CREATE TABLE l\xef\xef\x00ks ("))
+    with pytest.raises(
+        ResultsError, match=r"ledger.sqlite: .*; it may be damaged; restore it, or move the whole folder"
+    ):
+        Ledger.open(filled)
 
 
 def test_a_recording_of_another_version_is_said(filled: Path) -> None:

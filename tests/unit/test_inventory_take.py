@@ -20,12 +20,15 @@ from test_inventory_walk import NAMES, configured, put
 
 from snakescribe.commands import plan as plan_command
 from snakescribe.config import Config, load_config
+from snakescribe.files import write_atomically
 from snakescribe.inventory import probe
 from snakescribe.inventory import take as taking
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import Taken, take
+from snakescribe.keys import options_digest
 from snakescribe.layout import Results
+from snakescribe.models.configured import configured_model
 from snakescribe.recording import Recording
 
 
@@ -302,8 +305,14 @@ def planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str
 
 
 def test_planning_says_what_a_run_would_do_and_writes_nothing(
-    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: Config,
+    models_root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("SNAKESCRIBE_MODELS", str(models_root))
+    config = configured(tmp_path, models=str(models_root))
     put(tmp_path / "in", "notes.txt")
     lines = planned(tmp_path, capsys)
     assert lines["to do"] == "3 recordings, 0.0 min, in 1 batches"
@@ -315,6 +324,8 @@ def test_planning_says_what_a_run_would_do_and_writes_nothing(
     take(config)
     where = results(config)
     put(where.root, "batches/b000001.parquet")
+    finished = {"options": options_digest(config, configured_model(config))}
+    write_atomically(where.progress("b000001"), json.dumps(finished).encode())
     where.table("recordings", "parquet").parent.mkdir()
     rows = {
         "model": ["base", "base", "tiny"],

@@ -123,10 +123,12 @@ def test_the_workflow_ends_with_2_when_it_is_parsed(
     values = {"recordings": str(models_root / "samples"), "results": str(tmp_path / "results")}
     values |= {"models": str(models_root), "model": "tiny.en", "task": "translate"}
     with pytest.raises(SystemExit) as caught:
-        begin(values, moves=True, executes=True, main_process=True, dry_run=True, gpus=False, local=True)
+        begin(
+            values, moves=True, executes=True, main_process=True, dry_run=True, gpus=False, apptainer=False, local=True
+        )
     assert caught.value.code == 2 and "cannot translate; use model: tiny" in capfd.readouterr().err
     begin(
-        values, moves=True, executes=False, main_process=True, dry_run=True, gpus=False, local=True
+        values, moves=True, executes=False, main_process=True, dry_run=True, gpus=False, apptainer=False, local=True
     )  # --lint needs no model
 
 

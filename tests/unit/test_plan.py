@@ -9,7 +9,32 @@ from audio_files import tone, write_wav
 from finished import finish, row
 
 from snakescribe.cli import main
+from snakescribe.config import load_config
+from snakescribe.files import write_atomically
+from snakescribe.inventory.take import take
+from snakescribe.layout import Results
 from snakescribe.tables.write import write_tables
+
+
+def test_what_the_next_run_would_transcribe_again_is_to_do(
+    tmp_path: Path, models_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch that was finished with other options, or by a version whose texts were others, is not done."""
+    (tmp_path / "in").mkdir()
+    write_wav(tmp_path / "in/one.wav", tone(440, 1))
+    values = {"recordings": str(tmp_path / "in"), "results": str(tmp_path / "out"), "models": str(models_root)}
+    config = load_config({**values, "model": "tiny.en", "cache": {"mode": "off"}}, tmp_path)
+    results = Results(tmp_path / "out")
+    take(config)
+    write_atomically(results.config, config.model_dump_json().encode())
+    for step in ("normalise", "transcribe"):
+        assert main([step, "--config", str(results.config), "--batch", "b000001"]) == 0
+    options = [f"{name}={value}" for name, value in values.items()]
+    for more, done, todo in (([], 1, 0), (["prompt=Beckett"], 0, 1), (["outputs=[txt]"], 1, 0)):
+        capsys.readouterr()
+        assert main(["plan", "--config", *options, "model=tiny.en", *more]) == 0
+        said = capsys.readouterr().out
+        assert f"done: {done} recordings," in said and f"to do: {todo} recordings," in said, more
 
 
 def test_the_speed_is_the_median_of_what_this_model_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,30 @@ def test_a_damaged_file_of_jobs_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="file is not a database; move it away and start again") as caught:
         JobLedger(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_jobs_know_the_version_that_they_were_written_by(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+
+    def version(number: int | None = None) -> int:
+        with closing(sqlite3.connect(path)) as db:
+            if number is not None:
+                db.execute(f"PRAGMA user_version = {number}")
+            return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+    with closing(JobLedger(path)) as ledger:
+        ledger.add("one", "회의.wav", tmp_path / "회의.wav", False, RequestOptions())
+    assert version() == 1
+    assert version(0) == 0, "as before there was a number"
+    with closing(JobLedger(path)) as ledger:
+        known = ledger.take()
+    assert known is not None and known.id == "one" and version() == 1
+    assert version(2) == 2
+    said = (
+        r"jobs.sqlite: written by another version of snakescribe \(schema 2, not 1\); use that version, or move it away"
+    )
+    with pytest.raises(ResultsError, match=said):
+        JobLedger(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT state FROM jobs").fetchall() == [("running",)], "nothing was changed"
+    assert version() == 2

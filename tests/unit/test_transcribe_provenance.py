@@ -34,7 +34,6 @@ def test_ffmpeg_is_the_one_that_decoded(models_root: Path, tmp_path: Path, monke
 
     def on_a_node_with(ffmpeg: Path) -> None:
         monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(ffmpeg))
-        decoder.ffmpeg_version.cache_clear()
 
     on_a_node_with(elsewhere)
     assert main(["normalise", *step]) == 0

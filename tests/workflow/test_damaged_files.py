@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,56 @@ def test_the_resolved_options(done: Site) -> None:
     done.results.config.write_text('{"recordings": "relative"}')
     assert "start the run again" in refused(done, done.results.config, *step(done, "tables"))
     done.run()
+
+
+@pytest.mark.parametrize("page", [False, True], ids=["row", "page"])
+def test_the_ledger(done: Site, tmp_path: Path, page: bool) -> None:
+    site = copied(done, tmp_path)
+    (site.recordings / "a.wav").write_bytes(b"no media either")
+    site.run()
+    if page:
+        data = bytearray(site.results.ledger.read_bytes())
+        data[4096:] = b"\x55" * (len(data) - 4096)
+        site.results.ledger.write_bytes(data)
+    else:
+        with sqlite3.connect(site.results.ledger) as ledger:
+            ledger.execute("UPDATE recordings SET extras = 'no JSON', path = 7")
+    for command in (("tables",), ("export", "--batch", BATCH), ("inventory",)):
+        line = refused(site, site.results.ledger, *step(site, *command))
+        assert "or move the whole folder that it lies in away and run again" in line
+    (site.recordings / "b.wav").write_bytes(b"nor this")  # so that a run has something to do
+    said = site.run(code=4).said
+    assert said.count(f"ResultsError: {site.results.ledger}: ") == 1 and "Traceback" not in said
+    site.results.ledger.parent.rename(tmp_path / "away")
+    site.run()
+    assert site.by_path().keys() == {b"a.wav", b"b.wav", b"junk.wav"}
+
+
+@pytest.mark.parametrize("folder", [True, False], ids=["a folder for a file", "a file for a folder"])
+def test_what_stands_in_the_way_of_a_transcript(done: Site, tmp_path: Path, folder: bool) -> None:
+    """Another kind of thing than it should be: it is somebody's, and stays."""
+    site = copied(done, tmp_path)
+    where = site.results.transcripts / "junk.wav.json"
+    where.unlink()
+    if folder:
+        where.mkdir()
+        told = f"a folder stands where a file should be ({where}); move it away and run again"
+    else:
+        where = where.parent
+        where.rmdir()
+        where.write_text("mine")
+        told = f"a file stands where a folder should be ({where}); move it away and run again"
+    assert f"ResultsError: {told}" in site.tell(*step(site, "export", "--batch", BATCH), code=4).said
+    assert f"ResultsError: {told}" in site.tell("export", "--missing", "--results", str(site.results.root), code=4).said
+    assert where.exists()
+
+
+def copied(site: Site, folder: Path) -> Site:
+    """The finished run once more, to be damaged alone."""
+    shutil.copytree(site.folder, folder, dirs_exist_ok=True)
+    copy = replace(site, folder=folder)
+    copy.results.config.write_text(copy.results.config.read_text().replace(str(site.folder), str(folder)))
+    return copy
 
 
 def test_a_ledger_of_another_version(done: Site, tmp_path: Path) -> None:

@@ -106,6 +106,18 @@ def test_a_file_where_the_results_should_be(site: Site) -> None:
     assert (site.folder / "file").read_text() == "mine"
 
 
+@BARE
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("/proc/x", "cannot be made (No such file or directory)"), ("e" * 300, "a name is too long")],
+    ids=["proc", "long"],
+)
+@pytest.mark.parametrize("option", ["results", "cache"])
+def test_folders_that_cannot_be_made(site: Site, bare: bool, option: str, folder: str, said: str) -> None:
+    options = {"results": {"results": folder}, "cache": {"results": "cache", "cache": {"path": folder}}}
+    refused(site, 4, "ResultsError: ", folder, said, bare=bare, **options[option])
+
+
 def test_results_on_a_read_only_file_system(site: Site, mounted: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
     refused(site, 4, "ResultsError: the file system is read-only", "--results", results=str(mounted / "x"))
@@ -161,10 +173,10 @@ def test_a_failed_recording_counts_or_is_only_reported(junk: Site) -> None:
 
 
 def test_a_failure_of_ours_is_not_taken_for_failed_recordings(junk: Site) -> None:
-    """Nothing that a user does: a folder stands where the step's file should."""
+    """Nothing that a user does: the step's file cannot be made."""
     junk.run(on_error="report")
-    asked = ("check", "--config", str(junk.results.config), "--output", str(junk.folder))
-    assert "IsADirectoryError" in junk.tell(*asked, code=10).said
+    asked = ("check", "--config", str(junk.results.config), "--output", "/proc/checked")
+    assert "FileNotFoundError" in junk.tell(*asked, code=10).said
 
 
 @BARE
@@ -186,6 +198,22 @@ def test_no_ffmpeg(junk: Site, bare: bool) -> None:
 def test_a_server_without_ffmpeg(junk: Site) -> None:
     with environ(IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg"):
         assert "InstallationError: /no/such/ffmpeg cannot be run" in junk.tell("serve", "--port", "0", code=8).said
+
+
+@BARE
+def test_no_apptainer(junk: Site, bare: bool) -> None:
+    """Beside an image there need not be ffmpeg, but what runs the image."""
+    profile = str(Path(__file__).parents[2] / "profiles/apptainer")
+    asked = ["--workflow-profile" if bare else "--profile", profile]
+    options = {"results": "no apptainer", "container": {"image": str(junk.folder / "image.sif")}}
+    names = ("apptainer", "singularity")
+    kept = [
+        one for one in junk.env["PATH"].split(os.pathsep) if not any(shutil.which(name, path=one) for name in names)
+    ]
+    with environ(PATH=os.pathsep.join(kept)):
+        said = finished(junk.start(*asked, bare=bare, **options), 8).said
+    assert said.count("snakescribe: InstallationError: apptainer is not installed here, and --sdm apptainer") == 1
+    assert "Traceback" not in said
 
 
 def test_no_ffmpeg_in_a_step(junk: Site) -> None:

@@ -48,7 +48,7 @@ rule report:
         "ls {{input:q}} > {{output:q}}"
 """
 CONFIG = """
-meetings: {recordings: "회의 files", results: "회의 results", model: tiny.en, device: cpu}
+meetings: {recordings: "회의 files", results: "./회의 results/", model: tiny.en, device: cpu}
 """
 
 

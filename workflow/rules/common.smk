@@ -7,6 +7,7 @@ MAKES:  RUN (see scripts/snakescribe/workflow.py), results/.snakescribe/config.j
 
 import json
 
+from snakemake.settings.types import DeploymentMethod
 from snakescribe.workflow import begin
 
 # The results folder becomes the working directory, so that file names are short and the same wherever it lies. Not as a
@@ -20,6 +21,7 @@ RUN = begin(
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
     gpus="gpu" in workflow.global_resources,
+    apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     local=workflow.resource_settings.nodes is None,  # workflow.local_exec is always true while this file is read
 )
 FILES = RUN.files

@@ -16,6 +16,7 @@ import time
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import ffmpeg
@@ -65,14 +66,20 @@ def ffmpeg_path() -> str:
     return found
 
 
-@functools.cache
 def ffmpeg_version() -> str:
-    """The version as the binary states it, e.g. ``5.1.9-0+deb12u1``.
+    """The version as the binary states it, e.g. ``5.1.9-0+deb12u1``; asked again when the file is another one.
 
     Raises:
         InstallationError: there is no ffmpeg, or it does not work.
     """
     path = ffmpeg_path()
+    file = Path(path).stat()
+    return _stated_version(path, file.st_ino, file.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _stated_version(path: str, inode: int, mtime_ns: int) -> str:
+    """A server may live longer than an installed ffmpeg: ``inode`` and ``mtime_ns`` tell the next one at ``path``."""
     try:
         run = subprocess.run([path, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:

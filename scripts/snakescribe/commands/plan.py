@@ -1,7 +1,7 @@
 """Say what a run would do: hours of audio, batches, time and disk. Nothing is written.
 
 New files are probed, not hashed: a file that was only touched, moved or copied counts as work here, and
-turns out to be none when the run hashes it. A changed model or option redoes batches that count as done here.
+turns out to be none when the run hashes it. What a changed model, option or version does again counts as work too.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import argparse
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
+from snakescribe.errors import ModelError
 from snakescribe.units import hours
 
 if TYPE_CHECKING:
@@ -44,10 +46,14 @@ def _lines(config: Config) -> list[tuple[str, str]]:
     from snakescribe.inventory.ledger import Ledger
     from snakescribe.inventory.take import update
     from snakescribe.inventory.walk import walk
+    from snakescribe.keys import options_digest
     from snakescribe.layout import Results
-    from snakescribe.models.configured import configured_capabilities
+    from snakescribe.models.configured import configured_capabilities, configured_model
 
     configured_capabilities(config)
+    options = None
+    with suppress(ModelError):  # not fetched yet
+        options = options_digest(config, configured_model(config))
     results = Results(Path(config.results))
     walked = walk(config)
     with tempfile.TemporaryDirectory(prefix="snakescribe-plan-") as scratch:
@@ -56,9 +62,10 @@ def _lines(config: Config) -> list[tuple[str, str]]:
             with Ledger.open(results.ledger, readonly=True) as ledger:
                 ledger.copy(draft)
         with Ledger.open(draft) as ledger:
+            ledger.path = results.ledger  # its errors are about the one that was copied
             taken = update(ledger, config, walked, hashing=False)
     plan = taken.plan
-    waiting = [batch for batch in plan.batches if not results.batch(batch.batch).exists()]
+    waiting = [batch for batch in plan.batches if not _done(results, batch.batch, options)]
     seconds = sum(batch.seconds for batch in waiting)
     recordings = sum(batch.recordings for batch in waiting)
     speed, basis = _speed(config, results)
@@ -76,6 +83,13 @@ def _lines(config: Config) -> list[tuple[str, str]]:
         ("disk", f"up to {min(disk, config.batch.ahead_gb):,.2f} GB at a time (0.115 GB per hour of audio)"),
         ("skipped", skipped or "nothing"),
     ]
+
+
+def _done(results: Results, batch: str, options: str | None) -> bool:
+    """Whether the next run leaves a batch as it is: what was finished with other options is transcribed again."""
+    from snakescribe.transcribe.progress import finished_with
+
+    return results.batch(batch).exists() and options in (None, finished_with(results, batch))
 
 
 def _speed(config: Config, results: Results) -> tuple[float, str]:

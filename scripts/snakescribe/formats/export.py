@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe.files import write_atomically
-from snakescribe.formats.digests import Digests, sha256
+from snakescribe.formats.digests import Digests, record_anew, recorded, sha256
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import every_name, new_name, transcript_name, transcript_stem
 from snakescribe.formats.registry import FORMATS, Spoken
@@ -65,11 +65,9 @@ def rendered(row: Mapping[str, Any], outputs: Collection[str]) -> dict[str, byte
 
 
 def record_unrecorded(results: Results, batch: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Take down what a version of snakescribe that kept no digests has written, before its rows are replaced."""
-    if not results.digests(batch).exists():
-        digests = Digests(results.digests(batch))
-        for row in rows:
-            digests.remember(row["recording_id"], rendered(row, FORMATS))
+    """Take down what was written, before its rows are replaced, when there is no record of it."""
+    if not recorded(results.digests(batch)):
+        record_anew(results.digests(batch), ((row["recording_id"], rendered(row, FORMATS)) for row in rows))
 
 
 def export_batch(results: Results, outputs: Collection[str], batch: str, force: bool = False) -> Written:
@@ -85,7 +83,12 @@ def export_batch(results: Results, outputs: Collection[str], batch: str, force: 
     done, listing = Written(), Listing(outputs=sorted(outputs))
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
-        digests = Digests(results.digests(batch), map(results.digests, ledger.earlier(batch)))
+        earlier = ledger.earlier(batch)
+        digests = Digests(results.digests(batch), map(results.digests, earlier))
+        for other in earlier:
+            if not recorded(results.digests(other)) and results.batch(other).exists():
+                for row in read_batch(results.batch(other)):
+                    digests.know(row["recording_id"], rendered(row, FORMATS))
         for row in read_batch(results.batch(batch)):
             key = row["recording_id"]
             stem = transcript_stem(row["path_bytes"], key)

@@ -15,6 +15,14 @@ from pathlib import Path
 from snakescribe.errors import ResultsError
 
 SCHEMA_VERSION = 1
+BAD_DATABASE = (sqlite3.Error, UnicodeDecodeError)
+"""What the sqlite3 module raises of a file that is damaged, locked or out of reach; the second one when SQLite's own
+message quotes a damaged schema."""
+REMEDY = (
+    "restore it, or move the whole folder that it lies in away and run again: texts come from the cache, but what was"
+    " forgotten comes back"
+)
+"""Not the file alone: the manifests beside it would not fit the batches of a new one."""
 _WAIT = 60.0  # seconds for another process to finish its transaction
 
 _SCHEMA = """
@@ -44,7 +52,7 @@ def connect(path: Path, readonly: bool) -> sqlite3.Connection:
     """Open the file at ``path``; without ``readonly`` it is made when there is none.
 
     Raises:
-        ResultsError: written by another version.
+        ResultsError: written by another version, or empty.
         sqlite3.Error: see :func:`explained`.
     """
     if not readonly and not path.exists():
@@ -61,6 +69,8 @@ def connect(path: Path, readonly: bool) -> sqlite3.Connection:
         version = _version(db)
     if version != SCHEMA_VERSION:
         db.close()
+        if path.stat().st_size == 0:  # not taken for a new one: there may be manifests, which it would contradict
+            raise ResultsError(f"{path}: it is empty, and so damaged; {REMEDY}")
         raise ResultsError(
             f"{path}: written by another version of snakescribe (schema {version}, not {SCHEMA_VERSION}); "
             "use that version, or choose another --results"
@@ -78,7 +88,7 @@ def _create(path: Path) -> None:
 
 
 def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
+    return int(db.execute("SELECT user_version FROM pragma_user_version").fetchone()[0])  # reads the schema too
 
 
 def _opened(path: Path, mode: str) -> sqlite3.Connection:
@@ -86,8 +96,8 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_WAIT)
 
 
-def explained(path: Path, error: sqlite3.Error) -> ResultsError:
-    """What to tell the user about an error of SQLite."""
+def explained(path: Path, error: Exception) -> ResultsError:
+    """What to tell the user about a :data:`BAD_DATABASE`."""
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
         return ResultsError(f"the disk is full ({path}); free some space and run again")
@@ -95,4 +105,4 @@ def explained(path: Path, error: sqlite3.Error) -> ResultsError:
         return ResultsError(f"{path}: {error}; check the folder, or choose another --results")
     if name.startswith("SQLITE_BUSY"):
         return ResultsError(f"{path}: in use by another process; try again when it is done")
-    return ResultsError(f"{path}: {error}; it may be damaged: restore it, or move it away to start afresh")
+    return ResultsError(f"{path}: {' '.join(str(error).split()):.200}; it may be damaged; {REMEDY}")

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Json, StringConstraints, TypeAdapter, ValidationError
 
 from snakescribe.errors import ResultsError
 from snakescribe.files import first_problem
-from snakescribe.inventory.database import connect, explained
+from snakescribe.inventory.database import BAD_DATABASE, REMEDY, connect, explained
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.layout import Results
 from snakescribe.recording import Header, Recording
 
 _IN_ORDER = "ORDER BY length(batch), batch"
 _ATTEMPT = TypeAdapter(Recording)  # as JSON in a cell
+
+T = TypeVar("T")
+State = Literal["present", "removed"]
+BatchName = Annotated[str, StringConstraints(pattern=r"^b\d+$")]
 
 
 class FileContent(NamedTuple):
@@ -42,14 +45,13 @@ class Known(NamedTuple):
     sha256: str
     fingerprint: str
     """Of everything that makes a new attempt when it changes: content, path, overrides."""
-    state: str
-    """``present`` or ``removed``."""
+    state: State
     duplicate_of: str | None
     reference: str | None
     extras: str
     """The sheet's own columns, as JSON."""
     attempt: int
-    batch: str
+    batch: BatchName
     forgotten: bool = False
 
 
@@ -100,7 +102,7 @@ class Ledger:
         """
         try:
             return cls(path, connect(path, readonly))
-        except sqlite3.Error as error:
+        except BAD_DATABASE as error:
             raise explained(path, error) from None
 
     def __enter__(self) -> Ledger:
@@ -110,19 +112,39 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._db.close()  # an open transaction is rolled back
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, BAD_DATABASE):
             raise explained(self.path, error) from None
+
+    def _rows(self, kind: type[T], statement: str, values: Iterable[Any] = (), keyed: bool = False) -> Iterator[T]:
+        """What a statement finds, each row as a ``kind``: SQLite itself does not notice a damaged value.
+
+        Args:
+            kind: of a row, or with ``keyed`` of a pair: its first column and all the others.
+            statement: in SQL.
+            values: for its question marks.
+            keyed: see ``kind``.
+
+        Raises:
+            ResultsError: a value is not of its column's type.
+        """
+        validated = TypeAdapter(kind).validate_python
+        try:
+            for row in self._db.execute(statement, tuple(values)):
+                yield validated((row[0], row[1:]) if keyed else row)
+        except ValidationError as error:
+            raise ResultsError(f"{self.path}: a row in it is damaged ({first_problem(error)}); {REMEDY}") from None
 
     # What the other steps ask.
 
     def current(self, batch: str) -> dict[str, Current]:
         """The recordings whose newest attempt lies in ``batch``, by id; forgotten ones are not there."""
-        rows = self._db.execute(
+        rows = self._rows(
+            tuple[str, State, str | None, str | None, Json[dict[str, str]]],
             "SELECT recording_id, state, duplicate_of, reference, extras FROM recordings"
             " WHERE batch = ? AND NOT forgotten",
             (batch,),
         )
-        return {key: Current(state, twin, text, json.loads(extras)) for key, state, twin, text, extras in rows}
+        return {key: Current(state, twin, text, extras) for key, state, twin, text, extras in rows}
 
     def batch_of(self, recording_id: str) -> str | None:
         """Where the newest attempt lies; None for an unknown or forgotten recording."""
@@ -133,7 +155,8 @@ class Ledger:
 
     def earlier(self, batch: str) -> list[str]:
         """Other batches that held the recordings of ``batch`` before."""
-        rows = self._db.execute(
+        rows = self._rows(
+            tuple[BatchName],
             "SELECT DISTINCT batch FROM attempts WHERE batch != ?1"
             " AND recording_id IN (SELECT recording_id FROM recordings WHERE batch = ?1)",
             (batch,),
@@ -143,24 +166,26 @@ class Ledger:
     def find(self, text: str) -> list[Found]:
         """Recordings with this id or path (relative to the folder, as on disk or as in the tables)."""
         written = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        keys = self._db.execute(
+        keys = self._rows(
+            tuple[str],
             "SELECT DISTINCT recording_id FROM attempts WHERE recording_id = ?1"
             " UNION SELECT recording_id FROM recordings WHERE path = ?2"
             " UNION SELECT recording_id FROM attempts WHERE json_extract(recording, '$.path') = ?1",
             (written, os.fsencode(text)),
-        ).fetchall()
-        return [self._found(key) for (key,) in keys or self._spelt_alike(text)]
+        )
+        return [self._found(key) for (key,) in list(keys) or self._spelt_alike(text)]
 
     def _spelt_alike(self, text: str) -> list[tuple[str]]:
         """Ids of recordings whose path differs only in Unicode's form: macOS decomposes Hangul in file names."""
         wanted = unicodedata.normalize("NFC", text)
-        rows = self._db.execute("SELECT recording_id, path FROM recordings")
+        rows = self._rows(tuple[str, bytes], "SELECT recording_id, path FROM recordings")
         return [(key,) for key, path in rows if unicodedata.normalize("NFC", os.fsdecode(path)) == wanted]
 
     def _found(self, recording_id: str) -> Found:
-        attempts = self._db.execute(
-            "SELECT batch, recording FROM attempts WHERE recording_id = ? ORDER BY attempt", (recording_id,)
-        ).fetchall()
+        statement = "SELECT batch, recording FROM attempts WHERE recording_id = ? ORDER BY attempt"
+        attempts = list(self._rows(tuple[BatchName, str], statement, (recording_id,)))
+        if not attempts:
+            raise ResultsError(f"{self.path}: an attempt at {recording_id} is lost, it is damaged; {REMEDY}")
         recordings = [self._recording(text) for _, text in attempts]
         return Found(
             recording_id,
@@ -172,7 +197,8 @@ class Ledger:
     def twins(self, found: Found) -> list[str]:
         """Paths, as in the tables, of other recordings whose content it has or had."""
         marks = ", ".join("?" * len(found.sha256))
-        rows = self._db.execute(
+        rows = self._rows(
+            tuple[bytes],
             f"SELECT path FROM recordings WHERE sha256 IN ({marks}) AND sha256 != '' AND recording_id != ?"
             " AND NOT forgotten ORDER BY path",
             (*found.sha256, found.recording_id),
@@ -204,12 +230,19 @@ class Ledger:
 
     def looks(self) -> dict[bytes, tuple[int, int]]:
         """Size and time of the files that claimed to be from the future when last looked at."""
-        return {path: (size, mtime) for path, size, mtime in self._db.execute("SELECT path, size, mtime_ns FROM looks")}
+        rows = self._rows(tuple[bytes, int, int], "SELECT path, size, mtime_ns FROM looks")
+        return {path: (size, mtime) for path, size, mtime in rows}
 
     def contents(self) -> dict[bytes, FileContent]:
         """Everything ever examined, by path."""
-        rows = self._db.execute("SELECT * FROM files")
-        return {path: FileContent(size, mtime, sha256, Header(*header)) for path, size, mtime, sha256, *header in rows}
+        rows = self._rows(
+            tuple[bytes, int, int, str, float | None, str | None, int | None, int | None, str | None],
+            "SELECT * FROM files",
+        )
+        return {
+            path: FileContent(size, mtime, sha256, Header(duration, codec, rate, channels, problem))
+            for path, size, mtime, sha256, duration, codec, rate, channels, problem in rows
+        }
 
     def add_contents(self, contents: Iterable[tuple[bytes, FileContent]]) -> None:
         """Keep what was examined (one transaction)."""
@@ -221,11 +254,11 @@ class Ledger:
 
     def recordings(self) -> dict[str, Known]:
         """Every recording by id."""
-        rows = self._db.execute(
+        statement = (
             "SELECT recording_id, path, sha256, fingerprint, state, duplicate_of, reference, extras,"
             " attempt, batch, forgotten FROM recordings"
         )
-        return {row[0]: Known._make((*row[1:-1], bool(row[-1]))) for row in rows}
+        return dict(self._rows(tuple[str, Known], statement, keyed=True))
 
     def last_batch(self) -> int:
         """Number of the newest batch, 0 when there is none."""
@@ -234,8 +267,7 @@ class Ledger:
 
     def retries_done(self) -> int:
         """How many requests for a retry have been dealt with."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'retries'").fetchone()
-        return int(row[0]) if row else 0
+        return sum(count for (count,) in self._rows(tuple[int], "SELECT value FROM meta WHERE key = 'retries'"))
 
     def commit(
         self,
@@ -270,11 +302,12 @@ class Ledger:
 
     def batches(self) -> list[str]:
         """Every batch ever made, in order."""
-        return [batch for (batch,) in self._db.execute(f"SELECT DISTINCT batch FROM attempts {_IN_ORDER}")]
+        rows = self._rows(tuple[BatchName], f"SELECT DISTINCT batch FROM attempts {_IN_ORDER}")
+        return [batch for (batch,) in rows]
 
     def manifest(self, batch: str) -> Manifest:
         """What stands, or belongs, in the manifest of ``batch``."""
-        rows = self._db.execute("SELECT recording FROM attempts WHERE batch = ? ORDER BY position", (batch,))
+        rows = self._rows(tuple[str], "SELECT recording FROM attempts WHERE batch = ? ORDER BY position", (batch,))
         return Manifest(batch=batch, recordings=tuple(self._recording(text) for (text,) in rows))
 
     def _recording(self, text: str) -> Recording:
@@ -288,10 +321,11 @@ class Ledger:
 
     def planned(self) -> list[PlannedBatch]:
         """The batches with at least one current recording: how many, and their seconds of audio."""
-        rows = self._db.execute(
+        rows = self._rows(
+            tuple[BatchName, int, float],
             "SELECT batch, count(*), total(seconds) FROM recordings"
             " JOIN attempts USING (recording_id, attempt, batch)"
-            f" WHERE NOT forgotten GROUP BY batch {_IN_ORDER}"
+            f" WHERE NOT forgotten GROUP BY batch {_IN_ORDER}",
         )
         return [PlannedBatch(batch, count, round(seconds, 3)) for batch, count, seconds in rows]
 

@@ -18,7 +18,9 @@ from snakescribe.transcribe.cache import CachedTranscript
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
-_SCHEMA = """
+SCHEMA_VERSION = 1
+"""Files of versions that counted none (0) have the same tables."""
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     entry TEXT
 );
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, number);
+PRAGMA user_version = {SCHEMA_VERSION};
 """
 _COLUMNS = "number, id, state, name, source, uploaded, asked, created, finished, error"
 _ASKED = TypeAdapter(RequestOptions)
@@ -64,17 +67,25 @@ class JobLedger:
         """What was running when a server died is queued again.
 
         Raises:
-            ResultsError: the file is damaged or cannot be written.
+            ResultsError: the file is damaged, cannot be written, or is of another version.
         """
         self._lock = threading.Lock()
+        remedy = "move it away and start again (the jobs in it are lost)"
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, SCHEMA_VERSION):
+                self._db.close()
+                raise ResultsError(
+                    f"{path}: written by another version of snakescribe (schema {version}, not {SCHEMA_VERSION}); "
+                    f"use that version, or {remedy}"
+                )
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA secure_delete = ON")  # what was said is gone with the job
             self._db.executescript(_SCHEMA)
             self._db.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
         except sqlite3.Error as error:
-            raise ResultsError(f"{path}: {error}; move it away and start again (the jobs in it are lost)") from None
+            raise ResultsError(f"{path}: {error}; {remedy}") from None
 
     def add(self, job_id: str, name: str, source: Path, uploaded: bool, asked: RequestOptions) -> JobRow:
         """A new job, queued."""

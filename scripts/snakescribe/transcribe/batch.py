@@ -124,8 +124,9 @@ class Batch:
         check_backend(backend, model.prepared)
         hardware = backend.hardware
         self._meter.log(f"{self.name}: {backend.name} on {hardware.device_name}, {hardware.compute_type}")
-        if journal.windows:
-            self._meter.log(f"{self.name}: {len(journal.windows)} windows are in the journal already")
+        read = sum(content in recordings for content, *_ in journal.windows)  # others are of other options
+        if read:
+            self._meter.log(f"{self.name}: {read} windows are in the journal already")
         self._meter.start(sum(audio.recordings[r.recording_id].duration or 0.0 for r in recordings.values()))
         transcriber = Transcriber(model, self.config)
         for job, result, wall in transcriber.transcribe(jobs, journal, self._meter.window_decoded):
