@@ -45,10 +45,14 @@ class Clock:
     """Start and end of each."""
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[float, float]]) -> Clock:
-        """From the pairs that :data:`FILTER` wrote.
+    def of(cls, pairs: Sequence[tuple[float, float]], late: float = 0.0) -> Clock:
+        """From the pairs that :data:`FILTER` wrote, of a stream that begins ``late`` seconds after the others.
+
+        In MPEG-TS, MPEG-PS and Ogg ffmpeg counts from the first stream that is decoded, elsewhere from the first of all.
 
         >>> Clock.of([(-1, 2.5), (11.1, 19.1)])
+        Clock(start=2.5, gaps=((11.1, 19.1),))
+        >>> Clock.of([(-1, 0.0), (8.6, 16.6)], late=2.5)
         Clock(start=2.5, gaps=((11.1, 19.1),))
         """
         start: float | None = None
@@ -60,8 +64,10 @@ class Clock:
                 gaps.append((end, begin))
             elif start is None:
                 start = begin
-        first = start if start is not None and start >= STEP else 0.0
-        return cls(first, tuple(gaps))
+        start = start or 0.0
+        if start < late - STEP:
+            start, gaps = start + late, [(end + late, begin + late) for end, begin in gaps]
+        return cls(start if start >= STEP else 0.0, tuple(gaps))
 
     @property
     def seconds(self) -> float:

@@ -11,8 +11,10 @@ from snakescribe.audio.clock import Clock
 _TAGGED = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(info|warning|error|fatal|panic)\] (.*)", re.DOTALL)
 _CONTAINER = re.compile(r"Input #0, (.+?), from ")
 _DURATION = re.compile(r"  Duration: (\d+):(\d\d):(\d\d\.\d+)")
+_START = re.compile(r"  Duration: .*?, start: (-?\d+\.\d+)")
 _STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (Audio|Video): (\w+)(.*)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)(?:, (\w+))?")
+_LATE = re.compile(r", start (-?\d+\.\d+)")
 _TITLE = re.compile(r"      title +: (.*)")
 _EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
 _STOPPED = re.compile(r"Error during demuxing: (.*)")
@@ -41,6 +43,8 @@ class AudioStream:
     """As the file has it, mostly ISO 639-2, e.g. ``kor``; None when it says nothing (``und``)."""
     title: str | None = None
     default: bool = False
+    start: float | None = None
+    """Seconds, its first time stamp; None when ffmpeg does not say (0, or before version 9)."""
 
     @property
     def beyond_16_bits(self) -> bool:
@@ -57,6 +61,8 @@ class FfmpegReport:
     """ffmpeg's name of the demuxer, e.g. ``matroska,webm``."""
     duration: float | None = None
     """Seconds by the header; None when it does not say."""
+    start: float = 0.0
+    """Seconds, the first time stamp of all streams: what a player shows as 0."""
     estimated: bool = False
     """The duration is only the file's size over its bit rate."""
     streams: list[AudioStream] = field(default_factory=list)
@@ -74,10 +80,11 @@ class FfmpegReport:
     _audio: bool = False
     """The stream described last is an audio stream."""
 
-    @property
-    def clock(self) -> Clock:
-        """Where the recording begins and has gaps, by its time stamps."""
-        return Clock.of(list(pairwise(self._times))[::2])
+    def clock(self, track: int) -> Clock:
+        """Where the sound of the decoded audio track (from 0) begins and has gaps, by its time stamps."""
+        first = self.streams[track].start if track < len(self.streams) else None
+        late = first - self.start if first is not None else 0.0
+        return Clock.of(list(pairwise(self._times))[::2], late)
 
     def line(self, raw: bytes) -> None:
         """Take in one line of stderr, written with ``-v level+info``."""
@@ -105,6 +112,8 @@ class FfmpegReport:
             self.complaints.append(text)
 
     def _describe(self, text: str) -> None:
+        if (found := _START.match(text)) and not self.start:
+            self.start = float(found[1])
         if (found := _CONTAINER.match(text)) and not self.container:
             self.container = found[1]
         elif (found := _DURATION.match(text)) and self.duration is None:
@@ -114,6 +123,7 @@ class FfmpegReport:
             self._audio = kind == "Audio" and len(self.streams) < MOST_STREAMS
             if self._audio:
                 rate = _RATE.match(rest[rest.find(", ") :]) if ", " in rest else None
+                late = _LATE.search(rest)
                 self.streams.append(
                     AudioStream(
                         codec=codec,
@@ -122,6 +132,7 @@ class FfmpegReport:
                         sample_format=(rate[3] or "") if rate else "",
                         language=language if language != "und" else None,
                         default="(default)" in rest,
+                        start=float(late[1]) if late else None,
                     )
                 )
         elif (found := _TITLE.match(text)) and self._audio and self.streams[-1].title is None:
