@@ -15,23 +15,27 @@ from typing import BinaryIO
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 
 STEP = 0.05
-"""Seconds that a time stamp may be late before silence is put in: they are rounded to a millisecond (Matroska), or tell
-when a packet arrived (WebRTC)."""
+"""Seconds that a time stamp may be off before it counts: they are rounded to a millisecond (Matroska), or tell when a
+packet arrived (WebRTC)."""
+BURST = 0.5
+"""Seconds of sound within which time stamps that were late come back: a packet was held up on its way, nothing is
+missing."""
 CONTAINER_JUMP = 3600
 """Seconds. In MPEG-TS, Ogg and the like a longer jump of the time stamps is a new clock, not a gap (ffmpeg's
 ``-dts_delta_threshold``; its own 10 s would close a network loss)."""
 
 _NEW_GRAPH = -1.0
+_ROUNDED = 0.002  # seconds of Matroska's time stamps
 
 FILTER = (
     "asetpts='"
-    f"if(ld(2), if(gt(T, ld(0)+{STEP}), print(ld(0)); print(T); st(0, T)),"
+    f"if(ld(2), if(gt(abs(T-ld(0)), {STEP}), print(ld(0)); print(T); st(0, T)),"
     f" print({_NEW_GRAPH:.0f}); print(T); st(2, 1); st(0, T));"
     " st(1, ld(0)); st(0, ld(0) + NB_SAMPLES/SR); ld(1)/TB'"
 )
-"""An ffmpeg filter that changes no sample and says on stderr, in pairs of seconds, where the time stamps leave a gap:
-the end of the sound before it, the beginning of the sound after it. The first pair is -1 and the first sample's time;
-it comes again when the sound changes its rate or channels."""
+"""An ffmpeg filter that changes no sample and says on stderr, in pairs of seconds, where the time stamps jump: the end
+of the sound before it, the beginning of the sound after it. The first pair is -1 and the first sample's time; it comes
+again when the sound changes its rate or channels."""
 
 _BLOCK = 1 << 20
 
@@ -45,29 +49,51 @@ class Clock:
     """Start and end of each."""
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[float, float]], late: float = 0.0) -> Clock:
-        """From the pairs that :data:`FILTER` wrote, of a stream that begins ``late`` seconds after the others.
+    def of(cls, pairs: Sequence[tuple[float, float]], late: float = 0.0, sound: float = math.inf) -> Clock:
+        """From the pairs that :data:`FILTER` wrote.
 
-        In MPEG-TS, MPEG-PS and Ogg ffmpeg counts from the first stream that is decoded, elsewhere from the first of all.
+        Args:
+            pairs: of seconds.
+            late: seconds that the stream begins after the first of the file. In MPEG-TS, MPEG-PS and Ogg ffmpeg counts
+                from the first stream that is decoded, elsewhere from the first of all.
+            sound: seconds of it; what comes after the end is no gap (ffmpeg 5.1 gives the end a wrong time stamp).
 
         >>> Clock.of([(-1, 2.5), (11.1, 19.1)])
         Clock(start=2.5, gaps=((11.1, 19.1),))
         >>> Clock.of([(-1, 0.0), (8.6, 16.6)], late=2.5)
         Clock(start=2.5, gaps=((11.1, 19.1),))
         """
-        start: float | None = None
-        gaps: list[tuple[float, float]] = []
+        first: float | None = None
+        silences: list[tuple[float, float]] = []  # second of the sound, seconds of silence
+        ahead = jumps = 0.0  # the sound is ahead of the clock; sum of all jumps
         for end, begin in pairs:
             if not math.isfinite(end + begin):
                 continue
-            if end != _NEW_GRAPH:
-                gaps.append((end, begin))
-            elif start is None:
-                start = begin
-        start = start or 0.0
+            if end == _NEW_GRAPH:
+                first = begin if first is None else first
+                continue
+            heard = end - (first or 0.0) - jumps
+            jumps += begin - end
+            ahead += end - begin
+            while ahead > 0 and silences and heard - silences[-1][0] < BURST:
+                place, long = silences.pop()
+                if ahead < long - STEP:
+                    silences.append((place, long - ahead))
+                    ahead = 0.0
+                else:
+                    ahead -= long
+            if ahead < -STEP and heard < sound - _ROUNDED:
+                silences.append((heard, -ahead))
+                ahead = 0.0
+        start = first or 0.0
         if start < late - STEP:
-            start, gaps = start + late, [(end + late, begin + late) for end, begin in gaps]
-        return cls(start if start >= STEP else 0.0, tuple(gaps))
+            start += late
+        start = put = start if start >= STEP else 0.0
+        gaps = []
+        for place, long in silences:
+            gaps.append((place + put, place + put + long))
+            put += long
+        return cls(start, tuple(gaps))
 
     @property
     def seconds(self) -> float:

@@ -16,6 +16,8 @@ _STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (Aud
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)(?:, (\w+))?")
 _LATE = re.compile(r", start (-?\d+\.\d+)")
 _TITLE = re.compile(r"      title +: (.*)")
+_TIME = re.compile(r"-?(?:\d+\.\d+|nan|inf)")
+"""By the filter of the clock."""
 _EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
 _STOPPED = re.compile(r"Error during demuxing: (.*)")
 _GENERIC = re.compile(
@@ -80,11 +82,11 @@ class FfmpegReport:
     _audio: bool = False
     """The stream described last is an audio stream."""
 
-    def clock(self, track: int) -> Clock:
-        """Where the sound of the decoded audio track (from 0) begins and has gaps, by its time stamps."""
+    def clock(self, track: int, sound: float) -> Clock:
+        """Where the decoded audio track (from 0), so many seconds of sound, begins and has gaps by its time stamps."""
         first = self.streams[track].start if track < len(self.streams) else None
         late = first - self.start if first is not None else 0.0
-        return Clock.of(list(pairwise(self._times))[::2], late)
+        return Clock.of(list(pairwise(self._times))[::2], late, sound)
 
     def line(self, raw: bytes) -> None:
         """Take in one line of stderr, written with ``-v level+info``."""
@@ -93,7 +95,7 @@ class FfmpegReport:
             return
         level, text = tagged.groups()
         if level == "info":
-            if raw.startswith(b"[Eval @"):
+            if _TIME.fullmatch(text):
                 self._times.append(float(text))
             elif not self._described:
                 self._described = text.startswith(("Stream mapping", "Output #"))

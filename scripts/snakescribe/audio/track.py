@@ -96,7 +96,7 @@ def decode_track(job: Decoding, number: int, offset: int) -> Track | Decoded:
             break
         sound.files.drop()
         plan = better
-    fold, clock = better.fold or sound.fold, decoded.heard.clock(number)
+    fold, clock = better.fold or sound.fold, decoded.clock
     if job.loudness is None:
         samples = sound.files.finish(clock)
     else:  # of each output by itself, so that a far voice comes up
@@ -143,7 +143,7 @@ def _pass(job: Decoding, plan: Plan, offset: int, filters: tuple[str, ...] = ())
         return _Sound(fold, Levels(channels), ChannelFiles(job.target, len(fold.weights)))
 
     decoded = decode(job.source, take, job.seconds, plan.track, (*plan.filters(), *filters), most + 1)
-    if decoded.samples + decoded.heard.clock(plan.track).seconds * SAMPLE_RATE > most:
+    if decoded.samples + decoded.clock.seconds * SAMPLE_RATE > most:
         raise TooLong(f"longer than {job.most_hours:g} hours; raise audio.max_hours or cut the recording")
     if sound is None:
         job.choose(decoded.heard.streams, plan.track)
