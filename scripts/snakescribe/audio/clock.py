@@ -8,6 +8,7 @@ stamps leave a gap. Nothing is ever cut or stretched: a clock that is slower tha
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -37,7 +38,8 @@ FILTER = (
 of the sound before it, the beginning of the sound after it. The first pair is -1 and the first sample's time; it comes
 again when the sound changes its rate or channels."""
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_SILENCE = bytes(_BLOCK)
 
 
 @dataclass(frozen=True)
@@ -115,18 +117,22 @@ def spread(sound: BinaryIO, samples: int, clock: Clock, target: BinaryIO) -> int
     done = made = 0
     for before, silence in clock.silences():
         before = min(max(before, done), samples)
-        _copy(sound, target, before - done)
+        copy_with_holes(sound, target, (before - done) * SAMPLE_BYTES)
         target.seek(silence * SAMPLE_BYTES, 1)
         made += before - done + silence
         done = before
-    _copy(sound, target, samples - done)
+    copy_with_holes(sound, target, (samples - done) * SAMPLE_BYTES)
     made += samples - done
     target.truncate()
     return made
 
 
-def _copy(source: BinaryIO, target: BinaryIO, samples: int) -> None:
-    left = samples * SAMPLE_BYTES
+def copy_with_holes(source: BinaryIO, target: BinaryIO, size: int | None = None) -> None:
+    """Copy so many bytes, or all; silence takes no room (the target has to be truncated where it ends)."""
+    left = sys.maxsize if size is None else size
     while left and (block := source.read(min(left, _BLOCK))):
-        target.write(block)
+        if block == _SILENCE[: len(block)]:
+            target.seek(len(block), 1)
+        else:
+            target.write(block)
         left -= len(block)

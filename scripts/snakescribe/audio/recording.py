@@ -31,6 +31,9 @@ from snakescribe.recording import Recording
 LOWEST_RATE = 750
 """Bytes per second that speech needs at least (Opus at 6 kb/s), to guess an unknown duration by the size."""
 
+MOST_GAPS = 1000
+"""Gaps of the clock that the table lists, the longest ones."""
+
 Speaks = Callable[[Path, int, int], bool]
 """Whether somebody speaks in a file of samples (s16le), from a sample on, in so many."""
 
@@ -177,6 +180,7 @@ def _spans(tracks: list[Track], audio: AudioOptions) -> tuple[ChannelSpan, ...]:
 
 
 def _described(track: Track) -> DecodedTrack:
+    longest = sorted(track.clock.gaps, key=lambda gap: gap[0] - gap[1])[:MOST_GAPS]
     return DecodedTrack(
         codec=track.stream.codec,
         sample_rate=track.stream.sample_rate,
@@ -184,7 +188,7 @@ def _described(track: Track) -> DecodedTrack:
         audio_track=track.number + 1,
         audio_tracks=len(track.streams),
         start_offset=round(track.clock.start, 3),
-        clock_gaps=tuple((round(start, 3), round(end, 3)) for start, end in track.clock.gaps),
+        clock_gaps=tuple((round(start, 3), round(end, 3)) for start, end in sorted(longest)),
     )
 
 
