@@ -21,22 +21,25 @@ packet arrived (WebRTC)."""
 BURST = 0.5
 """Seconds of sound within which time stamps that were late come back: a packet was held up on its way, nothing is
 missing."""
+GUESSED = 1.0
+"""Seconds. When the sample rate rises within a stream, ffmpeg counts on with the old one (MPEG-TS, ADTS), and its time
+stamps run away from the sound in steps of a few frames: shorter jumps mean nothing then."""
 CONTAINER_JUMP = 3600
 """Seconds. In MPEG-TS, Ogg and the like a longer jump of the time stamps is a new clock, not a gap (ffmpeg's
 ``-dts_delta_threshold``; its own 10 s would close a network loss)."""
 
-_NEW_GRAPH = -1.0
 _ROUNDED = 0.002  # seconds of Matroska's time stamps
 
 FILTER = (
     "asetpts='"
     f"if(ld(2), if(gt(abs(T-ld(0)), {STEP}), print(ld(0)); print(T); st(0, T)),"
-    f" print({_NEW_GRAPH:.0f}); print(T); st(2, 1); st(0, T));"
+    " print(-SR); print(T); st(2, 1); st(0, T));"
     " st(1, ld(0)); st(0, ld(0) + NB_SAMPLES/SR); ld(1)/TB'"
 )
 """An ffmpeg filter that changes no sample and says on stderr, in pairs of seconds, where the time stamps jump: the end
-of the sound before it, the beginning of the sound after it. The first pair is -1 and the first sample's time; it comes
-again when the sound changes its rate or channels."""
+of the sound before it, the beginning of the sound after it. The first pair is the negative sample rate (Hz) and the
+first sample's time; such a pair comes again when the sound changes its rate or channels."""
+_LOWEST_RATE = 1000  # Hz
 
 _BLOCK = 1 << 18
 _SILENCE = bytes(_BLOCK)
@@ -60,22 +63,26 @@ class Clock:
                 from the first stream that is decoded, elsewhere from the first of all.
             sound: seconds of it; what comes after the end is no gap (ffmpeg 5.1 gives the end a wrong time stamp).
 
-        >>> Clock.of([(-1, 2.5), (11.1, 19.1)])
+        >>> Clock.of([(-16000, 2.5), (11.1, 19.1)])
         Clock(start=2.5, gaps=((11.1, 19.1),))
-        >>> Clock.of([(-1, 0.0), (8.6, 16.6)], late=2.5)
+        >>> Clock.of([(-16000, 0.0), (8.6, 16.6)], late=2.5)
         Clock(start=2.5, gaps=((11.1, 19.1),))
         """
         first: float | None = None
         silences: list[tuple[float, float]] = []  # second of the sound, seconds of silence
         ahead = jumps = 0.0  # the sound is ahead of the clock; sum of all jumps
+        rates: list[float] = []
         for end, begin in pairs:
             if not math.isfinite(end + begin):
                 continue
-            if end == _NEW_GRAPH:
+            if end <= -_LOWEST_RATE:
+                rates.append(-end)
                 first = begin if first is None else first
                 continue
             heard = end - (first or 0.0) - jumps
             jumps += begin - end
+            if rates and rates[-1] > rates[0] and abs(begin - end) < GUESSED:
+                continue
             ahead += end - begin
             while ahead > 0 and silences and heard - silences[-1][0] < BURST:
                 place, long = silences.pop()
