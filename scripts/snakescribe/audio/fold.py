@@ -29,7 +29,8 @@ the other side of a call was 25 to 32 dB down (shared/field)."""
 STEADY = 6.0
 """dB between quiet and loud moments: noise and tones stay within, of speech they are 15 and more apart."""
 DROWNS = 15.0
-"""dB that steady noise must be below a voice to be left in the mix."""
+"""dB that steady noise must be below a voice to be left in the mix, and another voice below the dialogue while that
+speaks: then they take turns, and music and effects do not."""
 OPPOSITE = -0.5
 """Correlation of two channels below which they are the same sound with opposite signs."""
 
@@ -48,22 +49,24 @@ class Levels:
         """Samples at full scale, of all channels."""
         self._sum = np.zeros(channels)
         self._products = np.zeros((channels, channels))
+        self._powers = np.zeros((channels, channels))
         self._histogram = np.zeros((channels, 1 - FLOOR), np.int64)
 
     def add(self, block: Block) -> None:
         """Take in some sound, shape (samples, channels)."""
         self.samples += len(block)
-        self.saturated += int(np.count_nonzero(np.abs(block) >= 32767) + np.count_nonzero(block == -32768))
-        sound = block.astype(np.float32)
+        self.saturated += int(np.count_nonzero((block == 32767) | (block == -32768)))
+        sound = np.ascontiguousarray(block.T, np.float32)
         sound /= 32768
-        self._sum += sound.sum(0)
+        self._sum += sound.sum(1)
+        chunks = sound[:, : len(block) - len(block) % CHUNK].reshape(self.channels, -1, CHUNK)
+        power = np.einsum("cts,cts->ct", chunks, chunks) / CHUNK - np.square(chunks.mean(2))
         if self.channels > 1:
-            self._products += sound.T @ sound
-        chunks = sound[: len(sound) - len(sound) % CHUNK].reshape(-1, CHUNK, self.channels)
-        power = np.einsum("tsc,tsc->tc", chunks, chunks) / CHUNK - np.square(chunks.mean(1))
+            self._products += sound @ sound.T
+            self._powers += power @ power.T
         level = np.round(10 * np.log10(np.maximum(power, 1e-10))).astype(np.int64)
-        for channel in range(self.channels):
-            self._histogram[channel] += np.bincount(level[:, channel] - FLOOR, minlength=1 - FLOOR)
+        for channel, moments in zip(self._histogram, level, strict=True):
+            channel += np.bincount(moments - FLOOR, minlength=1 - FLOOR)
 
     @property
     def silent(self) -> bool:
@@ -87,6 +90,11 @@ class Levels:
         covariance = self._products / max(1, self.samples) - np.outer(mean, mean)
         power = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
         return np.asarray(covariance[one] / (power * power[one]))
+
+    def meanwhile(self, one: int) -> npt.NDArray[np.float64]:
+        """Level (dB) of each channel above this one while this one is loud, shape (channels,)."""
+        power = self._powers[one] / max(1e-20, self._powers[one, one])
+        return np.asarray(10 * np.log10(np.maximum(power, 1e-10)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ ONE = Fold(((1.0,),))
 def first_fold(mode: Channels, channels: int, layout: str) -> Fold:
     """What is made of the channels before anything was heard of them.
 
-    A mix is the centre of a film, of everything else all channels alike.
+    A mix is the centre of a film, and of everything else all channels alike.
     """
     if mode == "split":
         return Fold(tuple(tuple(float(c == o) for c in range(channels)) for o in range(channels)))
@@ -145,8 +153,12 @@ def better_mix(levels: Levels, layout: str) -> Fold:
     lively = alive & (loud - quiet >= STEADY)
     if lively.any():
         alive &= lively | (loud < loud[lively].max() - DROWNS)
-    if not alive.any() or (weights.max() == 1 and alive[int(weights.argmax())]):
+    if not alive.any():
         return plain
+    if weights.max() == 1 and alive[centre := int(weights.argmax())]:
+        turns = lively & (levels.meanwhile(centre) < -DROWNS)
+        turns[centre] = True
+        return Fold((tuple(turns.astype(float).tolist()),))
     sign = np.where(alive & (levels.correlation(int(np.argmax(loud * alive - ~alive * 1e9))) < OPPOSITE), -1, 1)
     silent = bool((loud[~alive] <= loud.max() - DEAD).all())
     if silent and (sign > 0).all() and 2 * alive.sum() >= levels.channels and weights.max() < 1:

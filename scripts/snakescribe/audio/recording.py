@@ -14,7 +14,7 @@ from snakescribe.audio.fold import channel_names
 from snakescribe.audio.report import AudioStream, FfmpegReport
 from snakescribe.audio.samples import ChannelSpan, DecodedTrack, NormalisedRecording
 from snakescribe.audio.track import Decoding, Track, decode_track
-from snakescribe.audio.tracks import track_names, wanted_tracks
+from snakescribe.audio.tracks import MOST_TRACKS, track_names, wanted_tracks
 from snakescribe.audio.truncation import ends_early
 from snakescribe.config.options import AudioOptions
 from snakescribe.errors import (
@@ -109,10 +109,11 @@ def _decoded_tracks(
     speaks: Speaks,
 ) -> tuple[list[Track], tuple[RecordingFlag, ...]]:
     wanted: list[int] = []
+    unable: set[int] = set()  # tracks that ffmpeg does not decode
 
     def choose(streams: list[AudioStream], decoding: int) -> None:
         if not wanted and streams:
-            wanted.extend(wanted_tracks(streams, audio.track))
+            wanted.extend(wanted_tracks(streams, audio.track, unable))
             if wanted[0] != decoding:
                 raise _OtherTrack
 
@@ -130,19 +131,27 @@ def _decoded_tracks(
 
     def track(number: int, offset: int = 0) -> Track:
         found = decode_track(job, number, offset)
-        if isinstance(found, Decoded):
-            raise _why_nothing(source, found)
-        return found
+        if isinstance(found, Track):
+            return found
+        if found.heard.no_decoder and len(unable) < MOST_TRACKS:
+            unable.add(number)
+            left = [other for other in wanted_tracks(found.heard.streams, audio.track, unable) if other not in unable]
+            if left and number in wanted:
+                wanted[:] = left
+                raise _OtherTrack
+        raise _why_nothing(source, found)
 
-    try:
-        tracks = [track(0)]
-    except _OtherTrack:
-        tracks = [track(wanted[0])]
-    for number in wanted[1:]:
-        tracks.append(track(number, tracks[-1].end))
+    tracks: list[Track] = []
+    while not tracks:
+        try:
+            tracks = [track(wanted[0] if wanted else 0)]
+            for number in wanted[1:]:
+                tracks.append(track(number, tracks[-1].end))
+        except _OtherTrack:
+            tracks = []
     other = False
     if audio.track == "default" and len(tracks[0].streams) > 1 and not _somebody_speaks(tracks[0], target, speaks):
-        for number in wanted_tracks(tracks[0].streams, "all"):
+        for number in wanted_tracks(tracks[0].streams, "all", unable):
             if number != wanted[0] and _somebody_speaks(candidate := track(number), target, speaks):
                 tracks, other = [candidate], True
                 break

@@ -72,6 +72,8 @@ class FfmpegReport:
     stopped: str | None = None
     """Why reading stopped before the end of the file, in ffmpeg's words."""
     no_audio: bool = False
+    no_decoder: bool = False
+    """The track's codec is known, but not how to decode it."""
     forbidden: bool = False
     """A playlist, picture or script: nothing that may be opened as a recording."""
     interrupted: bool = False
@@ -106,6 +108,7 @@ class FfmpegReport:
         self.early_end |= bool(_EARLY_END.search(text))
         if stopped := _STOPPED.match(text):
             self.stopped = stopped[1]
+        self.no_decoder |= text.startswith("Decoding requested, but no decoder found")
         self.no_audio |= "matches no streams" in text
         self.forbidden |= "Format not on whitelist" in text or "Not detecting m3u8" in text
         text = " ".join(text.split())[:100]
