@@ -2,12 +2,14 @@
 
 A mix of all channels loses a voice where two sides are opposite in phase, where one carries only noise, and where a
 dialogue sits in one of six. So the channels are measured while they are decoded, and the recording is decoded once more
-when the plain mix was wrong.
+when the plain mix was wrong. No product of matrices is used: OpenBLAS, in several threads, hangs when another thread
+starts ffmpeg in that moment (it stops its threads before a fork).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +64,11 @@ class Levels:
         chunks = sound[:, : len(block) - len(block) % CHUNK].reshape(self.channels, -1, CHUNK)
         power = np.einsum("cts,cts->ct", chunks, chunks) / CHUNK - np.square(chunks.mean(2))
         if self.channels > 1:
-            self._products += sound @ sound.T
-            self._powers += power @ power.T
+            for one, two in combinations_with_replacement(range(self.channels), 2):
+                self._products[one, two] = self._products[two, one] = self._products[one, two] + np.einsum(
+                    "s,s->", sound[one], sound[two]
+                )
+            self._powers += np.einsum("ct,dt->cd", power, power)
         level = np.round(10 * np.log10(np.maximum(power, 1e-10))).astype(np.int64)
         for channel, moments in zip(self._histogram, level, strict=True):
             channel += np.bincount(moments - FLOOR, minlength=1 - FLOOR)
@@ -106,11 +111,14 @@ class Fold:
 
     def __call__(self, block: Block) -> Block:
         """The outputs of some sound, shape (samples, outputs)."""
-        weights = np.array(self.weights, np.float32)
-        if np.array_equal(weights, np.eye(len(weights))):
+        if np.array_equal(self.weights, np.eye(len(self.weights))):
             return block
-        sound = np.clip(np.rint(block.astype(np.float32) @ weights.T), -32768, 32767)
-        return np.asarray(sound, np.int16)
+        folded = np.zeros((len(block), len(self.weights)), np.float32)
+        for output, row in enumerate(self.weights):
+            for channel, weight in enumerate(row):
+                if weight:
+                    folded[:, output] += np.float32(weight) * block[:, channel]
+        return np.clip(np.rint(folded), -32768, 32767).astype(np.int16)
 
     @property
     def pans(self) -> list[str]:
