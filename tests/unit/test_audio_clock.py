@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def where(sound: Samples, words: Samples) -> float:
     return (lag - size if lag > size - len(words) else lag) / 16_000
 
 
-def heard(root: Path, name: str, **audio: object) -> tuple[NormalisedRecording, DecodedTrack, list[Samples]]:
+def heard(root: Path, name: str, **audio: Any) -> tuple[NormalisedRecording, DecodedTrack, list[Samples]]:
     entry, samples = normalise_one(root, name, root / "out", **audio)
     assert entry.decoded, entry.error_message
     return entry, entry.decoded, samples
@@ -148,14 +149,14 @@ def test_what_begins_at_once(folder: Path, words: tuple[Samples, Samples], name:
     assert entry.duration == pytest.approx(3, abs=NEAR)
 
 
-def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
+def boxes(data: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
     while start < end:
         size, name = struct.unpack_from(">I4s", data, start)
         yield start, size, name
         start += size
 
 
-def find(data: bytes, *path: bytes) -> list[int]:
+def find(data: bytes | bytearray, *path: bytes) -> list[int]:
     """Where the boxes of a path begin."""
     start, end, found = 0, len(data), []
     for name in path:
@@ -271,7 +272,7 @@ def test_a_higher_rate_in_the_middle(folder: Path, words: tuple[Samples, Samples
 @pytest.mark.parametrize(
     "audio", [{"channels": "split"}, {"loudness": -20.0}, {"channels": "split", "loudness": -20.0}]
 )
-def test_gaps_of_every_channel(folder: Path, words: tuple[Samples, Samples], audio: dict[str, object]) -> None:
+def test_gaps_of_every_channel(folder: Path, words: tuple[Samples, Samples], audio: dict[str, Any]) -> None:
     """And of what ``loudnorm`` made, whose output has another length of frames."""
     write_wav(folder / "both.wav", np.concatenate(words), np.concatenate(words) // 2)
     make_gap(folder, "libopus", 5)
@@ -283,11 +284,11 @@ def test_gaps_of_every_channel(folder: Path, words: tuple[Samples, Samples], aud
 
 
 def test_a_long_gap_takes_no_room(folder: Path) -> None:
-    """Ten hours of silence lie on disk as a hole, also behind another recording."""
-    make_gap(folder, "libopus", 36_000)
+    """Two hours of silence lie on disk as a hole, also behind another recording."""
+    make_gap(folder, "libopus", 7200)
     recordings = [describe(name, folder) for name in ("one.wav", "gap.mkv", "both.wav")]
     entries, samples = normalise(folder, recordings, folder / "out")
-    assert [round(entry.duration or 0) for entry in entries] == [3, 36_006, 6]
+    assert [round(entry.duration or 0) for entry in entries] == [3, 7206, 6]
     assert (folder / "out" / "b1.pcm").stat().st_blocks * 512 < 3_000_000
     last = entries[2].tracks[0]
     assert np.any(samples[last.offset : last.offset + last.samples])
@@ -335,7 +336,7 @@ def test_the_table_lists_the_longest_gaps(folder: Path) -> None:
 def test_what_is_no_gap() -> None:
     """Time stamps that come back, and what follows after the end of the sound (ffmpeg 5.1)."""
     assert Clock.of([(-8000, 0.0), (5.0, 5.2), (5.3, 5.1)]).gaps == ()
-    assert Clock.of([(-8000, 0.0), (5.0, 9.2), (9.3, 9.1)]).gaps == ((5.0, pytest.approx(9.0)),)
+    assert Clock.of([(-8000, 0.0), (5.0, 9.2), (9.3, 9.1)]).gaps == pytest.approx([(5.0, 9.0)])
     assert Clock.of([(-8000, 0.0), (5.0, 7.0), (9.0, 8.0)]).gaps == ((5.0, 7.0),)
     assert Clock.of([(-8000, 0.0), (10.0, 99.0)], sound=10.0).gaps == ()
     assert Clock.of([(-8000, float("nan")), (10.0, 12.0)]).gaps == ((10.0, 12.0),)

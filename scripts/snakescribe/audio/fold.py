@@ -163,7 +163,8 @@ def better_mix(levels: Levels, layout: str) -> Fold:
         alive &= lively | (loud < loud[lively].max() - DROWNS)
     if not alive.any():
         return plain
-    if weights.max() == 1 and alive[centre := int(weights.argmax())]:
+    centre = int(weights.argmax())
+    if weights.max() == 1 and (lively[centre] or not lively.any()):
         turns = lively & (levels.meanwhile(centre) < -DROWNS)
         turns[centre] = True
         return Fold((tuple(turns.astype(float).tolist()),))

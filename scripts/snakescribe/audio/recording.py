@@ -87,7 +87,7 @@ def normalise_recording(
         recording_id=recording.recording_id,
         tracks=_spans(tracks, audio),
         duration=max(track.samples for track in tracks) / SAMPLE_RATE if tracks else None,
-        decoded=_described(tracks[0]) if tracks else None,
+        decoded=_described(tracks) if tracks else None,
         flags=flags,
         error_class=type(failure).__name__ if failure else None,
         error_message=str(failure) if failure else None,
@@ -188,13 +188,14 @@ def _spans(tracks: list[Track], audio: AudioOptions) -> tuple[ChannelSpan, ...]:
     )
 
 
-def _described(track: Track) -> DecodedTrack:
+def _described(tracks: list[Track]) -> DecodedTrack:
+    track = tracks[0]
     longest = sorted(track.clock.gaps, key=lambda gap: gap[0] - gap[1])[:MOST_GAPS]
     return DecodedTrack(
         codec=track.stream.codec,
         sample_rate=track.stream.sample_rate,
         channels=track.source_channels,
-        audio_track=track.number + 1,
+        audio_track=track.number + 1 if len(tracks) == 1 else None,
         audio_tracks=len(track.streams),
         start_offset=round(track.clock.start, 3),
         clock_gaps=tuple((round(start, 3), round(end, 3)) for start, end in sorted(longest)),
