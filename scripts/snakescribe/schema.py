@@ -87,7 +87,11 @@ RECORDING = [
     _column("codec", TEXT, "audio codec of the track that was decoded"),
     _column("sample_rate", COUNT, "of that track, in Hz"),
     _column("channels", COUNT, "number of channels of that track"),
-    _column("audio_track", COUNT, "number of that track in the file, from 1; null when failed"),
+    _column(
+        "audio_track",
+        COUNT,
+        "number of that track in the file, from 1; null when several were heard (`audio.track: all`), and when failed",
+    ),
     _column("audio_tracks", COUNT, "how many audio tracks the file has; null when failed"),
     _column("start_offset", REAL, "seconds before the sound begins, by the file's clock; null when failed"),
     _column(

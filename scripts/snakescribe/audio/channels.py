@@ -34,6 +34,7 @@ class ChannelFiles:
             self._target.seek(self._start)
             spread(self._target, self._samples, Clock(), self._files[0])
             self._target.seek(self._start)
+            self._target.truncate()  # what lies there would be heard again in the silences
         samples = 0
         for file in self._files:
             file.seek(0)

@@ -8,6 +8,7 @@ stamps leave a gap. Nothing is ever cut or stretched: a clock that is slower tha
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -15,25 +16,33 @@ from typing import BinaryIO
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 
 STEP = 0.05
-"""Seconds that a time stamp may be late before silence is put in: they are rounded to a millisecond (Matroska), or tell
-when a packet arrived (WebRTC)."""
+"""Seconds that a time stamp may be off before it counts: they are rounded to a millisecond (Matroska), or tell when a
+packet arrived (WebRTC)."""
+BURST = 0.5
+"""Seconds of sound within which time stamps that were late come back: a packet was held up on its way, nothing is
+missing."""
+GUESSED = 1.0
+"""Seconds. When the sample rate rises within a stream, ffmpeg counts on with the old one (MPEG-TS, ADTS), and its time
+stamps run away from the sound in steps of a few frames: shorter jumps mean nothing then."""
 CONTAINER_JUMP = 3600
 """Seconds. In MPEG-TS, Ogg and the like a longer jump of the time stamps is a new clock, not a gap (ffmpeg's
 ``-dts_delta_threshold``; its own 10 s would close a network loss)."""
 
-_NEW_GRAPH = -1.0
+_ROUNDED = 0.002  # seconds of Matroska's time stamps
 
 FILTER = (
     "asetpts='"
-    f"if(ld(2), if(gt(T, ld(0)+{STEP}), print(ld(0)); print(T); st(0, T)),"
-    f" print({_NEW_GRAPH:.0f}); print(T); st(2, 1); st(0, T));"
+    f"if(ld(2), if(gt(abs(T-ld(0)), {STEP}), print(ld(0)); print(T); st(0, T)),"
+    " print(-SR); print(T); st(2, 1); st(0, T));"
     " st(1, ld(0)); st(0, ld(0) + NB_SAMPLES/SR); ld(1)/TB'"
 )
-"""An ffmpeg filter that changes no sample and says on stderr, in pairs of seconds, where the time stamps leave a gap:
-the end of the sound before it, the beginning of the sound after it. The first pair is -1 and the first sample's time;
-it comes again when the sound changes its rate or channels."""
+"""An ffmpeg filter that changes no sample and says on stderr, in pairs of seconds, where the time stamps jump: the end
+of the sound before it, the beginning of the sound after it. The first pair is the negative sample rate (Hz) and the
+first sample's time; such a pair comes again when the sound changes its rate or channels."""
+_LOWEST_RATE = 1000  # Hz
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_SILENCE = bytes(_BLOCK)
 
 
 @dataclass(frozen=True)
@@ -45,23 +54,55 @@ class Clock:
     """Start and end of each."""
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[float, float]]) -> Clock:
+    def of(cls, pairs: Sequence[tuple[float, float]], late: float = 0.0, sound: float = math.inf) -> Clock:
         """From the pairs that :data:`FILTER` wrote.
 
-        >>> Clock.of([(-1, 2.5), (11.1, 19.1)])
+        Args:
+            pairs: of seconds.
+            late: seconds that the stream begins after the first of the file. In MPEG-TS, MPEG-PS and Ogg ffmpeg counts
+                from the first stream that is decoded, elsewhere from the first of all.
+            sound: seconds of it; what comes after the end is no gap (ffmpeg 5.1 gives the end a wrong time stamp).
+
+        >>> Clock.of([(-16000, 2.5), (11.1, 19.1)])
+        Clock(start=2.5, gaps=((11.1, 19.1),))
+        >>> Clock.of([(-16000, 0.0), (8.6, 16.6)], late=2.5)
         Clock(start=2.5, gaps=((11.1, 19.1),))
         """
-        start: float | None = None
-        gaps: list[tuple[float, float]] = []
+        first: float | None = None
+        silences: list[tuple[float, float]] = []  # second of the sound, seconds of silence
+        ahead = jumps = 0.0  # the sound is ahead of the clock; sum of all jumps
+        rates: list[float] = []
         for end, begin in pairs:
             if not math.isfinite(end + begin):
                 continue
-            if end != _NEW_GRAPH:
-                gaps.append((end, begin))
-            elif start is None:
-                start = begin
-        first = start if start is not None and start >= STEP else 0.0
-        return cls(first, tuple(gaps))
+            if end <= -_LOWEST_RATE:
+                rates.append(-end)
+                first = begin if first is None else first
+                continue
+            heard = end - (first or 0.0) - jumps
+            jumps += begin - end
+            if rates and rates[-1] > rates[0] and abs(begin - end) < GUESSED:
+                continue
+            ahead += end - begin
+            while ahead > 0 and silences and heard - silences[-1][0] < BURST:
+                place, long = silences.pop()
+                if ahead < long - STEP:
+                    silences.append((place, long - ahead))
+                    ahead = 0.0
+                else:
+                    ahead -= long
+            if ahead < -STEP and heard < sound - _ROUNDED:
+                silences.append((heard, -ahead))
+                ahead = 0.0
+        start = first or 0.0
+        if start < late - STEP:
+            start += late
+        start = put = start if start >= STEP else 0.0
+        gaps = []
+        for place, long in silences:
+            gaps.append((place + put, place + put + long))
+            put += long
+        return cls(start, tuple(gaps))
 
     @property
     def seconds(self) -> float:
@@ -83,18 +124,22 @@ def spread(sound: BinaryIO, samples: int, clock: Clock, target: BinaryIO) -> int
     done = made = 0
     for before, silence in clock.silences():
         before = min(max(before, done), samples)
-        _copy(sound, target, before - done)
+        copy_with_holes(sound, target, (before - done) * SAMPLE_BYTES)
         target.seek(silence * SAMPLE_BYTES, 1)
         made += before - done + silence
         done = before
-    _copy(sound, target, samples - done)
+    copy_with_holes(sound, target, (samples - done) * SAMPLE_BYTES)
     made += samples - done
     target.truncate()
     return made
 
 
-def _copy(source: BinaryIO, target: BinaryIO, samples: int) -> None:
-    left = samples * SAMPLE_BYTES
+def copy_with_holes(source: BinaryIO, target: BinaryIO, size: int | None = None) -> None:
+    """Copy so many bytes, or all; silence takes no room (the target has to be truncated where it ends)."""
+    left = sys.maxsize if size is None else size
     while left and (block := source.read(min(left, _BLOCK))):
-        target.write(block)
+        if block == _SILENCE[: len(block)]:
+            target.seek(len(block), 1)
+        else:
+            target.write(block)
         left -= len(block)

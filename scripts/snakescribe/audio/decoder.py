@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
-from snakescribe.audio.clock import CONTAINER_JUMP, FILTER
+from snakescribe.audio.clock import CONTAINER_JUMP, FILTER, Clock
 from snakescribe.audio.report import FfmpegReport
 from snakescribe.errors import CrashError, InstallationError, TimedOut
 from snakescribe.files import die_with_parent
@@ -104,6 +104,7 @@ class Decoded:
     too_long: bool
     exit_code: int
     heard: FfmpegReport
+    clock: Clock
 
 
 Block = npt.NDArray[np.int16]
@@ -154,7 +155,7 @@ def decode(
     exit_code = _run(_command(source, track, reading, output), read, heard, seconds)
     if samples < most:
         give(0)
-    return Decoded(samples, samples >= most, exit_code, heard)
+    return Decoded(samples, samples >= most, exit_code, heard, heard.clock(track, samples / SAMPLE_RATE))
 
 
 NOTHING: Block = np.zeros((0, 1), np.int16)

@@ -2,12 +2,14 @@
 
 A mix of all channels loses a voice where two sides are opposite in phase, where one carries only noise, and where a
 dialogue sits in one of six. So the channels are measured while they are decoded, and the recording is decoded once more
-when the plain mix was wrong.
+when the plain mix was wrong. No product of matrices is used: OpenBLAS, in several threads, hangs when another thread
+starts ffmpeg in that moment (it stops its threads before a fork).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +31,13 @@ the other side of a call was 25 to 32 dB down (shared/field)."""
 STEADY = 6.0
 """dB between quiet and loud moments: noise and tones stay within, of speech they are 15 and more apart."""
 DROWNS = 15.0
-"""dB that steady noise must be below a voice to be left in the mix."""
+"""dB that steady noise must be below a voice to be left in the mix, and another voice below the dialogue while that
+speaks: then they take turns, and music and effects do not."""
 OPPOSITE = -0.5
 """Correlation of two channels below which they are the same sound with opposite signs."""
 
 CENTRES = {"5.1": 2, "5.1(side)": 2, "5.0": 2, "5.0(side)": 2, "7.1": 2, "7.1(wide)": 2, "7.0": 2, "6.1": 2, "3.0": 2}
 """Layouts of films, by ffmpeg's names, and the channel of the dialogue (SMPTE 428-3: left, right, centre, …)."""
-
-_MEAN = np.full(CHUNK, 1 / CHUNK, np.float32)
 
 
 class Levels:
@@ -50,6 +51,7 @@ class Levels:
         """Samples at full scale, of all channels."""
         self._sum = np.zeros(channels)
         self._products = np.zeros((channels, channels))
+        self._powers = np.zeros((channels, channels))
         self._histogram = np.zeros((channels, 1 - FLOOR), np.int64)
 
     def add(self, block: Block) -> None:
@@ -57,17 +59,20 @@ class Levels:
         self.samples += len(block)
         if block.max(initial=0) == 32767 or block.min(initial=0) == -32768:
             self.saturated += int(np.count_nonzero((block == 32767) | (block == -32768)))
-        sound = block[: len(block) - len(block) % CHUNK].astype(np.float32)
+        sound = np.ascontiguousarray(block.T, np.float32)
         sound /= 32768
+        self._sum += sound.sum(1)
+        chunks = sound[:, : len(block) - len(block) % CHUNK].reshape(self.channels, -1, CHUNK)
+        power = np.einsum("cts,cts->ct", chunks, chunks) / CHUNK - np.square(chunks.mean(2))
         if self.channels > 1:
-            self._products += sound.T @ sound
-        chunks = sound.reshape(-1, CHUNK, self.channels)
-        means = _MEAN @ chunks  # by BLAS; numpy's own reductions are slow over a middle axis
-        self._sum += means.sum(0) * CHUNK
-        power = np.einsum("tsc,tsc->tc", chunks, chunks) / CHUNK - np.square(means)
+            for one, two in combinations_with_replacement(range(self.channels), 2):
+                self._products[one, two] = self._products[two, one] = self._products[one, two] + np.einsum(
+                    "s,s->", sound[one], sound[two]
+                )
+            self._powers += np.einsum("ct,dt->cd", power, power)
         level = np.round(10 * np.log10(np.maximum(power, 1e-10))).astype(np.int64)
-        for channel in range(self.channels):
-            self._histogram[channel] += np.bincount(level[:, channel] - FLOOR, minlength=1 - FLOOR)
+        for channel, moments in zip(self._histogram, level, strict=True):
+            channel += np.bincount(moments - FLOOR, minlength=1 - FLOOR)
 
     @property
     def silent(self) -> bool:
@@ -92,6 +97,11 @@ class Levels:
         power = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
         return np.asarray(covariance[one] / (power * power[one]))
 
+    def meanwhile(self, one: int) -> npt.NDArray[np.float64]:
+        """Level (dB) of each channel above this one while this one is loud, shape (channels,)."""
+        power = self._powers[one] / max(1e-20, self._powers[one, one])
+        return np.asarray(10 * np.log10(np.maximum(power, 1e-10)))
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -102,11 +112,14 @@ class Fold:
 
     def __call__(self, block: Block) -> Block:
         """The outputs of some sound, shape (samples, outputs)."""
-        weights = np.array(self.weights, np.float32)
-        if np.array_equal(weights, np.eye(len(weights))):
+        if np.array_equal(self.weights, np.eye(len(self.weights))):
             return block
-        sound = np.clip(np.rint(block.astype(np.float32) @ weights.T), -32768, 32767)
-        return np.asarray(sound, np.int16)
+        folded = np.zeros((len(block), len(self.weights)), np.float32)
+        for output, row in enumerate(self.weights):
+            for channel, weight in enumerate(row):
+                if weight:
+                    folded[:, output] += np.float32(weight) * block[:, channel]
+        return np.clip(np.rint(folded), -32768, 32767).astype(np.int16)
 
     @property
     def pans(self) -> list[str]:
@@ -126,7 +139,7 @@ ONE = Fold(((1.0,),))
 def first_fold(mode: Channels, channels: int, layout: str) -> Fold:
     """What is made of the channels before anything was heard of them.
 
-    A mix is the centre of a film, of everything else all channels alike.
+    A mix is the centre of a film, and of everything else all channels alike.
     """
     if mode == "split":
         return Fold(tuple(tuple(float(c == o) for c in range(channels)) for o in range(channels)))
@@ -149,8 +162,13 @@ def better_mix(levels: Levels, layout: str) -> Fold:
     lively = alive & (loud - quiet >= STEADY)
     if lively.any():
         alive &= lively | (loud < loud[lively].max() - DROWNS)
-    if not alive.any() or (weights.max() == 1 and alive[int(weights.argmax())]):
+    if not alive.any():
         return plain
+    centre = int(weights.argmax())
+    if weights.max() == 1 and (lively[centre] or not lively.any()):
+        turns = lively & (levels.meanwhile(centre) < -DROWNS)
+        turns[centre] = True
+        return Fold((tuple(turns.astype(float).tolist()),))
     sign = np.where(alive & (levels.correlation(int(np.argmax(loud * alive - ~alive * 1e9))) < OPPOSITE), -1, 1)
     silent = bool((loud[~alive] <= loud.max() - DEAD).all())
     if silent and (sign > 0).all() and 2 * alive.sum() >= levels.channels and weights.max() < 1:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio.clock import copy_with_holes
 from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.audio.recording import Speaks, anybody, normalise_recording
 from snakescribe.audio.samples import ChannelSpan, NormalisedRecording, SamplesIndex
@@ -94,6 +95,7 @@ def normalise_batch(
         joined = parts / "joined"
         with joined.open("wb") as target:
             done = dict(_decode_all(wanted, config, parts, target, jobs, log, speaks))
+            target.truncate()
             target.flush()
             os.fsync(target.fileno())
         result = SamplesIndex(
@@ -135,7 +137,7 @@ def _decode_all(
                 made = next((entry for entry in entries if entry.tracks), None)
                 if made is not None:
                     with part.open("rb") as file:
-                        shutil.copyfileobj(file, target, 1 << 20)
+                        copy_with_holes(file, target)
                 part.unlink()
                 for recording, entry in zip(group, entries, strict=True):
                     _tell(recording, entry, log)

@@ -24,10 +24,10 @@ QUIET = -62.0
 """dBFS of the loudest moment. Below, 16 bits cut the softer sounds off (a bit is 6 dB, and silence -98)."""
 LOUDEST = -20.0
 """dBFS that the loudest moment of such a recording is brought to."""
-LIFT = 60.0
-"""dB at once for one that is digital silence in 16 bits."""
+LIFT = 40.0
+"""dB at once for such a recording that has more than 16 bits: its softer sounds are there, and none of it clips."""
 SHORTEST_RANGE = 6.0
-"""dB between quiet and loud moments of a recording in which there may be a voice; noise alone is not amplified."""
+"""dB between quiet and loud moments of a channel on which there may be a voice; noise alone is not amplified."""
 
 STEREO_MIX = (
     f"asplit[a][b];[a]aformat=channel_layouts=mono:sample_rates={SAMPLE_RATE}:sample_fmts=s16[mix];"
@@ -50,6 +50,8 @@ class Plan:
     """Hz."""
     stereo_mix: bool = False
     """ffmpeg mixes the two channels itself, rounding once, and the mix comes as a third channel beside them."""
+    settled: bool = False
+    """The gain is not looked at again."""
 
     def filters(self) -> list[str]:
         """For ffmpeg, on every channel.
@@ -63,7 +65,8 @@ class Plan:
 
     def same_sound(self, other: Plan) -> bool:
         """Whether both give the same samples."""
-        return replace(self, fold=None) == replace(other, fold=None) and self._weights == other._weights
+        alike = replace(self, fold=None, settled=False) == replace(other, fold=None, settled=False)
+        return alike and self._weights == other._weights
 
     @property
     def _weights(self) -> Weights | None:
@@ -73,14 +76,21 @@ class Plan:
 def improved(plan: Plan, levels: Levels, stream: AudioStream, mode: Channels) -> Plan:
     """The plan for what was heard; equal to ``plan`` when it was right."""
     fold = better_mix(levels, stream.layout) if mode == "mix" else plan.fold
-    gain = plan.gain
-    loudest, quiet = levels.level(1.0).max(), levels.level(0.1).min()
-    if levels.saturated > SATURATED * levels.samples * levels.channels:
-        gain += 20 * math.log10(LOWER) if stream.beyond_16_bits else 0
-    elif plan.gain == 0 and levels.silent:
-        gain += LIFT if stream.beyond_16_bits else 0
-    elif loudest < QUIET and loudest - quiet >= SHORTEST_RANGE:
-        gain += LOUDEST - loudest
+    gain, settled = _gain(plan, levels, stream)
     highpass = max(plan.highpass or 0, RUMBLE) if levels.offset > MOST_OFFSET else plan.highpass
-    better = replace(plan, fold=fold, gain=gain, highpass=highpass)
+    better = replace(plan, fold=fold, gain=gain, highpass=highpass, settled=settled)
     return better if better.same_sound(plan) else replace(better, stereo_mix=False)
+
+
+def _gain(plan: Plan, levels: Levels, stream: AudioStream) -> tuple[float, bool]:
+    """The gain (dB) for what was heard, and whether that is the last word."""
+    loudest = levels.level(1.0).max()
+    if stream.beyond_16_bits and levels.saturated > SATURATED * levels.samples * levels.channels:
+        return plan.gain + 20 * math.log10(LOWER), True
+    if plan.settled or (loudest >= QUIET and not plan.gain) or (levels.silent and plan.gain):
+        return plan.gain, True
+    if stream.beyond_16_bits and not plan.gain:
+        return LIFT, False  # what 16 bits do not tell of it decides
+    if levels.silent or (levels.level(0.99) - levels.level(0.1)).max() < SHORTEST_RANGE:
+        return 0.0, True
+    return plan.gain + (LOUDEST - loudest if loudest < LOUDEST - LIFT / 2 else 0.0), True

@@ -14,7 +14,7 @@ from snakescribe.audio.fold import channel_names
 from snakescribe.audio.report import AudioStream, FfmpegReport
 from snakescribe.audio.samples import ChannelSpan, DecodedTrack, NormalisedRecording
 from snakescribe.audio.track import Decoding, Track, decode_track
-from snakescribe.audio.tracks import track_names, wanted_tracks
+from snakescribe.audio.tracks import MOST_TRACKS, track_names, wanted_tracks
 from snakescribe.audio.truncation import ends_early
 from snakescribe.config.options import AudioOptions
 from snakescribe.errors import (
@@ -30,6 +30,9 @@ from snakescribe.recording import Recording
 
 LOWEST_RATE = 750
 """Bytes per second that speech needs at least (Opus at 6 kb/s), to guess an unknown duration by the size."""
+
+MOST_GAPS = 1000
+"""Gaps of the clock that the table lists, the longest ones."""
 
 Speaks = Callable[[Path, int, int], bool]
 """Whether somebody speaks in a file of samples (s16le), from a sample on, in so many."""
@@ -84,7 +87,7 @@ def normalise_recording(
         recording_id=recording.recording_id,
         tracks=_spans(tracks, audio),
         duration=max(track.samples for track in tracks) / SAMPLE_RATE if tracks else None,
-        decoded=_described(tracks[0]) if tracks else None,
+        decoded=_described(tracks) if tracks else None,
         flags=flags,
         error_class=type(failure).__name__ if failure else None,
         error_message=str(failure) if failure else None,
@@ -106,10 +109,11 @@ def _decoded_tracks(
     speaks: Speaks,
 ) -> tuple[list[Track], tuple[RecordingFlag, ...]]:
     wanted: list[int] = []
+    unable: set[int] = set()  # tracks that ffmpeg does not decode
 
     def choose(streams: list[AudioStream], decoding: int) -> None:
         if not wanted and streams:
-            wanted.extend(wanted_tracks(streams, audio.track))
+            wanted.extend(wanted_tracks(streams, audio.track, unable))
             if wanted[0] != decoding:
                 raise _OtherTrack
 
@@ -128,19 +132,27 @@ def _decoded_tracks(
 
     def track(number: int, offset: int = 0) -> Track:
         found = decode_track(job, number, offset)
-        if isinstance(found, Decoded):
-            raise _why_nothing(source, found)
-        return found
+        if isinstance(found, Track):
+            return found
+        if found.heard.no_decoder and len(unable) < MOST_TRACKS:
+            unable.add(number)
+            left = [other for other in wanted_tracks(found.heard.streams, audio.track, unable) if other not in unable]
+            if left and number in wanted:
+                wanted[:] = left
+                raise _OtherTrack
+        raise _why_nothing(source, found)
 
-    try:
-        tracks = [track(0)]
-    except _OtherTrack:
-        tracks = [track(wanted[0])]
-    for number in wanted[1:]:
-        tracks.append(track(number, tracks[-1].end))
+    tracks: list[Track] = []
+    while not tracks:
+        try:
+            tracks = [track(wanted[0] if wanted else 0)]
+            for number in wanted[1:]:
+                tracks.append(track(number, tracks[-1].end))
+        except _OtherTrack:
+            tracks = []
     other = False
     if audio.track == "default" and len(tracks[0].streams) > 1 and not _somebody_speaks(tracks[0], target, speaks):
-        for number in wanted_tracks(tracks[0].streams, "all"):
+        for number in wanted_tracks(tracks[0].streams, "all", unable):
             if number != wanted[0] and _somebody_speaks(candidate := track(number), target, speaks):
                 tracks, other = [candidate], True
                 break
@@ -177,15 +189,17 @@ def _spans(tracks: list[Track], audio: AudioOptions) -> tuple[ChannelSpan, ...]:
     )
 
 
-def _described(track: Track) -> DecodedTrack:
+def _described(tracks: list[Track]) -> DecodedTrack:
+    track = tracks[0]
+    longest = sorted(track.clock.gaps, key=lambda gap: gap[0] - gap[1])[:MOST_GAPS]
     return DecodedTrack(
         codec=track.stream.codec,
         sample_rate=track.stream.sample_rate,
         channels=track.source_channels,
-        audio_track=track.number + 1,
+        audio_track=track.number + 1 if len(tracks) == 1 else None,
         audio_tracks=len(track.streams),
         start_offset=round(track.clock.start, 3),
-        clock_gaps=tuple((round(start, 3), round(end, 3)) for start, end in track.clock.gaps),
+        clock_gaps=tuple((round(start, 3), round(end, 3)) for start, end in sorted(longest)),
     )
 
 

@@ -11,9 +11,13 @@ from snakescribe.audio.clock import Clock
 _TAGGED = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(info|warning|error|fatal|panic)\] (.*)", re.DOTALL)
 _CONTAINER = re.compile(r"Input #0, (.+?), from ")
 _DURATION = re.compile(r"  Duration: (\d+):(\d\d):(\d\d\.\d+)")
+_START = re.compile(r"  Duration: .*?, start: (-?\d+\.\d+)")
 _STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (Audio|Video): (\w+)(.*)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)(?:, (\w+))?")
+_LATE = re.compile(r", start (-?\d+\.\d+)")
 _TITLE = re.compile(r"      title +: (.*)")
+_TIME = re.compile(r"-?(?:\d+\.\d+|nan|inf)")
+"""By the filter of the clock."""
 _EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
 _STOPPED = re.compile(r"Error during demuxing: (.*)")
 _GENERIC = re.compile(
@@ -41,6 +45,8 @@ class AudioStream:
     """As the file has it, mostly ISO 639-2, e.g. ``kor``; None when it says nothing (``und``)."""
     title: str | None = None
     default: bool = False
+    start: float | None = None
+    """Seconds, its first time stamp; None when ffmpeg does not say (0, or before version 9)."""
 
     @property
     def beyond_16_bits(self) -> bool:
@@ -57,6 +63,8 @@ class FfmpegReport:
     """ffmpeg's name of the demuxer, e.g. ``matroska,webm``."""
     duration: float | None = None
     """Seconds by the header; None when it does not say."""
+    start: float = 0.0
+    """Seconds, the first time stamp of all streams: what a player shows as 0."""
     estimated: bool = False
     """The duration is only the file's size over its bit rate."""
     streams: list[AudioStream] = field(default_factory=list)
@@ -64,6 +72,8 @@ class FfmpegReport:
     stopped: str | None = None
     """Why reading stopped before the end of the file, in ffmpeg's words."""
     no_audio: bool = False
+    no_decoder: bool = False
+    """The track's codec is known, but not how to decode it."""
     forbidden: bool = False
     """A playlist, picture or script: nothing that may be opened as a recording."""
     interrupted: bool = False
@@ -74,10 +84,11 @@ class FfmpegReport:
     _audio: bool = False
     """The stream described last is an audio stream."""
 
-    @property
-    def clock(self) -> Clock:
-        """Where the recording begins and has gaps, by its time stamps."""
-        return Clock.of(list(pairwise(self._times))[::2])
+    def clock(self, track: int, sound: float) -> Clock:
+        """Where the decoded audio track (from 0), so many seconds of sound, begins and has gaps by its time stamps."""
+        first = self.streams[track].start if track < len(self.streams) else None
+        late = first - self.start if first is not None else 0.0
+        return Clock.of(list(pairwise(self._times))[::2], late, sound)
 
     def line(self, raw: bytes) -> None:
         """Take in one line of stderr, written with ``-v level+info``."""
@@ -86,7 +97,7 @@ class FfmpegReport:
             return
         level, text = tagged.groups()
         if level == "info":
-            if raw.startswith(b"[Eval @"):
+            if _TIME.fullmatch(text):
                 self._times.append(float(text))
             elif not self._described:
                 self._described = text.startswith(("Stream mapping", "Output #"))
@@ -97,6 +108,7 @@ class FfmpegReport:
         self.early_end |= bool(_EARLY_END.search(text))
         if stopped := _STOPPED.match(text):
             self.stopped = stopped[1]
+        self.no_decoder |= text.startswith("Decoding requested, but no decoder found")
         self.no_audio |= "matches no streams" in text
         self.forbidden |= "Format not on whitelist" in text or "Not detecting m3u8" in text
         text = " ".join(text.split())[:100]
@@ -105,6 +117,8 @@ class FfmpegReport:
             self.complaints.append(text)
 
     def _describe(self, text: str) -> None:
+        if (found := _START.match(text)) and not self.start:
+            self.start = float(found[1])
         if (found := _CONTAINER.match(text)) and not self.container:
             self.container = found[1]
         elif (found := _DURATION.match(text)) and self.duration is None:
@@ -114,6 +128,7 @@ class FfmpegReport:
             self._audio = kind == "Audio" and len(self.streams) < MOST_STREAMS
             if self._audio:
                 rate = _RATE.match(rest[rest.find(", ") :]) if ", " in rest else None
+                late = _LATE.search(rest)
                 self.streams.append(
                     AudioStream(
                         codec=codec,
@@ -122,6 +137,7 @@ class FfmpegReport:
                         sample_format=(rate[3] or "") if rate else "",
                         language=language if language != "und" else None,
                         default="(default)" in rest,
+                        start=float(late[1]) if late else None,
                     )
                 )
         elif (found := _TITLE.match(text)) and self._audio and self.streams[-1].title is None:

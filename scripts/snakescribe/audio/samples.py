@@ -33,8 +33,8 @@ class DecodedTrack(Frozen):
     """Hz, before resampling."""
     channels: int | None
     """Before they were folded."""
-    audio_track: int
-    """Number of the track within the file, from 1."""
+    audio_track: int | None
+    """Number of the track within the file, from 1; None when several are heard (what else is said is of the first)."""
     audio_tracks: int
     """How many there are."""
     start_offset: float

@@ -104,14 +104,14 @@ def decode_track(job: Decoding, number: int, offset: int) -> Track | Decoded:
             break
         sound.files.drop()
         plan = better
-    fold, clock = better.fold or sound.fold, decoded.heard.clock
+    fold, clock = better.fold or sound.fold, decoded.clock
     if job.loudness is None:
         samples = sound.files.finish(clock)
     else:  # of each output by itself, so that a far voice comes up
         sound.files.drop()
         samples = 0
         for output, pan in enumerate(fold.pans):
-            alone = replace(better, fold=ONE)
+            alone = replace(better, fold=ONE, stereo_mix=False)
             _, even = _pass(job, alone, offset + output * samples, (pan, f"loudnorm=I={job.loudness}"))
             samples = even.files.finish(clock) if even else 0
     return Track(
@@ -162,7 +162,7 @@ def _pass(job: Decoding, plan: Plan, offset: int, filters: tuple[str, ...] = ())
         return _Sound(fold, Levels(channels), ChannelFiles(job.target, len(fold.weights)))
 
     decoded = decode(job.source, take, job.seconds, plan.track, (*plan.filters(), *filters), most + 1)
-    if decoded.samples + decoded.heard.clock.seconds * SAMPLE_RATE > most:
+    if decoded.samples + decoded.clock.seconds * SAMPLE_RATE > most:
         raise TooLong(f"longer than {job.most_hours:g} hours; raise audio.max_hours or cut the recording")
     if sound is None:
         job.choose(decoded.heard.streams, plan.track)

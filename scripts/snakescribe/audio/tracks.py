@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from snakescribe.audio.report import AudioStream
 from snakescribe.config.languages import code_of
@@ -12,8 +12,8 @@ MOST_TRACKS = 64
 """Tracks that ``audio.track: all`` takes."""
 
 
-def wanted_tracks(streams: Sequence[AudioStream], track: str | int) -> list[int]:
-    """Numbers (from 0) of the tracks that ``audio.track`` asks for; of a stream without a decoder nothing is asked.
+def wanted_tracks(streams: Sequence[AudioStream], track: str | int, unable: Collection[int] = ()) -> list[int]:
+    """Numbers (from 0) of the tracks that ``audio.track`` asks for; without those that cannot be decoded.
 
     Raises:
         NoAudioTrack: it asks for one that is not there.
@@ -22,7 +22,11 @@ def wanted_tracks(streams: Sequence[AudioStream], track: str | int) -> list[int]
     >>> wanted_tracks(streams, "default"), wanted_tracks(streams, "de"), wanted_tracks(streams, "all")
     ([1], [0], [0, 1])
     """
-    able = [number for number, stream in enumerate(streams) if stream.codec not in ("none", "unknown")]
+    able = [
+        number
+        for number, stream in enumerate(streams)
+        if stream.codec not in ("none", "unknown") and number not in unable
+    ]
     if not able:
         return [0]
     if track == "all":
@@ -39,7 +43,9 @@ def wanted_tracks(streams: Sequence[AudioStream], track: str | int) -> list[int]
         there = ", ".join(
             f"{number + 1} ({stream.language or stream.codec})" for number, stream in enumerate(streams[:8])
         )
-        raise NoAudioTrack(f"there is no audio track {track}; the file has {there}; change audio.track")
+        raise NoAudioTrack(
+            f"there is no audio track {track} that can be decoded; the file has {there}; change audio.track"
+        )
     return found
 
 

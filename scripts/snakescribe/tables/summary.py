@@ -14,7 +14,10 @@ from snakescribe.units import hours
 
 SHOWN = 50
 """Failed files that are named; the table has them all."""
-COLUMNS = ["path", "status", "error_class", "error_message", "flags", "duration", "wall_seconds", "source_state"]
+COLUMNS = [
+    *("path", "status", "error_class", "error_message", "flags", "duration", "wall_seconds", "source_state"),
+    *("audio_track", "audio_tracks"),
+]
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,21 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
                 continue
             count[row["status"]] += 1
             flags.update(row["flags"] or ())
+            count["more tracks"] += row["audio_track"] is not None and row["audio_tracks"] > 1
             audio += row["duration"] or 0
             wall += row["wall_seconds"] or 0
             if row["status"] == "failed" and len(failures) < SHOWN:
                 failures.append(_failure(row))
     statuses = ", ".join(f"{count[status]} {status}" for status in ("ok", "empty", "failed"))
     removed = f", {count['removed']} removed since" if count["removed"] else ""
-    present = count.total() - count["removed"]
+    present = sum(count[status] for status in ("ok", "empty", "failed"))
     speed = f", made at {audio / wall:.1f} × real time" if wall else ""
     lines = [f"{present} recordings: {statuses}{removed}; {hours(audio)} of audio{speed}"]
     if flags:
         lines.append("flagged in the tables:")
         lines += (f"  {flags[flag]} {flag}: {meaning}" for flag, meaning in MEANING.items() if flags[flag])
+    if more := count["more tracks"]:
+        lines.append(f"{more} with more audio tracks than the one that was heard (audio_tracks; audio.track)")
     lines += notes
     lines += failures
     if count["failed"] > SHOWN:

@@ -9,6 +9,8 @@ const LONGEST_PAUSE = 3000;
 
 const UNSENT = ["waiting", "uploading", "checking", "full"];
 const ENDED = ["done", "failed", "cancelled", "gone"];
+/** Flags of a whole recording, the first one counts. */
+const OF_THE_FILE = ["truncated", "incomplete", "other_track", "inverted_channel", "dead_channel"];
 
 /** Resolves after `milliseconds`, rejects with the signal's reason when aborted. */
 function pause(milliseconds, signal) {
@@ -261,7 +263,7 @@ export class Card {
     const { transcript: made, hint: hinted } = this.#now;
     result.hidden = copying.hidden = downloads.hidden = !made;
     if (!made) return;
-    const doubts = made.segments.length ? made.flags.find((flag) => flag === "truncated") : "silent";
+    const doubts = made.segments.length ? OF_THE_FILE.find((flag) => made.flags.includes(flag)) : "silent";
     for (const [part, word] of [[hint, hinted], [doubt, doubts]]) {
       part.hidden = !word;
       part.textContent = word ? say(word) : "";

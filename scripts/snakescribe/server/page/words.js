@@ -132,6 +132,22 @@ const WORDS = {
     en: "The file ends before it should; this is the text of what is there.",
     ko: "파일이 중간에 끊겨 있어요. 남아 있는 부분만 받아썼어요.",
   },
+  incomplete: {
+    en: "Part of this file could not be read; its words are missing here.",
+    ko: "파일 일부를 읽지 못했어요. 그 부분의 말은 여기에 없어요.",
+  },
+  other_track: {
+    en: "Nobody speaks on the file's default track; this is the text of another one.",
+    ko: "기본 오디오 트랙에 말소리가 없어서 다른 트랙을 받아썼어요.",
+  },
+  inverted_channel: {
+    en: "Two channels would have cancelled each other out; one was turned.",
+    ko: "두 채널이 서로를 지우게 되어 있어서 한쪽을 뒤집어 들었어요.",
+  },
+  dead_channel: {
+    en: "A channel on which nobody speaks was left out.",
+    ko: "말소리가 없는 채널은 빼고 들었어요.",
+  },
 
   key: { en: "API key", ko: "API 키" },
   keyNote: {
