@@ -85,7 +85,10 @@ class WindowDecoder:
         try:
             with self._journal.in_flight(task.place for task in tasks):
                 frames = [max(context, encoder_frames(task.length)) for task in tasks]
-                mels = [log_mel(task.samples, self.backend.n_mels, n) for task, n in zip(tasks, frames, strict=True)]
+                mels = [
+                    log_mel(task.samples, self.backend.n_mels, n, task.window.gain)
+                    for task, n in zip(tasks, frames, strict=True)
+                ]
                 for task in tasks:
                     release(task.samples)
                 windows = self.backend.encode(mels)
