@@ -12,7 +12,16 @@ from snakescribe.audio import CONTEXT_TOKENS, FRAME_SAMPLES, POSITION_SECONDS, S
 from snakescribe.audio.samples import release
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Search
-from snakescribe.engine.guards import Verdict, judge, most_tokens, said_twice, unlikely_speech
+from snakescribe.engine.guards import (
+    Verdict,
+    copied_in_a_hurry,
+    judge,
+    most_tokens,
+    nearly_twice,
+    said_twice,
+    too_fast,
+    unlikely_speech,
+)
 from snakescribe.engine.hallucinations import invented
 from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.engine.log_mel import FULL_CONTEXT, encoder_frames, log_mel
@@ -222,11 +231,14 @@ class WindowDecoder:
     def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, full: bool) -> Attempt:
         tokenizer = self._tokenizer(task)
         said = placed(words(hypothesis, tokenizer), task.speech)
-        text = tokenizer.decode(list(hypothesis.tokens))
-        ratio, twice = compression_ratio(text), said_twice(text) and not full
+        text, language = tokenizer.decode(list(hypothesis.tokens)), task.language or "en"
+        sentences = segments(said)
+        ratio, twice = compression_ratio(text), not full and (said_twice(text) or nearly_twice(said, language))
+        twice |= copied_in_a_hurry(sentences, language)
+        fast = any(too_fast(sentence, language) for sentence in sentences)
         covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
         uncovered = sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
-        verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice)
+        verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice, fast)
         return Attempt(hypothesis, verdict, ratio, tuple(said))
 
     def _tokenizer(self, task: WindowTask) -> Tokenizer:
