@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-SegmentFlag = Literal["repetition", "low_confidence", "unfinished", "invented"]
+SegmentFlag = Literal["repetition", "low_confidence", "unfinished", "invented", "too_fast"]
 """Found by the guards of the engine, window by window."""
 RecordingFlag = Literal["truncated", "incomplete", "inverted_channel", "dead_channel", "other_track"]
 """Found while decoding a recording."""
@@ -16,6 +16,7 @@ MEANING: dict[Flag, str] = {
     "low_confidence": "the model was not sure",
     "unfinished": "speech follows after the text",
     "invented": "a phrase that Whisper makes up where nobody speaks",
+    "too_fast": "more text than anybody can say in its time",
     "truncated": "the file ends before its header says",
     "incomplete": "part of the file could not be decoded",
     "inverted_channel": "channels with the same sound and opposite signs were turned before the mix",

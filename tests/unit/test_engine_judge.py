@@ -35,6 +35,11 @@ def test_guards(hypothesis: Hypothesis, ratio: float, uncovered: float, flags: t
     assert (verdict.flags, verdict.silence) == (flags, silence)
 
 
+def test_what_nobody_can_say_is_doubted() -> None:
+    verdict = judge(_hypothesis(), 1.5, DecodingOptions(), most=100, uncovered=0.0, twice=True, fast=True)
+    assert verdict.flags == ("repetition", "too_fast") and not verdict.silence
+
+
 def test_guards_can_be_switched_off() -> None:
     off = DecodingOptions(compression_ratio=None, mean_logprob=None, no_speech=None)
     assert judge(_hypothesis(-5.0, 0.9), 9.0, off, most=100, uncovered=0).flags == ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,8 +17,11 @@ from engine_run import Engine, Samples, Watched, heard, job, plain, samples_of
 
 from snakescribe.engine.backend import Bucket, Hypothesis
 from snakescribe.engine.journal import FATAL_DEATHS, Journal
+from snakescribe.engine.listener import Listener
+from snakescribe.engine.window_decoder import WindowDecoder
+from snakescribe.engine.windows import RecordingState
 from snakescribe.errors import DeviceError, EngineFailure
-from snakescribe.transcript import Transcript
+from snakescribe.transcript import Transcript, Word
 
 BECKETT = "ever tried ever failed no matter try again fail again fail better"
 CITIES = "it was the best of times it was the worst of times it was the age of wisdom it was the age of foolishness"
@@ -60,6 +65,31 @@ def test_hotwords_put_a_misheard_word_right(models_root: Path, beckett: Samples)
     ]
     assert texts[0].startswith("Never tried.")
     assert texts[1].startswith("Ever tried. Ever failed.")
+
+
+def test_hotwords_that_do_not_fit_are_said_and_nothing_is_missing(
+    models_root: Path, beckett: Samples, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"Krapp {number}" for number in range(300)]
+    engine = Engine(models_root, model="base", engine="ctranslate2", hotwords=names)
+    text = _texts(engine.run([job("a", beckett), job("b", beckett[:64_000])]))["a"]
+    assert "no matter try again fail again fail better" in plain(text)
+    (said,) = (record.message for record in caplog.records)
+    assert re.match(r"hotwords and prompt are \d{3,4} tokens too long: Whisper takes the last 223", said)
+
+
+def test_nothing_ends_after_the_recording(tiny: Engine, beckett: Samples) -> None:
+    """A last word of no length, at the very end."""
+    clip = beckett[:-5]
+    state = RecordingState(job("b", clip, "en"))
+    (task,) = Listener(tiny.model.detector, tiny.config).listen(state)
+    task.language = "en"
+    decoder = WindowDecoder(tiny.backend, tiny.prepared, tiny.config, Journal(None))
+    ((_, attempt),) = [pair for some in decoder.encode([task]) for pair in decoder.read(some, [task])]
+    end = (len(clip) - task.window.start) / 16_000
+    late = replace(attempt, words=(*attempt.words, Word(start=end, end=end, text=" So.", probability=0.5)))
+    *_, last = decoder.text(task, late, 0.0).segments
+    assert last.text == "So." and last.start < last.end <= len(clip) / 16_000
 
 
 def test_the_journal_is_believed_and_only_the_rest_is_done(

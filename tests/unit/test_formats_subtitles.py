@@ -109,6 +109,15 @@ def test_two_voices_at_once_lose_nothing(segments: list[dict[str, Any]]) -> None
     assert sorted(squeezed(written)) == sorted("".join(squeezed(s["text"]) for s in segments))
 
 
+@pytest.mark.parametrize("end", [11.04, 11.02, 10.95])
+def test_no_cue_is_held_beyond_the_recording(end: float) -> None:
+    """A last word of a moment, in a recording of 11.04 s."""
+    *_, last = cues([segment(0, 4, "And so"), segment(10.9, end, "yes.")], "en", 11.04)
+    assert (last.start, last.end) == (10.9, 11.04)
+    *_, last = cues([segment(11.03, 11.04, "yes.")], "en", 11.04)
+    assert (last.start, last.end) == (11.03, 11.04)
+
+
 def test_a_long_segment_is_cut_at_eojeol_with_the_times_of_its_words() -> None:
     text = "안녕하세요 오늘은 날씨가 정말 좋네요 그래서 우리는 공원에 가서 산책을 하고 점심을 먹었습니다"
     spoken = segment(10, 24, text, words=text)

@@ -236,7 +236,11 @@ class AskedConfig(Options):
         "CPU (`torch_whisper`: float32), float16 on CUDA",
     )
     prompt: str = Field("", description="text that Whisper takes as what was said before: names, spelling, style")
-    hotwords: list[str] = Field([], description="words to expect; given to the model in front of every window")
+    hotwords: list[str] = Field(
+        [],
+        description="words to expect; given to the model in front of every window. Of hotwords and prompt together it "
+        "takes the last 223 tokens, some 150 English words; what is left out is said in the log",
+    )
     glossary: dict[str, str] = Field(
         {},
         description="replacements made in the finished text, e.g. `{스네이크: 스네익}`; recorded in the tables",

@@ -52,15 +52,17 @@ def _constants(n_mels: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.hann_window(FFT_SAMPLES), mel_filters("cpu", n_mels)
 
 
-def log_mel(samples: npt.NDArray[np.int16], n_mels: int, frames: int) -> torch.Tensor:
+def log_mel(samples: npt.NDArray[np.int16], n_mels: int, frames: int, gain: float = 1.0) -> torch.Tensor:
     """Log-mel spectrogram of 16 kHz samples, padded with silence to ``frames`` (openai/whisper ``audio.py``).
+
+    ``gain`` makes a voice as loud as the others (:mod:`snakescribe.vad.turns`).
 
     Returns:
         float32 tensor (n_mels, frames), scaled by the window's own maximum.
     """
     padded = torch.zeros(frames * FRAME_SAMPLES)
     kept = samples[: frames * FRAME_SAMPLES]
-    padded[: len(kept)] = torch.from_numpy(kept.astype(np.float32)) / 32768.0
+    padded[: len(kept)] = torch.from_numpy(kept.astype(np.float32)) * (gain / 32768.0)
     hann, filters = _constants(n_mels)
     spectrum = torch.stft(padded, FFT_SAMPLES, FRAME_SAMPLES, window=hann, return_complex=True)
     power = spectrum[..., :-1].abs() ** 2

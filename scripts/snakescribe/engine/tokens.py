@@ -19,6 +19,8 @@ from snakescribe.transcript import Word
 
 OPENING, CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 """Punctuation that belongs to the word after it and before it (openai/whisper ``timing.py``)."""
+MOST_PREVIOUS = CONTEXT_TOKENS // 2 - 1
+"""Tokens of what was said before: half of the decoder's context (openai/whisper ``decoding.py``)."""
 WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue"}
 """Languages whose words are cut at characters (openai/whisper ``tokenizer.py``)."""
 
@@ -40,12 +42,16 @@ def previous_text(prompt: str, hotwords: list[str]) -> str:
 
 
 def prompt_tokens(tokenizer: Tokenizer, previous: str) -> tuple[int, ...]:
-    """Start tokens of a window; a long previous text keeps its end (at most half the decoder's context)."""
+    """Start tokens of a window; a long previous text keeps its end."""
     start = tuple(tokenizer.sot_sequence_including_notimestamps)
     if not previous:
         return start
-    text = tokenizer.encode(" " + previous)[-(CONTEXT_TOKENS // 2 - 1) :]
-    return (tokenizer.sot_prev, *text, *start)
+    return (tokenizer.sot_prev, *tokenizer.encode(" " + previous)[-MOST_PREVIOUS:], *start)
+
+
+def tokens_left_out(tokenizer: Tokenizer, previous: str) -> int:
+    """Tokens of a previous text that do not fit."""
+    return max(0, len(tokenizer.encode(" " + previous)) - MOST_PREVIOUS)
 
 
 def compression_ratio(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from whisper.tokenizer import Tokenizer
 
@@ -12,16 +13,27 @@ from snakescribe.audio import CONTEXT_TOKENS, FRAME_SAMPLES, POSITION_SECONDS, S
 from snakescribe.audio.samples import release
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Search
-from snakescribe.engine.guards import Verdict, judge, most_tokens, said_twice, unlikely_speech
+from snakescribe.engine.guards import (
+    Verdict,
+    copied_in_a_hurry,
+    judge,
+    most_tokens,
+    nearly_twice,
+    said_twice,
+    too_fast,
+    unlikely_speech,
+)
 from snakescribe.engine.hallucinations import invented
 from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.engine.log_mel import FULL_CONTEXT, encoder_frames, log_mel
 from snakescribe.engine.segments import LONGEST_WORD, gaps, moved, placed, segments
 from snakescribe.engine.tokens import (
+    MOST_PREVIOUS,
     compression_ratio,
     previous_text,
     prompt_tokens,
     tokenizer_for,
+    tokens_left_out,
     words,
 )
 from snakescribe.engine.windows import WindowTask
@@ -74,6 +86,7 @@ class WindowDecoder:
         self._config = config
         self._journal = journal
         self._tokenizers: dict[str, Tokenizer] = {}
+        self._prompts: dict[tuple[str | None, str], tuple[int, ...]] = {}
         decoding = config.decoding
         self._search = Search(decoding.beam_size, decoding.patience, decoding.margin)
 
@@ -85,7 +98,10 @@ class WindowDecoder:
         try:
             with self._journal.in_flight(task.place for task in tasks):
                 frames = [max(context, encoder_frames(task.length)) for task in tasks]
-                mels = [log_mel(task.samples, self.backend.n_mels, n) for task, n in zip(tasks, frames, strict=True)]
+                mels = [
+                    log_mel(task.samples, self.backend.n_mels, n, task.window.gain)
+                    for task, n in zip(tasks, frames, strict=True)
+                ]
                 for task in tasks:
                     release(task.samples)
                 windows = self.backend.encode(mels)
@@ -151,14 +167,16 @@ class WindowDecoder:
 
     def _segment(self, task: WindowTask, attempt: Attempt, group: Sequence[Word], origin: float) -> Segment:
         text = "".join(word.text for word in group).strip()
-        start, end = origin + group[0].start, origin + group[-1].end
+        last = len(task.state.job.tracks[task.track].samples) / SAMPLE_RATE
+        start = min(origin + group[0].start, last - SHORTEST_SEGMENT)
+        end = min(max(origin + group[-1].end, start + SHORTEST_SEGMENT), last)
         flags = attempt.verdict.flags
         voice = task.window.voice_between(group[0].start, group[-1].end)
         if unlikely_speech(attempt.hypothesis, voice) and invented(text, task.language or "en"):
             flags = (*flags, "invented")
         return Segment(
             start=round(start, 3),
-            end=round(max(end, start + SHORTEST_SEGMENT), 3),
+            end=round(end, 3),
             text=text,
             language=task.language,
             channel=task.state.job.tracks[task.track].channel,
@@ -219,11 +237,14 @@ class WindowDecoder:
     def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, full: bool) -> Attempt:
         tokenizer = self._tokenizer(task)
         said = placed(words(hypothesis, tokenizer), task.speech)
-        text = tokenizer.decode(list(hypothesis.tokens))
-        ratio, twice = compression_ratio(text), said_twice(text) and not full
+        text, language = tokenizer.decode(list(hypothesis.tokens)), task.language or "en"
+        sentences = segments(said)
+        ratio, twice = compression_ratio(text), not full and (said_twice(text) or nearly_twice(said, language))
+        twice |= copied_in_a_hurry(sentences, language)
+        fast = any(too_fast(sentence, language) for sentence in sentences)
         covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
         uncovered = sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
-        verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice)
+        verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice, fast)
         return Attempt(hypothesis, verdict, ratio, tuple(said))
 
     def _tokenizer(self, task: WindowTask) -> Tokenizer:
@@ -233,8 +254,23 @@ class WindowDecoder:
         return self._tokenizers[task.language]
 
     def _prompt(self, task: WindowTask) -> tuple[int, ...]:
-        previous = previous_text(task.state.job.prompt, self._config.hotwords)
-        return prompt_tokens(self._tokenizer(task), previous)
+        place = task.language, task.state.job.prompt
+        if place not in self._prompts:
+            previous = previous_text(task.state.job.prompt, self._config.hotwords)
+            if left_out := tokens_left_out(self._tokenizer(task), previous):
+                _say_too_long(left_out)
+            self._prompts[place] = prompt_tokens(self._tokenizer(task), previous)
+        return self._prompts[place]
+
+
+@cache
+def _say_too_long(left_out: int) -> None:
+    LOG.warning(
+        "hotwords and prompt are %d tokens too long: Whisper takes the last %d, so the first words are not heard; "
+        "name fewer of them",
+        left_out,
+        MOST_PREVIOUS,
+    )
 
 
 def _shown(word: Word) -> Word:

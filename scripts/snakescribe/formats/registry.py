@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any, Literal
 
 from snakescribe.config.options import OutputFormat
@@ -20,7 +21,7 @@ class Spoken:
     """What a transcript file is written from."""
 
     row: Mapping[str, Any]
-    """A recording's row of the batch file; all but JSON need only its ``segments`` and ``language``."""
+    """A recording's row of the batch file; all but JSON need only ``segments``, ``language`` and ``duration``."""
 
     @property
     def segments(self) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ class Spoken:
     @cached_property
     def cues(self) -> list[Cue]:
         """Its subtitles, laid out once for all formats."""
-        return cues(self.segments, self.row["language"])
+        return cues(self.segments, self.row["language"], self.row["duration"] or inf)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from snakescribe.formats.wrap import Unit, cut_phrases, offsets, one_line, one_or_two_lines, units, width
@@ -47,16 +48,17 @@ class Cue:
     lines: tuple[str, ...]
 
 
-def cues(segments: Iterable[Mapping[str, Any]], language: str | None) -> list[Cue]:
+def cues(segments: Iterable[Mapping[str, Any]], language: str | None, duration: float = inf) -> list[Cue]:
     """Cut segments into readable cues: in order, not overlapping, each with ``start < end``; no text is lost.
 
     Args:
         segments: ``start``, ``end`` (seconds), ``text``, ``channel`` and perhaps ``words`` with their times.
         language: Whisper's code; decides how long a line may be.
+        duration: seconds of the recording, beyond which no cue is held.
     """
     line = LINE.get(language or "", LINE_ELSEWHERE)
     found = (cue for segment in segments for cue in _segment_cues(segment, line))
-    return _held(_disentangled(sorted(found, key=lambda cue: cue.start)))
+    return _held(_disentangled(sorted(found, key=lambda cue: cue.start)), duration)
 
 
 def srt(shown: Iterable[Cue]) -> str:
@@ -193,7 +195,8 @@ def _disentangled(found: Iterable[Cue]) -> list[Cue]:
     return shown
 
 
-def _held(shown: list[Cue]) -> list[Cue]:
-    """Hold cues that are too short to read for as long as the next one allows."""
+def _held(shown: list[Cue], duration: float) -> list[Cue]:
+    """Hold cues that are too short to read for as long as the next one, or the end of the recording, allows."""
     held = [replace(a, end=max(a.end, min(a.start + SHORTEST, b.start))) for a, b in pairwise(shown)]
-    return held + [replace(cue, end=max(cue.end, cue.start + SHORTEST)) for cue in shown[-1:]]
+    held += [replace(cue, end=max(cue.end, cue.start + SHORTEST)) for cue in shown[-1:]]
+    return [replace(cue, end=duration) if cue.start < duration < cue.end else cue for cue in held]

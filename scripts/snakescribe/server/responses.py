@@ -100,7 +100,8 @@ def answer(
             asked = {"segments": "segment" in granularities, "words": "word" in granularities}
             return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted}) + "\n"
         case _:
-            return FILES[form].write(Spoken({"segments": segments, "language": transcript.language}))
+            row = {"segments": segments, "language": transcript.language, "duration": transcript.duration}
+            return FILES[form].write(Spoken(row))
 
 
 def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:

@@ -46,8 +46,10 @@ class SpeechDetector:
         except Exception as error:  # onnxruntime's own classes have no public base
             raise ModelError(f"{onnx} is damaged ({type(error).__name__}); fetch it again") from None
 
-    def probabilities(self, samples: npt.NDArray[np.int16], block: int = BLOCK) -> npt.NDArray[np.float32]:
-        """Probability of speech per chunk, shape (ceil(n / 512),), for samples of shape (n,) at 16 kHz.
+    def probabilities(
+        self, samples: npt.NDArray[np.int16], block: int = BLOCK, gain: float = 1.0
+    ) -> npt.NDArray[np.float32]:
+        """Probability of speech per chunk, shape (ceil(n / 512),), for samples of shape (n,) at 16 kHz times ``gain``.
 
         Reads ``samples`` block by block, so a recording mapped from disk needs little memory; how many chunks
         are in a ``block`` does not change the result.
@@ -57,6 +59,8 @@ class SpeechDetector:
         cell = memory
         for first in range(0, len(result), block):
             chunks = _with_context(samples, first, min(block, len(result) - first))
+            if gain != 1.0:
+                chunks = np.clip(chunks * np.float32(gain), -1.0, 1.0)
             found, memory, cell = self._session.run(None, {"input": chunks, "h": memory, "c": cell})
             result[first : first + len(chunks)] = found.reshape(-1)
             release(samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -49,6 +49,8 @@ class Window:
     speech: tuple[Span, ...]
     voice: npt.NDArray[np.float32] = field(compare=False)
     """Probability of speech of each chunk from ``start`` on."""
+    gain: float = field(default=1.0, compare=False)
+    """What the model's input is multiplied by."""
 
     def voice_between(self, start: float, end: float) -> float:
         """Mean probability of speech between two times (seconds from the window's start), 0 to 1."""
@@ -82,7 +84,7 @@ def find_speech(probabilities: npt.NDArray[np.float32], options: SpeechOptions, 
     ]
 
 
-def windows(spans: list[Span], probabilities: npt.NDArray[np.float32], max_seconds: float) -> list[Window]:
+def windows(spans: Sequence[Span], probabilities: npt.NDArray[np.float32], max_seconds: float) -> list[Window]:
     """Pack spans into windows of at most ``max_seconds``, in order; every sample of a span is in exactly one.
 
     A span longer than that is cut where speech is least likely in the last third of the allowed length.

@@ -128,6 +128,10 @@ const WORDS = {
     en: "Probably nobody said this; the model makes up such phrases in silence.",
     ko: "아무도 하지 않은 말일 수 있어요. 모델이 조용한 곳에서 지어내곤 하는 말이에요.",
   },
+  too_fast: {
+    en: "Nobody can say this much so fast; the model may have made some of it up.",
+    ko: "이렇게 짧은 시간에 다 말할 수 없는 글이에요. 모델이 지어낸 말이 섞였을 수 있어요.",
+  },
   truncated: {
     en: "The file ends before it should; this is the text of what is there.",
     ko: "파일이 중간에 끊겨 있어요. 남아 있는 부분만 받아썼어요.",
