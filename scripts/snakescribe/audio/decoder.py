@@ -144,7 +144,7 @@ def decode(
         samples += len(block)
         return (not len(block) or take(block, heard)) and samples < most
 
-    output = {"f": "au", "c:a": "pcm_s16be", "af": ",".join((FILTER, *filters)), "ar": SAMPLE_RATE}
+    output = {"f": "au", "flush_packets": 0, "c:a": "pcm_s16be", "af": ",".join((FILTER, *filters)), "ar": SAMPLE_RATE}
     exit_code = _run(_command(source, track, reading, output), read, heard, seconds)
     if samples < most:
         give(0)
