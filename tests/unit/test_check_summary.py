@@ -48,6 +48,16 @@ def test_flags_and_corrected_transcripts_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_tracks_that_were_not_heard_are_counted(tmp_path: Path) -> None:
+    """Not those of which all were."""
+    tracks = [{"audio_track": 1, "audio_tracks": 1}, {"audio_track": 2, "audio_tracks": 3}, {"audio_tracks": 3}]
+    rows = [row(f"{number}.mkv", segment(0, 1, "네"), **known) for number, known in enumerate(tracks)]
+    check(results := finished(tmp_path, rows))
+    assert results.summary.read_text().splitlines()[1:] == [
+        "1 with more audio tracks than the one that was heard (audio_tracks; audio.track)"
+    ]
+
+
 def test_fail_exits_1_says_which_and_leaves_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = finished(tmp_path, [row("a.wav", segment(0, 1, "네")), row("통화 1.wav", status="failed")])
     code, output = check(results)
