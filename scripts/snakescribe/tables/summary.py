@@ -9,6 +9,7 @@ from typing import Any
 
 from snakescribe.files import write_atomically
 from snakescribe.flags import MEANING
+from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.units import hours
 
@@ -53,6 +54,8 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
         lines.append("flagged in the tables:")
         lines += (f"  {flags[flag]} {flag}: {meaning}" for flag, meaning in MEANING.items() if flags[flag])
     lines += notes
+    if results.plan.exists():
+        lines += Plan.read(results.plan).passed_over_notes()
     lines += failures
     if count["failed"] > SHOWN:
         table = results.table("recordings", "tsv")
