@@ -12,6 +12,7 @@ from typing import Any
 
 from snakescribe.config import Config
 from snakescribe.config.options import Channels
+from snakescribe.media.raw import extension
 from snakescribe.models.store import Prepared
 from snakescribe.recording import Overrides, Recording
 
@@ -31,7 +32,7 @@ def digest(value: object) -> str:
 
 
 def text_options(config: Config) -> dict[str, Any]:
-    """All options that change the words of a transcript, except the model and a recording's own overrides.
+    """All options that change the words of any transcript, except the model.
 
     ``engine`` and ``compute_type`` are taken as configured, so that ``auto`` is a value and another device reruns
     nothing.
@@ -45,27 +46,29 @@ def text_options(config: Config) -> dict[str, Any]:
         "words": config.words,
         "engine": config.engine,
         "compute_type": config.compute_type,
-        "audio": config.audio.model_dump(exclude={"truncated", "max_hours"}),
+        "audio": config.audio.model_dump(exclude={"truncated", "max_hours", "raw"}),
         "speech": config.speech.model_dump(),
         "decoding": config.decoding.model_dump(exclude={"rows"}),
     }
 
 
-def recording_options(config: Config, recording: Overrides) -> dict[str, Any]:
-    """:func:`text_options` of one recording, its own overrides applied."""
+def recording_options(config: Config, recording: Recording) -> dict[str, Any]:
+    """:func:`text_options` of one recording, its own overrides applied; of a file without a header also what is in it,
+    so that the same bytes called ``.ulaw`` and ``.alaw`` share nothing.
+    """
     options = text_options(config)
     options["language"] = recording.language or options["language"]
     options["prompt"] = config.prompt if recording.prompt is None else recording.prompt
-    options["audio"] |= {"channels": _channels(config, recording)}
+    options["audio"] |= {"channels": _channels(config, recording), **_raw(config, recording)}
     return options
 
 
-def options_hash(config: Config, recording: Overrides) -> str:
+def options_hash(config: Config, recording: Recording) -> str:
     """Digest of :func:`recording_options`, a column of the tables."""
     return digest(recording_options(config, recording))
 
 
-def transcript_key(config: Config, prepared: Prepared, recording: Overrides) -> str:
+def transcript_key(config: Config, prepared: Prepared, recording: Recording) -> str:
     """Digest of everything but the audio that a transcript depends on."""
     options = recording_options(config, recording)
     return digest({"options": options, "model": prepared.identity, "speech": "silero_vad_v6"})
@@ -78,7 +81,7 @@ def content_key(recording: Recording, key: str) -> str:
 
 def samples_key(config: Config, recording: Recording) -> str:
     """Recordings of a batch with equal keys have the same samples once they are decoded."""
-    return digest([_content(recording), _channels(config, recording)])
+    return digest([_content(recording), _channels(config, recording), *_raw(config, recording).values()])
 
 
 def decoding_key(config: Config) -> str:
@@ -91,7 +94,7 @@ def options_digest(config: Config, prepared: Prepared) -> str:
 
     That is :func:`text_options`, and what is applied to a finished transcript.
     """
-    kept = config.audio.model_dump(include={"truncated", "max_hours"})
+    kept = config.audio.model_dump(include={"truncated", "max_hours", *(["raw"] if config.audio.raw else [])})
     options = text_options(config) | {"glossary": config.glossary, "kept": kept}
     return digest({"model": prepared.identity, "options": options})
 
@@ -107,3 +110,8 @@ def _content(recording: Recording) -> str:
 
 def _channels(config: Config, recording: Overrides) -> Channels:
     return recording.channel_mode or config.audio.channels
+
+
+def _raw(config: Config, recording: Recording) -> dict[str, Any]:
+    raw = config.audio.raw_format(extension(recording.path))
+    return {"raw": list(raw)} if raw else {}

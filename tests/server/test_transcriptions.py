@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+from snakescribe.audio.decoder import ffmpeg_path
 from tests.server.serving import Served
 
 
@@ -28,3 +30,14 @@ def test_head_is_get_without_the_body(served: Served) -> None:
         answer = served.http.head(path)
         assert answer.status_code == 200 and not answer.content, path
     assert served.http.head("/v1/nothing").status_code == 404
+
+
+def test_a_file_without_a_header_is_read_by_its_extension(served: Served, two_cities: Path, tmp_path: Path) -> None:
+    """The one thing that a name is good for: the same as in a folder."""
+    command = [ffmpeg_path(), "-v", "error", "-t", "9", "-i", str(two_cities), "-ac", "1", "-ar", "8000", "-f", "mulaw"]
+    subprocess.run([*command, str(tmp_path / "call.ulaw")], check=True)
+    heard = served.post(tmp_path / "call.ulaw")
+    assert heard.status_code == 200 and "best of times" in heard.json()["text"].lower()
+    (tmp_path / "call.pcm").write_bytes((tmp_path / "call.ulaw").read_bytes())
+    refused = served.post(tmp_path / "call.pcm")
+    assert refused.status_code == 415 and "audio.raw: {pcm: " in refused.json()["error"]["message"]

@@ -10,6 +10,7 @@ from finished import finish, row, segment
 
 from snakescribe.cli import main
 from snakescribe.formats.export import export_batch
+from snakescribe.inventory.plan import Plan
 from snakescribe.tables.write import write_tables
 
 
@@ -111,3 +112,13 @@ def test_without_tables_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
     results.table("recordings", "parquet").unlink()
     assert check(results)[0] == 4
     assert "recordings.parquet is missing; run again" in capsys.readouterr().err
+
+
+def test_what_was_passed_over_is_named(tmp_path: Path) -> None:
+    results = finished(tmp_path, [row("a.wav", segment(0, 1, "네"))])
+    plan = Plan.read(results.plan)
+    plan.model_copy(update={"passed_over": {".pdf": 2, "": 1}, "passed_names": ("README", "a.pdf")}).write(results.plan)
+    check(results)
+    assert results.summary.read_text(encoding="utf-8").splitlines()[1:] == [
+        "3 other files, taken for no recordings: 2 .pdf, 1 without extension (README, a.pdf, …)"
+    ]

@@ -141,7 +141,9 @@ def test_the_plan_file(tmp_path: Path) -> None:
         seconds=61.5,
         removed=1,
         duplicates=0,
-        skipped={"hidden": 1},
+        skipped={"hidden": 1, "not audio": 3},
+        passed_over={"": 1, ".raw": 2},
+        passed_names=("a", "b.raw", "c.raw"),
         columns=("통화",),
         ledger="0f",
     )
@@ -154,7 +156,9 @@ def test_the_plan_file(tmp_path: Path) -> None:
         "seconds": 61.5,
         "removed": 1,
         "duplicates": 0,
-        "skipped": {"hidden": 1},
+        "skipped": {"hidden": 1, "not audio": 3},
+        "passed_over": {"": 1, ".raw": 2},
+        "passed_names": ["a", "b.raw", "c.raw"],
         "columns": ["통화"],
         "ledger": "0f",
     }

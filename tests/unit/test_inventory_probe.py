@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from test_inventory_walk import NAMES, nobody, put
 from snakescribe.inventory.ledger import FileContent
 from snakescribe.inventory.probe import examine, examine_all
 from snakescribe.media import ALLOWED_DEMUXERS
+from snakescribe.media.raw import EXTENSIONS, RawFormat
 from snakescribe.recording import Header
 
 
@@ -30,14 +32,14 @@ def speak(path: Path, seconds: float = 0.5, rate: int = 8000, channels: int = 1,
     return path
 
 
-def crashing(path: str, hashing: bool) -> FileContent:
+def crashing(path: str, hashing: bool, raw: Callable[[str], RawFormat | None] = EXTENSIONS.get) -> FileContent:
     """A library that is brought down by one file, and hung by another."""
     name = Path(path).name
     if name.startswith("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if name.startswith("hang"):
         time.sleep(600)
-    return examine(path, hashing)
+    return examine(path, hashing, raw)
 
 
 def test_a_header_is_read(tmp_path: Path) -> None:
@@ -53,6 +55,16 @@ def test_a_header_is_read(tmp_path: Path) -> None:
 def test_any_name_can_be_opened(tmp_path: Path, name: bytes) -> None:
     path = speak(tmp_path / os.fsdecode(name))
     assert examine(str(path)).header.duration == 0.5
+
+
+def test_a_file_without_a_header_is_as_long_as_its_size_says(tmp_path: Path) -> None:
+    expected = Header(10.0, "pcm_mulaw", 8000, 1)
+    assert examine(str(put(tmp_path, "a.ULAW", bytes(80_000)))).header == expected
+    assert examine(str(put(tmp_path, "a.g729", bytes(10_000)))).header == Header(10.0, "g729", 8000, 1)
+    wide = {"ulaw": RawFormat("mulaw", 16_000, 2)}.get
+    assert examine(str(put(tmp_path, "b.ulaw", bytes(80_000))), raw=wide).header == Header(2.5, "pcm_mulaw", 16_000, 2)
+    speak(tmp_path / "c.ulaw", 1.5, 16_000)
+    assert examine(str(tmp_path / "c.ulaw")).header == Header(1.5, "pcm_s16le", 16_000, 1), "it has a header"
 
 
 def test_no_media(tmp_path: Path) -> None:

@@ -94,8 +94,10 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     (folder / "dangling.wav").symlink_to("nowhere.wav")
     (folder / "itself.wav").symlink_to("itself.wav")
     walked = walk(configured(tmp_path))
-    assert [entry.path for entry in walked.entries] == [b"B.WAV", b"a.wav", b"film.mkv"]
-    assert walked.skipped == {"hidden": 2, "temporary": 5, "not audio": 3, "not a file": 3}
+    assert [entry.path for entry in walked.entries if entry.sure] == [b"B.WAV", b"a.wav", b"film.mkv"]
+    assert [entry.path for entry in walked.entries if not entry.sure] == [b"wav"], "its content will tell"
+    assert walked.skipped == {"hidden": 2, "temporary": 5, "not audio": 2, "not a file": 3}
+    assert (walked.passed.extensions, walked.passed.names) == ({".txt": 1, ".m3u8": 1}, [b"list.m3u8", b"notes.txt"])
 
 
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def decode(
         track: which of the audio tracks, from 0.
         filters: ffmpeg filters, on all channels.
         most: stop after so many samples per channel.
-        reading: options of the demuxer.
+        reading: options of the demuxer and decoder, before the usual ones.
 
     Raises:
         TimedOut: ``seconds`` have passed.
@@ -191,7 +191,7 @@ def _command(source: str, track: int, reading: Mapping[str, Any], output: Mappin
     limits = {"protocol_whitelist": PROTOCOLS, "format_whitelist": ALLOWED_DEMUXERS, "threads": 1}
     unwanted = {"vn": None, "sn": None, "dn": None, "dts_delta_threshold": CONTAINER_JUMP}
     quiet = ("-nostdin", "-hide_banner", "-nostats", "-v", "level+info")
-    stream = ffmpeg.input("SOURCE", **limits, **unwanted, **reading)[f"a:{track}"].output("pipe:1", **output)
+    stream = ffmpeg.input("SOURCE", **(limits | unwanted | {**reading}))[f"a:{track}"].output("pipe:1", **output)
     command = cast("list[str]", stream.global_args(*quiet).compile(cmd=ffmpeg_path()))
     command[command.index("SOURCE")] = f"file:{source}"  # ffmpeg-python takes no name that is not UTF-8
     return command

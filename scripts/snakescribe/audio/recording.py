@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.decoder import Decoded, ffmpeg_version
 from snakescribe.audio.fold import channel_names
+from snakescribe.audio.raw import how_to_say, readable
 from snakescribe.audio.report import AudioStream, FfmpegReport
 from snakescribe.audio.samples import ChannelSpan, DecodedTrack, NormalisedRecording
 from snakescribe.audio.track import Decoding, Track, decode_track
@@ -26,6 +27,7 @@ from snakescribe.errors import (
     VanishedRecording,
 )
 from snakescribe.flags import RecordingFlag
+from snakescribe.media.magic import head_of, stranger
 from snakescribe.recording import Recording
 
 LOWEST_RATE = 750
@@ -80,7 +82,8 @@ def normalise_recording(
     failure: RecordingError | None = None
     try:
         _look(recording, source)
-        tracks, flags = _decoded_tracks(recording, source, audio, target, tick, speaks)
+        with readable(recording, source, audio, Path(target.name).parent) as (plain, reading):
+            tracks, flags = _decoded_tracks(recording, plain, reading, audio, target, tick, speaks)
     except RecordingError as error:
         tracks, failure = [], error
     return NormalisedRecording(
@@ -103,6 +106,7 @@ class _OtherTrack(Exception):
 def _decoded_tracks(
     recording: Recording,
     source: str,
+    reading: Mapping[str, Any],
     audio: AudioOptions,
     target: BinaryIO,
     tick: Callable[[int], None],
@@ -119,6 +123,7 @@ def _decoded_tracks(
 
     job = Decoding(
         source=source,
+        reading=reading,
         mode="mix" if audio.track == "all" else recording.channel_mode or audio.channels,
         highpass=audio.highpass,
         loudness=audio.loudness,
@@ -140,7 +145,7 @@ def _decoded_tracks(
             if left and number in wanted:
                 wanted[:] = left
                 raise _OtherTrack
-        raise _why_nothing(source, found)
+        raise _why_nothing(recording, source, audio, found)
 
     tracks: list[Track] = []
     while not tracks:
@@ -226,16 +231,19 @@ def _look(recording: Recording, source: str) -> None:
         raise EmptyRecording("the file is empty (0 bytes)")
 
 
-def _why_nothing(source: str, decoded: Decoded) -> RecordingError:
+def _why_nothing(recording: Recording, source: str, audio: AudioOptions, decoded: Decoded) -> RecordingError:
     """The reason why there is not a single sample."""
     heard = decoded.heard
+    head = head_of(source)
+    if head.startswith(_PICTURES):
+        return NoAudioTrack("the file is a picture, whatever its name says")
+    if what := stranger(head):
+        return UnreadableRecording(f"the file is {what}")
     if heard.no_audio:
         return NoAudioTrack("the file has no audio track")
+    if missing := how_to_say(recording, audio):
+        return UnreadableRecording(missing)
     if heard.forbidden:
-        with open(source, "rb") as file:
-            picture = file.read(4).startswith(_PICTURES)
-        if picture:
-            return NoAudioTrack("the file is a picture, whatever its name says")
         return UnreadableRecording("not a recording: a playlist, a script or another kind of file that is never opened")
     if decoded.exit_code == 0:
         return EmptyRecording(f"the file holds no audio samples{_detail(heard)}")

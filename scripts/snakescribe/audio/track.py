@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.audio.channels import ChannelFiles
@@ -27,6 +27,8 @@ class Decoding:
 
     source: str
     """Absolute path, as ``os.fsdecode`` gives it."""
+    reading: Mapping[str, Any]
+    """Options of the demuxer, for a file without a header."""
     mode: Channels
     highpass: float | None
     """Hz."""
@@ -161,7 +163,7 @@ def _pass(job: Decoding, plan: Plan, offset: int, filters: tuple[str, ...] = ())
         fold = plan.fold or first_fold(job.mode, channels, streams[plan.track].layout)
         return _Sound(fold, Levels(channels), ChannelFiles(job.target, len(fold.weights)))
 
-    decoded = decode(job.source, take, job.seconds, plan.track, (*plan.filters(), *filters), most + 1)
+    decoded = decode(job.source, take, job.seconds, plan.track, (*plan.filters(), *filters), most + 1, job.reading)
     if decoded.samples + decoded.clock.seconds * SAMPLE_RATE > most:
         raise TooLong(f"longer than {job.most_hours:g} hours; raise audio.max_hours or cut the recording")
     if sound is None:

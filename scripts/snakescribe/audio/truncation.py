@@ -20,8 +20,9 @@ COUNTED = {"aiff", "ape", "au", "caf", "dsf", "flac", "mp3", "tta", "w64", "wav"
 The others have time stamps: gaps are legal there (a muted microphone), a video may be longer than its
 sound, and ffmpeg says itself when such a file ends early.
 """
-UNRELIABLE = {"caf", "mpegts", "wav"}
-"""Where ffmpeg calls the last packet of a streamed file corrupt, although nothing is missing."""
+UNRELIABLE = {"caf", "g726", "g726le", "mpegts", "wav"}
+"""Where ffmpeg calls the last packet of a streamed file, or one without a header, corrupt, although nothing is
+missing."""
 SLACK = 0.5
 """Seconds, and …"""
 SLACK_SHARE = 0.005

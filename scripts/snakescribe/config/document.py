@@ -143,7 +143,7 @@ def _kind(schema: dict[str, Any]) -> str:
         case "array":
             return f"list of {_kind(schema['items'])}"
         case "object":
-            return "pairs of texts"
+            return "texts and settings" if "$ref" in schema["additionalProperties"] else "pairs of texts"
         case "integer" | "number" as kind:
             words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
             words["exclusiveMaximum"] = "less than"

@@ -8,12 +8,14 @@ these models (``snakescribe config write``); a test fails when they drift.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from snakescribe.config.languages import DETECTED, LANGUAGES
+from snakescribe.media.raw import CODECS, EXTENSIONS, UNSAID, RawFormat, extension, raw_format
 
 
 def _language_code(value: object) -> object:
@@ -58,6 +60,23 @@ def _track(value: object) -> object:
     return value
 
 
+class RawOptions(Options):
+    """What is in files of one extension that have no header; null is as usual for this extension or codec."""
+
+    codec: Literal[*CODECS] | None = None  # type: ignore[valid-type]
+    rate: int | None = Field(None, ge=1000, le=768_000)
+    """Hz."""
+    channels: int | None = Field(None, ge=1, le=64)
+
+
+def _says_enough(raw: dict[str, RawOptions]) -> dict[str, RawOptions]:
+    for kind, given in raw.items():
+        if not re.fullmatch(r"[a-z0-9_+-]{1,16}", kind):
+            raise ValueError(f"{kind!r} is no extension; write it in small letters and without the dot, like ulaw")
+        raw_format(kind, given.codec, given.rate, given.channels)
+    return raw
+
+
 class AudioOptions(Options):
     """How a recording becomes 16 kHz mono."""
 
@@ -86,6 +105,27 @@ class AudioOptions(Options):
         "keep", description="a file that ends early keeps its text and gets a flag, or fails"
     )
     max_hours: float = Field(24.0, gt=0, description="a longer recording fails with TooLong")
+    raw: Annotated[dict[str, RawOptions], AfterValidator(_says_enough)] = Field(
+        {},
+        description="files without a header, by extension, beyond those in docs/formats.md: e.g. "
+        "`{ulaw: {rate: 16000}, pcm: {codec: s16le, rate: 8000, channels: 2}}`",
+    )
+
+    def raw_suffix(self, name: str) -> str:
+        """The extension, with its dot, if the content of a file called ``name`` can only be known by it; else nothing.
+
+        >>> AudioOptions().raw_suffix("call.ULAW"), AudioOptions().raw_suffix("call.wav")
+        ('.ulaw', '')
+        """
+        kind = extension(name)
+        return f".{kind}" if self.raw_format(kind) or kind in UNSAID else ""
+
+    def raw_format(self, kind: str) -> RawFormat | None:
+        """What is in files of an extension (``ulaw``) without a header; None where they should have one."""
+        given = self.raw.get(kind)
+        if given is None:
+            return EXTENSIONS.get(kind)
+        return raw_format(kind, given.codec, given.rate, given.channels)
 
 
 class SpeechOptions(Options):

@@ -6,20 +6,27 @@ paths. What has a batch keeps it, whatever else changes, also when the batch opt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from snakescribe.files import read_record, write_atomically
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
 from snakescribe.keys import fingerprint
+from snakescribe.media.raw import UNSAID
 from snakescribe.recording import Overrides, Recording
 from snakescribe.records import Frozen
 
 TYPICAL_RATE = 4000.0
 """Bytes per second assumed of a file whose header does not say how long it is: 32 kbit/s, speech in a lossy
 codec. An estimate for filling batches and for totals, never for a recording's duration."""
+
+
+_KINDS = 10
+"""Extensions that are named."""
 
 
 class Plan(Frozen):
@@ -34,6 +41,10 @@ class Plan(Frozen):
     removed: int
     duplicates: int
     skipped: dict[str, int]
+    passed_over: dict[str, int] = Field({})
+    """Files that are no recordings, by extension (with the dot; the empty text for none)."""
+    passed_names: tuple[str, ...] = ()
+    """The first few of them, as in the tables."""
     columns: tuple[str, ...]
     """The sheet's own, in order."""
     ledger: str
@@ -48,6 +59,19 @@ class Plan(Frozen):
         """
         table = path.parents[1] / "tables/recordings.parquet"  # without it Snakemake asks for the plan again
         return read_record(path, cls, f"delete it and {table}, and run again: both are made anew")
+
+    def passed_over_notes(self) -> Iterator[str]:
+        """For people: which files were taken for no recordings."""
+        if not self.passed_over:
+            return
+        kinds = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
+        counts = [f"{count:,} {kind or 'without extension'}" for kind, count in kinds[:_KINDS]]
+        counts += ["…"] * (len(kinds) > _KINDS)
+        total = sum(self.passed_over.values())
+        names = [*self.passed_names, *["…"] * (total > len(self.passed_names))]
+        yield f"{total:,} other files, taken for no recordings: {', '.join(counts)} ({', '.join(names)})"
+        if unsaid := [kind for kind, _ in kinds if kind[1:] in UNSAID]:
+            yield f"  {', '.join(unsaid)}: if it is sound, say what is in it by audio.raw (docs/formats.md)"
 
     def write(self, path: Path) -> None:
         """Write atomically: small, and the same whenever the same things are known."""

@@ -17,6 +17,8 @@ from concurrent.futures import wait
 from typing import Any
 
 from snakescribe.inventory.ledger import FileContent
+from snakescribe.media.magic import has_header, head_of
+from snakescribe.media.raw import EXTENSIONS, RawFormat, extension
 from snakescribe.recording import Header
 
 BLOCK = 1 << 20  # bytes
@@ -39,8 +41,13 @@ def workers() -> int:
     return min(8, len(os.sched_getaffinity(0)))
 
 
-def examine(path: str, hashing: bool = True) -> FileContent:
+def examine(path: str, hashing: bool = True, raw: Callable[[str], RawFormat | None] = EXTENSIONS.get) -> FileContent:
     """Hash and probe one file in this process; what cannot be read is said in ``probe_error``.
+
+    Args:
+        path: absolute, in ``os.fsdecode`` form.
+        hashing: read the whole file for its SHA-256.
+        raw: what is in files without a header, by extension.
 
     Raises:
         OSError: it is gone.
@@ -49,6 +56,9 @@ def examine(path: str, hashing: bool = True) -> FileContent:
     if content.header.probe_error:
         return content
     try:
+        format_ = raw(extension(path))
+        if format_ and content.size and not has_header(head_of(path)):
+            return content._replace(header=_by_size(format_, content.size))
         return content._replace(header=_probed(path, content.size))
     except Exception as error:  # whatever a hostile file makes a library say
         return content._replace(header=Header(probe_error=_one_line(error)))
@@ -174,6 +184,10 @@ def _probed(path: str, size: int) -> Header:
             sample_rate=codec.sample_rate or None if codec else None,
             channels=codec.channels or None if codec else None,
         )
+
+
+def _by_size(raw: RawFormat, size: int) -> Header:
+    return Header(raw.seconds(size), raw.name, raw.rate, raw.channels)
 
 
 def _one_line(error: Exception) -> str:

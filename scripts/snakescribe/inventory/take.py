@@ -6,6 +6,8 @@ seconds, batches are made in one transaction, manifests follow from the ledger, 
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 import json
 import os
@@ -16,14 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snakescribe.config.options import Config
-from snakescribe.errors import ResultsError
+from snakescribe.errors import InputError, ResultsError
 from snakescribe.files import write_atomically
-from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile
+from snakescribe.inventory.folder import NOT_AUDIO, REASONS, UNSETTLED, FoundFile, printable
 from snakescribe.inventory.ledger import FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
-from snakescribe.inventory.probe import examine_all
-from snakescribe.inventory.walk import Walk, digest, entry_id, retries_wanted, walk
+from snakescribe.inventory.probe import examine, examine_all
+from snakescribe.inventory.walk import Walk, digest, entry_id, nothing_there, retries_wanted, walk
 from snakescribe.layout import Results
+from snakescribe.media.magic import head_of, looks_like_sound
+from snakescribe.recording import Header
 from snakescribe.units import hours
 
 KEEP_EVERY = 3.0
@@ -81,16 +85,22 @@ def take(config: Config) -> Taken:
 def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -> Taken:
     """Bring the ledger to what was seen; without ``hashing`` every touched file counts as changed."""
     results = Results(Path(config.results))
-    contents = _contents(ledger, walked, hashing)
+    contents = _contents(ledger, config, walked, hashing)
+    passed = copy.deepcopy(walked.passed)
     listed: list[Listed] = []
     kept: set[str] = set()  # known, perhaps, but being written now: left as they are
     for entry in walked.entries:
         content = contents.get(entry.path)
         if not entry.settled or (content and not _describes(content, entry)):
             kept.add(entry_id(entry))
+        elif content and content.header.probe_error == NOT_AUDIO and not entry.sure:
+            passed.add(entry.path)
         elif content:  # otherwise it went away since the walk
             listed.append(_listed(entry, content))
     known = ledger.recordings()
+    skipped = walked.skipped | {UNSETTLED: len(kept), NOT_AUDIO: passed.extensions.total()}
+    if not listed and not kept and not known:
+        raise InputError(nothing_there(config.recordings, skipped))
     retries = max(retries_wanted(results), ledger.retries_done())
     found = changes(
         known,
@@ -113,7 +123,6 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
     shown = hashlib.sha256()
     for key in sorted(everything):
         shown.update(repr((key, *everything[key][3:])).encode("utf-8", "surrogatepass"))
-    skipped = walked.skipped | {UNSETTLED: len(kept)}
     plan = Plan(
         batches=tuple(batches),
         recordings=len(now),
@@ -121,6 +130,8 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
         removed=sum(entry.state == "removed" for entry in now),
         duplicates=sum(entry.duplicate_of is not None for entry in now),
         skipped={reason: skipped[reason] for reason in REASONS if skipped.get(reason)},
+        passed_over=dict(sorted(passed.extensions.items())),
+        passed_names=tuple(map(printable, passed.names)),
         columns=walked.columns,
         ledger=shown.hexdigest(),
     )
@@ -131,14 +142,22 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
-def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, FileContent]:
-    """What is in every settled file: known from before, or examined now."""
+def _contents(ledger: Ledger, config: Config, walked: Walk, hashing: bool) -> dict[bytes, FileContent]:
+    """What is in every settled file: known from before, or examined now.
+
+    Of a name that does not say so (``sure``), the first bytes decide whether it may be a recording.
+    """
     contents = ledger.contents()
     todo = {entry.path: entry for entry in walked.entries if entry.settled and _unknown(entry, contents)}
     for path in todo:
         contents.pop(path, None)
+    fresh = [
+        (path, _no_sound(entry)) for path, entry in todo.items() if not (entry.sure or _may_be_sound(walked, entry))
+    ]
+    contents.update(fresh)
+    todo = {path: entry for path, entry in todo.items() if path not in contents}
     files = ((path, os.path.join(walked.root, os.fsdecode(path)), entry.size) for path, entry in todo.items())  # noqa: PTH118
-    fresh: list[tuple[bytes, FileContent]] = []
+    how = functools.partial(examine, raw=config.audio.raw_format)
     kept = said = time.monotonic()
     done = 0
 
@@ -148,10 +167,12 @@ def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, FileCo
             said = time.monotonic()
             print(f"inventory: {done:,} of {len(todo):,} files examined", file=sys.stderr, flush=True)
 
-    for path, content in examine_all(files, hashing, waiting=say) if todo else ():
+    for path, content in examine_all(files, hashing, how, waiting=say) if todo else ():
         done += 1
         say()
         if content:
+            if content.header.probe_error and not todo[path].sure:
+                content = _no_sound(todo[path])
             contents[path] = content
             if _describes(content, todo[path]):  # else it changed under our hands, and the sum is of no content
                 fresh.append((path, content))
@@ -164,8 +185,22 @@ def _contents(ledger: Ledger, walked: Walk, hashing: bool) -> dict[bytes, FileCo
 
 def _unknown(entry: FoundFile, contents: Mapping[bytes, FileContent]) -> bool:
     content = contents.get(entry.path)
-    # A file that could not be read may be readable now; its size and time need not tell.
-    return content is None or not content.sha256 or not _describes(content, entry)
+    if content is None or not _describes(content, entry):
+        return True
+    if not entry.sure and content.header.probe_error == NOT_AUDIO:
+        return False
+    return not content.sha256  # one that could not be read may be readable now; its size and time need not tell
+
+
+def _may_be_sound(walked: Walk, entry: FoundFile) -> bool:
+    try:
+        return looks_like_sound(head_of(os.path.join(os.fsencode(walked.root), entry.path)))  # noqa: PTH118 (bytes)
+    except OSError:
+        return False
+
+
+def _no_sound(entry: FoundFile) -> FileContent:
+    return FileContent(entry.size, entry.mtime_ns, "", Header(probe_error=NOT_AUDIO))
 
 
 def _describes(content: FileContent, entry: FoundFile) -> bool:

@@ -11,13 +11,13 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from snakescribe.config.options import Config
 from snakescribe.errors import InputError
-from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, search
+from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, PassedOver, search
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read_sheet, spellings
 from snakescribe.keys import digest as json_digest
@@ -33,6 +33,8 @@ class Walk:
     entries: tuple[FoundFile, ...]
     skipped: dict[str, int]
     """Names passed over, by reason (:data:`REASONS`); a hidden folder counts once."""
+    passed: PassedOver
+    """Files that are no recordings by their names."""
     sheet: Sheet | None
     taken_ns: int
     """When, in nanoseconds since the epoch."""
@@ -59,28 +61,30 @@ def walk(config: Config) -> Walk:
     now = time.time_ns()
     if is_sheet(config.recordings):
         sheet = read_sheet(Path(config.recordings))
-        found, skipped = _listed(config, sheet), Counter[str]()
+        found, skipped, passed = _listed(config, sheet), Counter[str](), PassedOver()
     else:
         sheet = None
-        found, skipped = _searched(config)
+        found, skipped, passed = _searched(config)
     settled = _settled(config, now, found)
     entries = [entry._replace(settled=settled(entry)) for entry in sorted(found, key=_by_path)]
     skipped[UNSETTLED] = sum(not entry.settled for entry in entries)
     if not entries and not _knows_recordings(config):
-        raise InputError(_nothing(config.recordings, skipped))
-    return Walk(recordings_root(config), tuple(entries), {r: skipped[r] for r in REASONS if skipped[r]}, sheet, now)
+        raise InputError(nothing_there(config.recordings, skipped))
+    reasons = {reason: skipped[reason] for reason in REASONS if skipped[reason]}
+    return Walk(recordings_root(config), tuple(entries), reasons, passed, sheet, now)
 
 
 def digest(config: Config, walked: Walk) -> str:
     """SHA-256 over everything the inventory depends on: it is to be taken again when this changes."""
     lines = hashlib.sha256()
     for entry in walked.entries:
-        lines.update(b"%d %d %d %d " % (len(entry.path), entry.size, entry.mtime_ns, entry.settled))
+        lines.update(b"%d %d %d %d%d " % (len(entry.path), entry.size, entry.mtime_ns, entry.settled, entry.sure))
         lines.update(entry.path)
     options = {
         "minutes": config.batch.minutes,
         "files": config.batch.files,
         "settle": config.settle,
+        "raw": config.audio.model_dump(include={"raw"}),
         "retries": retries_wanted(Results(Path(config.results))),
         "sheet": hashlib.sha256(walked.sheet.content).hexdigest() if walked.sheet else None,
         "files_seen": lines.hexdigest(),
@@ -128,13 +132,13 @@ def _knows_recordings(config: Config) -> bool:
         return seen.count() > 0
 
 
-def _searched(config: Config) -> tuple[list[FoundFile], Counter[str]]:
+def _searched(config: Config) -> tuple[list[FoundFile], Counter[str], PassedOver]:
     where = f"recordings: {config.recordings}"
     if os.path.realpath(config.recordings) == os.path.realpath(config.results):
         raise InputError(f"{where} is also the results folder; choose another --results")
     outside = [path for path in (config.results, config.cache.path, config.models) if path]
     try:
-        return search(os.fsencode(config.recordings), outside)
+        return search(os.fsencode(config.recordings), outside, config.audio.raw)
     except FileNotFoundError:
         raise InputError(f"{where} does not exist; give a folder or a sample sheet") from None
     except NotADirectoryError:
@@ -143,11 +147,12 @@ def _searched(config: Config) -> tuple[list[FoundFile], Counter[str]]:
         raise InputError(f"{where} cannot be read ({error.strerror}); check its permissions") from None
 
 
-def _nothing(recordings: str, skipped: Counter[str]) -> str:
+def nothing_there(recordings: str, skipped: Mapping[str, int]) -> str:
+    """What to tell the user of a folder or sheet without recordings."""
     if is_sheet(recordings):
         return f"sample sheet {recordings}: names no recordings; list them under the column 'path'"
-    passed = [f"{skipped[reason]:,} {reason}" for reason in REASONS if skipped[reason]]
-    seen = f"{skipped.total():,} names seen: {', '.join(passed)}" if passed else "it is empty"
+    passed = [f"{skipped[reason]:,} {reason}" for reason in REASONS if skipped.get(reason)]
+    seen = f"{sum(skipped.values()):,} names seen: {', '.join(passed)}" if passed else "it is empty"
     return f"recordings: {recordings} holds no recordings ({seen}); put audio or video files there"
 
 

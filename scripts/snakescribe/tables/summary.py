@@ -9,6 +9,7 @@ from typing import Any
 
 from snakescribe.files import write_atomically
 from snakescribe.flags import MEANING
+from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.units import hours
 
@@ -59,6 +60,8 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
     if more := count["more tracks"]:
         lines.append(f"{more} with more audio tracks than the one that was heard (audio_tracks; audio.track)")
     lines += notes
+    if results.plan.exists():
+        lines += Plan.read(results.plan).passed_over_notes()
     lines += failures
     if count["failed"] > SHOWN:
         table = results.table("recordings", "tsv")

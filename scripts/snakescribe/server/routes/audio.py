@@ -35,7 +35,10 @@ UNBUFFERED = {"X-Accel-Buffering": "no"}
 router = APIRouter(tags=["OpenAI's audio API"])
 
 Language = Literal[*DETECTED, *LANGUAGES]  # type: ignore[valid-type]
-TheFile = Annotated[UploadFile, File(description="any container and codec that ffmpeg reads")]
+TheFile = Annotated[
+    UploadFile,
+    File(description="any container and codec that ffmpeg reads; without a header, by its name (`.ulaw`, `.sln16`, …)"),
+]
 TheModel = Annotated[str, Form(description=f"`{ALIAS}` or the name that `/v1/models` gives")]
 TheLanguage = Annotated[
     Language | None,
@@ -235,7 +238,7 @@ async def _answered(
     if server.intake.engine.ready is None:
         raise HttpError(503, "the engine is being started again", "engine_not_ready", headers={"Retry-After": "10"})
     folder = ending.enter_context(tempfile.TemporaryDirectory(dir=server.uploads, prefix="request-"))
-    source = Path(folder, "recording")
+    source = Path(folder, "recording" + server.config.audio.raw_suffix(file.filename or ""))
     content = await asyncio.to_thread(copied, file.file, source)
     await file.close()
     config = asked.config(server.config)

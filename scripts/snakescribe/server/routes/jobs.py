@@ -106,7 +106,7 @@ async def create(
         raise busy(f"{waiting} jobs are waiting already; come back later", 60)
     job_id = new_id()
     if file is not None:
-        source = server.jobs.uploads / job_id
+        source = server.jobs.uploads / (job_id + server.config.audio.raw_suffix(file.filename or ""))
         try:
             await asyncio.to_thread(copied, file.file, source)
             row = await server.jobs.add(job_id, _shown_name(file.filename or ""), source, True, asked)
