@@ -21,6 +21,10 @@ CONTAINER_JUMP = 3600
 """Seconds. In MPEG-TS, Ogg and the like a longer jump of the time stamps is a new clock, not a gap (ffmpeg's
 ``-dts_delta_threshold``; its own 10 s would close a network loss)."""
 
+SURE_STEP = 0.5
+"""Seconds of a gap that are believed after the sound changed its rate: the time stamps of raw AAC, and within a packet
+of MPEG-TS, still count by the former one."""
+
 _NEW_GRAPH = -1.0
 
 FILTER = (
@@ -53,13 +57,14 @@ class Clock:
         """
         start: float | None = None
         gaps: list[tuple[float, float]] = []
+        least = 0.0
         for end, begin in pairs:
             if not math.isfinite(end + begin):
                 continue
-            if end != _NEW_GRAPH:
+            if end == _NEW_GRAPH:
+                start, least = (begin, 0.0) if start is None else (start, SURE_STEP)
+            elif begin - end >= least:
                 gaps.append((end, begin))
-            elif start is None:
-                start = begin
         first = start if start is not None and start >= STEP else 0.0
         return cls(first, tuple(gaps))
 
@@ -83,17 +88,18 @@ def spread(sound: BinaryIO, samples: int, clock: Clock, target: BinaryIO) -> int
     done = made = 0
     for before, silence in clock.silences():
         before = min(max(before, done), samples)
-        _copy(sound, target, before - done)
+        copy_samples(sound, target, before - done)
         target.seek(silence * SAMPLE_BYTES, 1)
         made += before - done + silence
         done = before
-    _copy(sound, target, samples - done)
+    copy_samples(sound, target, samples - done)
     made += samples - done
     target.truncate()
     return made
 
 
-def _copy(source: BinaryIO, target: BinaryIO, samples: int) -> None:
+def copy_samples(source: BinaryIO, target: BinaryIO, samples: int) -> None:
+    """Copy so many (s16le) from where ``source`` stands to where ``target`` stands."""
     left = samples * SAMPLE_BYTES
     while left and (block := source.read(min(left, _BLOCK))):
         target.write(block)
