@@ -99,6 +99,11 @@ RECORDING = [
         pa.list_(pa.struct(SPAN)),
         "where the file's clock goes on without sound (silence was put in), in seconds from the start of the recording",
     ),
+    _column(
+        "missing_seconds",
+        REAL,
+        "seconds that the file promises and does not hold, with `truncated` and `incomplete`; null when failed",
+    ),
     _column("size", COUNT, "of the source, in bytes"),
     _column("model", TEXT, "the model as configured"),
     _column("model_sha256", TEXT, "identity of the weights (hash over names, shapes and float16 values)"),

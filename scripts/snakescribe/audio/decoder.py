@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.audio.clock import CONTAINER_JUMP, FILTER, Clock
+from snakescribe.audio.parts import WHOLE, Part
 from snakescribe.audio.report import FfmpegReport
 from snakescribe.errors import CrashError, InstallationError, TimedOut
 from snakescribe.files import die_with_parent
@@ -119,6 +120,7 @@ def decode(
     filters: Sequence[str] = (),
     most: int = sys.maxsize,
     reading: Mapping[str, Any] = types.MappingProxyType({}),
+    part: Part = WHOLE,
 ) -> Decoded:
     """Decode an audio track of ``source`` to 16 kHz s16, all its channels.
 
@@ -131,6 +133,7 @@ def decode(
         filters: ffmpeg filters, on all channels.
         most: stop after so many samples per channel.
         reading: options of the demuxer and decoder, before the usual ones.
+        part: the bytes of the file to read.
 
     Raises:
         TimedOut: ``seconds`` have passed.
@@ -152,7 +155,7 @@ def decode(
         return (not len(block) or take(block, heard)) and samples < most
 
     output = {"f": "au", "flush_packets": 0, "c:a": "pcm_s16be", "af": ",".join((FILTER, *filters)), "ar": SAMPLE_RATE}
-    exit_code = _run(_command(source, track, reading, output), read, heard, seconds)
+    exit_code = _run(_command(source, track, part, reading, output), read, heard, seconds)
     if samples < most:
         give(0)
     return Decoded(samples, samples >= most, exit_code, heard, heard.clock(track, samples / SAMPLE_RATE))
@@ -186,14 +189,17 @@ class _Sound:
         return block.reshape(-1, self._channels)
 
 
-def _command(source: str, track: int, reading: Mapping[str, Any], output: Mapping[str, Any]) -> list[str]:
+def _command(source: str, track: int, part: Part, reading: Mapping[str, Any], output: Mapping[str, Any]) -> list[str]:
     """The command line: one local file in by an unmistakable name, one stream out to a pipe."""
-    limits = {"protocol_whitelist": PROTOCOLS, "format_whitelist": ALLOWED_DEMUXERS, "threads": 1}
+    url = part.url(f"file:{source}")
+    protocols = PROTOCOLS if url.startswith("file:") else f"{PROTOCOLS},subfile"
+    reading = {**reading, "ignore_length": 1} if part.ignore_length else {**reading}
+    limits = {"protocol_whitelist": protocols, "format_whitelist": ALLOWED_DEMUXERS, "threads": 1}
     unwanted = {"vn": None, "sn": None, "dn": None, "dts_delta_threshold": CONTAINER_JUMP}
     quiet = ("-nostdin", "-hide_banner", "-nostats", "-v", "level+info")
-    stream = ffmpeg.input("SOURCE", **(limits | unwanted | {**reading}))[f"a:{track}"].output("pipe:1", **output)
+    stream = ffmpeg.input("SOURCE", **(limits | unwanted | reading))[f"a:{track}"].output("pipe:1", **output)
     command = cast("list[str]", stream.global_args(*quiet).compile(cmd=ffmpeg_path()))
-    command[command.index("SOURCE")] = f"file:{source}"  # ffmpeg-python takes no name that is not UTF-8
+    command[command.index("SOURCE")] = url  # ffmpeg-python takes no name that is not UTF-8
     return command
 
 

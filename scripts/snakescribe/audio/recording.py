@@ -11,12 +11,14 @@ from typing import Any, BinaryIO
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.decoder import Decoded, ffmpeg_version
 from snakescribe.audio.fold import channel_names
+from snakescribe.audio.joined import decode_parts
+from snakescribe.audio.parts import WHOLE, parts_of
 from snakescribe.audio.raw import how_to_say, readable
 from snakescribe.audio.report import AudioStream, FfmpegReport
 from snakescribe.audio.samples import ChannelSpan, DecodedTrack, NormalisedRecording
-from snakescribe.audio.track import Decoding, Track, decode_track
+from snakescribe.audio.track import Decoding, Track
 from snakescribe.audio.tracks import MOST_TRACKS, track_names, wanted_tracks
-from snakescribe.audio.truncation import ends_early
+from snakescribe.audio.truncation import Shortfall, drive_failed, prove_readable
 from snakescribe.config.options import AudioOptions
 from snakescribe.errors import (
     EmptyRecording,
@@ -124,6 +126,7 @@ def _decoded_tracks(
     job = Decoding(
         source=source,
         reading=reading,
+        part=WHOLE,
         mode="mix" if audio.track == "all" else recording.channel_mode or audio.channels,
         highpass=audio.highpass,
         loudness=audio.loudness,
@@ -135,8 +138,13 @@ def _decoded_tracks(
         choose=choose,
     )
 
+    try:
+        parts = parts_of(source)
+    except OSError as error:
+        raise drive_failed(error.strerror or str(error)) from None
+
     def track(number: int, offset: int = 0) -> Track:
-        found = decode_track(job, number, offset)
+        found = decode_parts(job, parts, number, offset)
         if isinstance(found, Track):
             return found
         if found.heard.no_decoder and len(unable) < MOST_TRACKS:
@@ -163,15 +171,14 @@ def _decoded_tracks(
                 break
         else:
             tracks = [track(wanted[0])]
-    early = any(ends_early(source, track.decoded) for track in tracks)
-    if early and audio.truncated == "fail":
+    missing = sum((track.missing for track in tracks), Shortfall())
+    if missing.flags and audio.truncated == "fail":
         kept = tracks[0].samples / SAMPLE_RATE
-        raise TruncatedRecording(
-            f"the file ends early, after {kept:.1f} seconds; copy it again from its source,"
-            " or set audio.truncated: keep"
-        )
-    found: list[RecordingFlag] = ["truncated"] if early else []
-    found += [flag for track in tracks for flag in track.fold.flags]
+        what = f"the file ends early, after {kept:.1f} seconds"
+        if not missing.cut:
+            what = f"part of the file cannot be decoded ({missing.seconds:.1f} seconds are missing)"
+        raise TruncatedRecording(f"{what}; copy it again from its source, or set audio.truncated: keep")
+    found = [*missing.flags, *(flag for track in tracks for flag in track.flags)]
     return tracks, tuple(dict.fromkeys([*found, "other_track"] if other else found))
 
 
@@ -205,6 +212,7 @@ def _described(tracks: list[Track]) -> DecodedTrack:
         audio_tracks=len(track.streams),
         start_offset=round(track.clock.start, 3),
         clock_gaps=tuple((round(start, 3), round(end, 3)) for start, end in sorted(longest)),
+        missing_seconds=track.missing.seconds,
     )
 
 
@@ -239,6 +247,8 @@ def _why_nothing(recording: Recording, source: str, audio: AudioOptions, decoded
         return NoAudioTrack("the file is a picture, whatever its name says")
     if what := stranger(head):
         return UnreadableRecording(f"the file is {what}")
+    if decoded.exit_code != 0 and not heard.no_audio and not heard.forbidden:
+        prove_readable(source)
     if heard.no_audio:
         return NoAudioTrack("the file has no audio track")
     if missing := how_to_say(recording, audio):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,14 +14,18 @@ _TAGGED = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(info|warning|error|fatal
 _CONTAINER = re.compile(r"Input #0, (.+?), from ")
 _DURATION = re.compile(r"  Duration: (\d+):(\d\d):(\d\d\.\d+)")
 _START = re.compile(r"  Duration: .*?, start: (-?\d+\.\d+)")
-_STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (Audio|Video): (\w+)(.*)")
+_STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (\w+): (\w+)(.*)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)(?:, (\w+))?")
 _LATE = re.compile(r", start (-?\d+\.\d+)")
 _TITLE = re.compile(r"      title +: (.*)")
 _TIME = re.compile(r"-?(?:\d+\.\d+|nan|inf)")
 """By the filter of the clock."""
 _EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
-_STOPPED = re.compile(r"Error during demuxing: (.*)")
+_STOPPED = re.compile(r"Error (?:during demuxing|opening input): (.*)")
+_DRIVE = {
+    os.strerror(getattr(errno, name))
+    for name in "EIO ESTALE ETIMEDOUT EREMOTEIO ENODEV ENXIO EHOSTDOWN ENOTCONN ECONNRESET EHOSTUNREACH".split()
+}
 _GENERIC = re.compile(
     r"Error opening input files?\b|Error while decoding|Decoding error|Error submitting packet"
     r"|Conversion failed|Task finished|Terminating thread|Nothing was written"
@@ -71,6 +77,8 @@ class FfmpegReport:
     early_end: bool = False
     stopped: str | None = None
     """Why reading stopped before the end of the file, in ffmpeg's words."""
+    others: bool = False
+    """The file has streams that are no sound and may be longer: pictures, subtitles."""
     no_audio: bool = False
     no_decoder: bool = False
     """The track's codec is known, but not how to decode it."""
@@ -83,6 +91,11 @@ class FfmpegReport:
     """The streams of the input are all listed; what follows speaks of the output."""
     _audio: bool = False
     """The stream described last is an audio stream."""
+
+    @property
+    def drive_error(self) -> str | None:
+        """Why the file could not be read although it may be whole."""
+        return self.stopped if self.stopped in _DRIVE else None
 
     def clock(self, track: int, sound: float) -> Clock:
         """Where the decoded audio track (from 0), so many seconds of sound, begins and has gaps by its time stamps."""
@@ -125,6 +138,7 @@ class FfmpegReport:
             self.duration = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
         elif found := _STREAM.match(text):
             language, kind, codec, rest = found.groups()
+            self.others |= kind != "Audio" and "(attached pic)" not in rest
             self._audio = kind == "Audio" and len(self.streams) < MOST_STREAMS
             if self._audio:
                 rate = _RATE.match(rest[rest.find(", ") :]) if ", " in rest else None

@@ -41,6 +41,8 @@ class DecodedTrack(Frozen):
     """Seconds before the sound begins, by the file's clock."""
     clock_gaps: tuple[tuple[float, float], ...]
     """Start and end (seconds) of what has no sound within it."""
+    missing_seconds: float = 0.0
+    """That the file promises and does not hold, as far as they can be known."""
 
     def columns(self) -> dict[str, Any]:
         """As they are in the table."""

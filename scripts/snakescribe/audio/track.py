@@ -12,10 +12,13 @@ from snakescribe.audio.channels import ChannelFiles
 from snakescribe.audio.clock import Clock
 from snakescribe.audio.decoder import MOST_CHANNELS, Block, Decoded, decode
 from snakescribe.audio.fold import ONE, Fold, Levels, first_fold
+from snakescribe.audio.parts import Part
 from snakescribe.audio.plan import PASSES, Plan, improved
 from snakescribe.audio.report import AudioStream, FfmpegReport
+from snakescribe.audio.truncation import Shortfall, drive_failed, shortfall
 from snakescribe.config.options import Channels
 from snakescribe.errors import TooLong, UnreadableRecording
+from snakescribe.flags import RecordingFlag
 
 TWO = ("stereo", "2 channels", "downmix")
 """ffmpeg's names of layouts with two channels."""
@@ -29,6 +32,7 @@ class Decoding:
     """Absolute path, as ``os.fsdecode`` gives it."""
     reading: Mapping[str, Any]
     """Options of the demuxer, for a file without a header."""
+    part: Part
     mode: Channels
     highpass: float | None
     """Hz."""
@@ -61,8 +65,9 @@ class Track:
     samples: int
     """Of each channel, silences included."""
     clock: Clock
-    fold: Fold
-    decoded: Decoded
+    flags: tuple[RecordingFlag, ...]
+    """Of the mix."""
+    missing: Shortfall
 
     @property
     def end(self) -> int:
@@ -124,8 +129,8 @@ def decode_track(job: Decoding, number: int, offset: int) -> Track | Decoded:
         channels=len(fold.weights),
         samples=samples,
         clock=clock,
-        fold=fold,
-        decoded=decoded,
+        flags=fold.flags,
+        missing=shortfall(job.source, job.part, decoded),
     )
 
 
@@ -163,7 +168,11 @@ def _pass(job: Decoding, plan: Plan, offset: int, filters: tuple[str, ...] = ())
         fold = plan.fold or first_fold(job.mode, channels, streams[plan.track].layout)
         return _Sound(fold, Levels(channels), ChannelFiles(job.target, len(fold.weights)))
 
-    decoded = decode(job.source, take, job.seconds, plan.track, (*plan.filters(), *filters), most + 1, job.reading)
+    decoded = decode(
+        job.source, take, job.seconds, plan.track, (*plan.filters(), *filters), most + 1, job.reading, job.part
+    )
+    if decoded.heard.drive_error:
+        raise drive_failed(decoded.heard.drive_error)
     if decoded.samples + decoded.clock.seconds * SAMPLE_RATE > most:
         raise TooLong(f"longer than {job.most_hours:g} hours; raise audio.max_hours or cut the recording")
     if sound is None:

@@ -1,18 +1,21 @@
-"""Whether a file ends before its header says: what counts as evidence, container by container.
+"""What is missing in what was decoded, and whether the file ends early: the evidence, container by container.
 
-Formats without a length anywhere (MP3 without a Xing header, G.722, MPEG transport streams, raw AAC or AMR
-cut between frames) cannot be known to be short, and are not flagged; nor are WMA and CAF of uncompressed
-audio, where ffmpeg tells neither the length nor the cut.
+Formats without a length anywhere (MP3 without a Xing header, G.722, raw AAC or AMR cut between frames) cannot be known
+to be short, and are not flagged; nor is CAF of uncompressed audio, where ffmpeg tells neither the length nor the cut.
 """
 
 from __future__ import annotations
 
 import os
-import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.decoder import Decoded
+from snakescribe.audio.parts import Part
+from snakescribe.audio.wave import WaveHeader
+from snakescribe.errors import UnreadableRecording
+from snakescribe.flags import RecordingFlag
 
 COUNTED = {"aiff", "ape", "au", "caf", "dsf", "flac", "mp3", "tta", "w64", "wav", "wv"}
 """Containers whose header counts the samples or frames, so that fewer decoded samples mean a cut.
@@ -28,53 +31,115 @@ SLACK = 0.5
 SLACK_SHARE = 0.005
 """… share of the declared duration that may be missing: encoder delay, rounded headers."""
 
-_STREAMED = 0x7FFFF000  # a WAV data size from here on, or 0, was written before the length was known
+TOLERATED = 1.0
+"""Seconds that may be missing within a file before it is incomplete."""
+
 _OGG_PAGE = 65_307  # bytes of the longest page, RFC 3533
 
 
-def ends_early(source: str, decoded: Decoded) -> bool:
-    """Whether the decoded file is only the beginning of what was recorded."""
+@dataclass(frozen=True)
+class Shortfall:
+    """What a file promises and does not hold."""
+
+    seconds: float = 0.0
+    """As far as they can be known."""
+    cut: bool = False
+    """It is only the beginning of what was recorded."""
+    stopped: bool = False
+    """Something in it could not be read, and nothing behind it was."""
+
+    @property
+    def flags(self) -> tuple[RecordingFlag, ...]:
+        """At most one: a file that is cut is not complete either."""
+        if self.cut:
+            return ("truncated",)
+        return ("incomplete",) if self.stopped or self.seconds > TOLERATED else ()
+
+    def __add__(self, other: Shortfall) -> Shortfall:
+        """Of two parts of a file."""
+        return Shortfall(self.seconds + other.seconds, self.cut or other.cut, self.stopped or other.stopped)
+
+
+def shortfall(source: str, part: Part, decoded: Decoded) -> Shortfall:
+    """Compare what was decoded of a part with what its container and its packets promise.
+
+    Raises:
+        UnreadableRecording: the drive failed.
+    """
     heard = decoded.heard
     seconds = decoded.samples / SAMPLE_RATE
-    if decoded.exit_code != 0:
-        return True
-    if heard.early_end and heard.container not in UNRELIABLE:
-        return True
-    if heard.container == "ogg":
-        return ogg_is_cut(Path(source))
+    declared = _declared(source, part, decoded)
+    missing = max(0.0, declared - seconds) if declared is not None else 0.0
     if heard.container not in COUNTED:
-        return False
+        missing = max(0.0, missing - decoded.clock.seconds)
+        if heard.complaints:  # else a muted microphone
+            missing += sum(end - start for start, end in decoded.clock.gaps)
+    cut = decoded.exit_code != 0 or (heard.early_end and heard.container not in UNRELIABLE)
+    if heard.container == "ogg":
+        cut |= ogg_is_cut(Path(source), part.end)
+    elif heard.container in COUNTED and declared is not None:
+        cut |= missing - decoded.clock.seconds > max(SLACK, SLACK_SHARE * declared)
+    if missing <= SLACK:
+        missing = 0.0
+    found = Shortfall(round(missing, 3), cut, bool(heard.stopped))
+    if found.flags:
+        prove_readable(source)
+    return found
+
+
+def _declared(source: str, part: Part, decoded: Decoded) -> float | None:
+    """Seconds of sound, None when nobody says."""
+    heard = decoded.heard
     if heard.container == "wav":
-        declared = seconds / wav_share(Path(source))
-    elif heard.duration is None or heard.estimated:
-        return False
-    else:
-        declared = heard.duration
-    return declared - seconds > max(SLACK, SLACK_SHARE * declared)
+        share = wav_share(source, part)
+        return decoded.samples / SAMPLE_RATE / share if share else None
+    if heard.estimated or heard.duration is None or part.ignore_length:
+        return None
+    alone = len(heard.streams) == 1 and not heard.others
+    return heard.duration if heard.container in COUNTED or alone or heard.stopped else None
 
 
-def wav_share(path: Path) -> float:
-    """Share of the data announced by a RIFF WAVE header that is there; 1 when it does not say.
+def wav_share(source: str, part: Part) -> float | None:
+    """Share of the samples that the header of a WAV file announces that is there, at most 1; None when it does not say.
 
     ffmpeg cannot be asked: it takes the rest of a short file for all of it.
     """
-    with path.open("rb") as file:
-        if file.read(12)[:4] != b"RIFF":
-            return 1.0  # RF64, RIFX
-        while len(head := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name == b"data":
-                there = path.stat().st_size - file.tell()
-                return min(1.0, max(there, 1) / size) if 0 < size < _STREAMED else 1.0
-            file.seek(size + size % 2, os.SEEK_CUR)
-    return 1.0
+    with open(source, "rb") as file:
+        header = WaveHeader.read(file, part.start)
+        end = part.end or file.seek(0, os.SEEK_END)
+    if header is None or header.size is None:
+        return None
+    return min(1.0, max(end - header.begin, 1) / header.size)
 
 
-def ogg_is_cut(path: Path) -> bool:
-    """Whether the last page of an Ogg file is incomplete (many writers never mark the end of the stream)."""
+def prove_readable(source: str) -> None:
+    """Read the whole file once, because ffmpeg takes some errors of a drive for the end of the file.
+
+    Raises:
+        UnreadableRecording: it cannot be read to its end.
+    """
+    try:
+        with open(source, "rb", buffering=0) as file:
+            while file.read(1 << 20):
+                pass
+    except OSError as error:
+        raise drive_failed(error.strerror or str(error)) from None
+
+
+def drive_failed(why: str) -> UnreadableRecording:
+    """For the row."""
+    return UnreadableRecording(
+        f"the drive or network share failed while the file was read ({why}); nothing of it was kept, see that the file"
+        " can be copied and run again"
+    )
+
+
+def ogg_is_cut(path: Path, end: int | None = None) -> bool:
+    """Whether the last page of an Ogg file or of its part up to ``end`` is incomplete (many never mark the end)."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 2 * _OGG_PAGE))
-        tail = file.read()
+        end = end or path.stat().st_size
+        file.seek(max(0, end - 2 * _OGG_PAGE))
+        tail = file.read(end - file.tell())
     start = tail.rfind(b"OggS\0")
     if start < 0:
         return False

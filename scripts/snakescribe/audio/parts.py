@@ -1,0 +1,128 @@
+"""The parts of a file that is several files one after the other, each with a header of its own.
+
+Joined WAV, FLAC and Ogg ("chained", RFC 3533) are legal or common, but ffmpeg goes by the first header alone: it stops
+at a part with other parameters, or reads a header as sound. So each part gets a run of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import BinaryIO
+
+from snakescribe.audio.wave import MAGIC, WaveHeader, is_wave, trailing_chunks
+
+MOST_PARTS = 1000
+"""Of a file with more, one run reads what it can: a day of a radio station has some 400 pieces."""
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes of a file that one run of ffmpeg reads."""
+
+    start: int = 0
+    end: int | None = None
+    """None is the end of the file."""
+    ignore_length: bool = False
+    """A WAV header says less than there is."""
+
+    def url(self, name: str) -> str:
+        """For ffmpeg, of a file that is called ``name`` in its words."""
+        if self.start == 0 and self.end is None:
+            return name
+        return f"subfile,,start,{self.start},end,{self.end or 0},,:{name}"
+
+
+WHOLE = Part()
+
+
+def parts_of(source: str) -> list[Part]:
+    """All parts, in their order; one that is the whole file for everything else.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(source, "rb") as file:
+        magic = file.read(4)
+        if magic in MAGIC:
+            return _wave_parts(file)
+        if magic == b"OggS":
+            starts = _ogg_links(file)
+        elif magic == b"fLaC":
+            starts = [at for at in _find(file, b"fLaC", 0) if _is_flac(file, at)]
+        else:
+            return [WHOLE]
+        if not 1 < len(starts) <= MOST_PARTS:
+            return [WHOLE]
+        return [Part(at, end) for at, end in pairwise([0, *starts[1:], file.seek(0, os.SEEK_END)])]
+
+
+def _is_flac(file: BinaryIO, at: int) -> bool:
+    """Whether the block of stream information follows, which is always the first and of 34 bytes (RFC 9639)."""
+    file.seek(at + 4)
+    return file.read(4) in (b"\0\0\0\x22", b"\x80\0\0\x22")
+
+
+def _ogg_links(file: BinaryIO) -> list[int]:
+    """Where pages begin a stream that do not directly follow such a page: a link may have several streams."""
+    links: list[int] = []
+    end = -1
+    for at in _find(file, b"OggS\0\x02", 0):
+        if at != end:
+            links.append(at)
+            if len(links) > MOST_PARTS:
+                break
+        file.seek(at + 26)
+        sizes = file.read(256)
+        count = sizes[0] if sizes else 0
+        end = at + 27 + count + sum(sizes[1 : 1 + count])
+    return links
+
+
+def _wave_parts(file: BinaryIO) -> list[Part]:
+    size = file.seek(0, os.SEEK_END)
+    parts: list[Part] = []
+    at: int | None = 0
+    while at is not None and len(parts) < MOST_PARTS:
+        header = WaveHeader.read(file, at)
+        if header is None:
+            break
+        stop = header.begin + (header.size or 0)
+        after = next((end for end in (stop + stop % 2, stop) if is_wave(file, end)), None)
+        more = after is None and size - stop > header.bytes_per_second and not trailing_chunks(file, stop)
+        if more:  # than the header says, or it says nothing
+            after = next((found - 8 for found in _find(file, b"WAVE", stop) if is_wave(file, found - 8)), None)
+        end = after
+        if more and after is None and header.size:
+            end = _wrapped_end(file, stop, size)
+        parts.append(Part(at, end, ignore_length=more and header.size is not None))
+        at = after
+    if parts and at is not None:  # the rest has no header that can be read
+        parts[-1] = Part(parts[-1].start, None, parts[-1].ignore_length)
+    return parts or [WHOLE]
+
+
+def _wrapped_end(file: BinaryIO, stop: int, size: int) -> int | None:
+    """Where the sound ends when the 32 bits of its size were too few and chunks follow it."""
+    return next((end for end in range(stop + (1 << 32), size, 1 << 32) if trailing_chunks(file, end)), None)
+
+
+def _find(file: BinaryIO, needle: bytes, start: int) -> Iterator[int]:
+    """Every place of ``needle``; read, not mapped: a drive that fails would end this process by a signal."""
+    tail, at = b"", start
+    while True:
+        file.seek(at + len(tail))
+        block = tail + file.read(_BLOCK)
+        if len(block) == len(tail):
+            return
+        found = block.find(needle)
+        while found >= 0:
+            yield at + found
+            found = block.find(needle, found + 1)
+        keep = min(len(block), len(needle) - 1)
+        at += len(block) - keep
+        tail = block[len(block) - keep :]

@@ -1,0 +1,225 @@
+"""All of a recording is heard, whatever its header says; what cannot be is told in seconds."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from audio_files import Samples, ffmpeg, normalise_one, tone, write_wav
+
+from snakescribe.audio.decoder import ffmpeg_path
+from snakescribe.audio.parts import MOST_PARTS, parts_of
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def voices(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``a.wav`` (6 s) and ``b.wav`` (5 s), real speech, 16 kHz mono."""
+    root = tmp_path_factory.mktemp("voices")
+    for name, source, start, seconds in (("a", "beckett", "0", "6"), ("b", "two_cities", "10", "5")):
+        sample = str(models_root / f"samples/{source}.wav")
+        ffmpeg("-ss", start, "-i", sample, "-t", seconds, "-ac", "1", "-ar", str(RATE), str(root / f"{name}.wav"))
+    return root
+
+
+def make(voices: Path, name: str, *options: str) -> bytes:
+    """The voice ``name[0]`` as the file ``name``."""
+    ffmpeg("-i", str(voices / f"{name[0]}.wav"), *options, str(voices / name))
+    return (voices / name).read_bytes()
+
+
+def heard(root: Path, name: str, **audio: object) -> list[Samples]:
+    """The samples of a file that has no flag."""
+    entry, tracks = normalise_one(root, name, root / "out", **audio)
+    assert (entry.error_message, entry.flags) == (None, ())
+    assert entry.decoded and entry.decoded.missing_seconds == 0 and entry.decoded.clock_gaps == ()
+    return tracks
+
+
+def same(one: Samples, other: Samples) -> bool:
+    """Whether both are one recording, but for a codec's and a resampler's errors."""
+    length = min(len(one), len(other))
+    return bool(np.corrcoef(one[:length], other[:length])[0, 1] > 0.98)
+
+
+OPUS, OPUS2 = ("-c:a", "libopus"), ("-ac", "2", "-c:a", "libopus")
+VORBIS2 = ("-ac", "2", "-ar", "44100", "-c:a", "libvorbis")
+JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
+    "mono, stereo.opus": ("a1.opus", OPUS, "b1.opus", OPUS2),
+    "stereo, mono.opus": ("a2.opus", OPUS2, "b2.opus", OPUS),
+    "the same.opus": ("a3.opus", OPUS, "b3.opus", OPUS),
+    "opus, vorbis.ogg": ("a4.opus", OPUS, "b4.ogg", VORBIS2),
+    "the same.flac": ("a5.flac", (), "b5.flac", ()),
+    "other rate.flac": ("a6.flac", (), "b6.flac", ("-ac", "2", "-ar", "44100")),
+    "the same.wav": ("a7.wav", (), "b7.wav", ()),
+    "other rate.wav": ("a8.wav", (), "b8.wav", ("-ac", "2", "-ar", "44100")),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_joined_files_are_heard_one_after_the_other(voices: Path, name: str) -> None:
+    """The sound is that of each file for itself, to the sample; mixed, and split into as many as the widest has."""
+    first, options, second, others = JOINED[name]
+    contents = [make(voices, first, *options), make(voices, second, *others)]
+    (voices / name).write_bytes(b"".join(contents))
+    apart = [heard(voices, part)[0] for part in (first, second)]
+    (mixed,) = heard(voices, name)
+    assert len(mixed) == pytest.approx(11 * RATE, abs=0.05 * RATE)
+    assert np.array_equal(mixed, np.concatenate(apart))
+    split = heard(voices, name, channels="split")
+    assert len(split) == (2 if "-ac" in options + others else 1)
+    assert same(split[0], mixed)
+
+
+CHANGED = {
+    "rate and channels.aac": ("c1.aac", "adts", "aac"),
+    "rate and channels.mp3": ("c2.mp3", "mp3", "libmp3lame"),
+    "rate and channels.ts": ("c3.ts", "mpegts", "aac"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_stream_that_changes_has_all_its_sound_and_no_gaps(voices: Path, name: str) -> None:
+    """Ffmpeg goes on by itself; its time stamps still count by the former rate, and are not believed."""
+    part, form, codec = CHANGED[name]
+    one = make(voices, f"a{part}", "-ac", "1", "-ar", "22050", "-c:a", codec, "-f", form)
+    two = make(voices, f"b{part}", "-ac", "2", "-ar", "44100", "-c:a", codec, "-f", form)
+    (voices / name).write_bytes(one + two)
+    (mixed,) = heard(voices, name)
+    assert len(mixed) == pytest.approx(11 * RATE, abs=0.3 * RATE)
+
+
+def riff(
+    pcm: bytes, size: int, before: bytes = b"", after: bytes = b"", magic: bytes = b"RIFF", riff: int = 0
+) -> bytes:
+    """A WAV file, 16 kHz mono s16, whose header says ``size``."""
+    fmt = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    return magic + struct.pack("<I", riff) + b"WAVE" + before + fmt + b"data" + struct.pack("<I", size) + pcm + after
+
+
+LIST = b"LIST" + struct.pack("<I", 4000) + b"INFO" + b"\x55\x66" * 1998
+HEADERS: dict[str, tuple[int, bytes]] = {
+    "stale": (2 * 2 * RATE, b""),
+    "never finalised": (0, b""),
+    "streamed": (0xFFFFFFFF, b""),
+    "list": (6 * 2 * RATE, LIST),
+    "id3": (6 * 2 * RATE, b"id3 " + struct.pack("<I", 40_000) + b"ID3" + bytes(39_997)),
+    "cut list": (6 * 2 * RATE, b"LIST" + struct.pack("<I", 90_000) + b"INFO" + b"\x55\x66" * 30_000),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_wav_is_read_to_the_end_of_its_sound(voices: Path, name: str) -> None:
+    """Whatever its header says; what follows as a chunk is no sound."""
+    (plain,) = heard(voices, "a.wav")
+    size, after = HEADERS[name]
+    (voices / f"{name}.wav").write_bytes(riff(plain.tobytes(), size, after=after))
+    (found,) = heard(voices, f"{name}.wav")
+    assert np.array_equal(found, plain)
+
+
+def test_a_wav_beyond_4_gb_ends_before_its_last_chunk(tmp_path: Path) -> None:
+    """Its 32 bits hold the size modulo 2**32."""
+    path = tmp_path / "a.wav"
+    begin = riff(b"", 1000)
+    with path.open("wb") as file:
+        file.write(begin)
+        file.seek(len(begin) + 1000 + (1 << 32))
+        file.write(LIST)
+    (part,) = parts_of(str(path))
+    assert (part.start, part.end, part.ignore_length) == (0, len(begin) + 1000 + (1 << 32), True)
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+def test_a_cut_rf64_says_so(tmp_path: Path, magic: bytes) -> None:
+    """Its true size is in the chunk ds64."""
+    pcm = tone(440, 6).tobytes()
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, len(pcm) + 80, len(pcm), len(pcm) // 2, 0)
+    whole = riff(pcm, 0xFFFFFFFF, before=sizes, magic=magic, riff=0xFFFFFFFF)
+    (tmp_path / "whole.wav").write_bytes(whole)
+    assert len(heard(tmp_path, "whole.wav")[0]) == 6 * RATE
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    entry, _ = normalise_one(tmp_path, "cut.wav", tmp_path / "out")
+    assert entry.flags == ("truncated",)
+    assert entry.decoded and entry.decoded.missing_seconds == pytest.approx(3, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["a.mka", "a.opus"])
+def test_damage_in_the_middle_is_incomplete(voices: Path, tmp_path: Path, name: str) -> None:
+    """The sound behind it keeps its place, and the row has the seconds that are missing."""
+    pages = () if name == "a.mka" else ("-page_duration", "200000")
+    whole = make(voices, name, "-c:a", "libopus", "-b:a", "12k", *pages)
+    middle = len(whole) // 2
+    (tmp_path / name).write_bytes(whole[:middle] + bytes(3000) + whole[middle + 3000 :])
+    entry, _ = normalise_one(tmp_path, name, tmp_path / "out")
+    assert entry.flags == ("incomplete",) and entry.duration == pytest.approx(6, abs=0.1)
+    assert entry.decoded and 1.0 < entry.decoded.missing_seconds < 5.0
+    entry, tracks = normalise_one(tmp_path, name, tmp_path / "out", truncated="fail")
+    assert entry.error_class == "TruncatedRecording" and not tracks
+    assert entry.error_message and "part of the file cannot be decoded" in entry.error_message
+
+
+def test_many_links_are_bounded(voices: Path, tmp_path: Path) -> None:
+    """A file of more links than are read one by one is a row in bounded time, and says that something is missing."""
+    links = [
+        make(voices, name, "-t", "0.1", "-b:a", "6k", *how) for name, how in (("am.opus", OPUS), ("bm.opus", OPUS2))
+    ]
+    (tmp_path / "a.opus").write_bytes(b"".join(links) * 5000)
+    assert len(parts_of(str(tmp_path / "a.opus"))) == 1 < MOST_PARTS
+    began = time.monotonic()
+    entry, _ = normalise_one(tmp_path, "a.opus", tmp_path / "out")
+    assert entry.flags == ("incomplete",) and time.monotonic() - began < 60
+
+
+FAILING_DRIVE = '''#!{python}
+"""ffmpeg, whose file lies in the memory of a child that has only its first half: reading on is a real EIO."""
+import ctypes, os, signal, sys
+
+arguments = sys.argv[1:]
+if "-i" in arguments:
+    name = arguments.index("-i") + 1
+    data = open(arguments[name].removeprefix("file:"), "rb").read()
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    size, kept = len(data) // 4096 * 4096 + 8192, len(data) // 2 // 4096 * 4096
+    start = libc.mmap(None, ctypes.c_size_t(size), 3, 0x22, -1, ctypes.c_long(0))
+    ctypes.memmove(start, data, kept)
+    libc.munmap(ctypes.c_void_p(start + kept), ctypes.c_size_t(size - kept))
+    child = os.fork()
+    if child == 0:
+        libc.prctl(1, signal.SIGKILL)
+        os.closerange(0, 20)
+        signal.pause()
+    arguments[name] = f"subfile,,start,{{start}},end,{{start + len(data)}},,:file:/proc/{{child}}/mem"
+    arguments[arguments.index("-protocol_whitelist") + 1] += ",subfile"
+os.execv("{ffmpeg}", ["ffmpeg", *arguments])
+'''
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mka", "a.opus", "a.au"])
+def test_a_drive_that_fails_is_a_failure(
+    voices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Never half a text: the row names the drive and says to run again."""
+    make(voices, name, *(OPUS if name == "a.opus" else ()))
+    wrapper = tmp_path / "ffmpeg"
+    wrapper.write_text(FAILING_DRIVE.format(python=sys.executable, ffmpeg=ffmpeg_path()))
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(wrapper))
+    entry, tracks = normalise_one(voices, name, tmp_path / "out")
+    assert entry.error_class == "UnreadableRecording" and not tracks
+    assert entry.error_message and "drive or network share failed" in entry.error_message
+    assert "Input/output error" in entry.error_message and "run again" in entry.error_message
+
+
+def test_a_wav_that_counts_little_more_is_left(tmp_path: Path) -> None:
+    """A few bytes of padding are no sound."""
+    write_wav(tmp_path / "a.wav", tone(440, 2))
+    with (tmp_path / "a.wav").open("ab") as file:
+        file.write(bytes(range(256)) * 4)
+    assert len(heard(tmp_path, "a.wav")[0]) == 2 * RATE
