@@ -17,7 +17,7 @@ _STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (\w+
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)(?:, (\w+))?")
 _TITLE = re.compile(r"      title +: (.*)")
 _EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
-_STOPPED = re.compile(r"Error (?:during demuxing|opening input): (.*)")
+_STOPPED = re.compile(r"(?:Error (?:during demuxing|opening input)|.*\bthe file): (.*)")
 _DRIVE = {
     os.strerror(getattr(errno, name))
     for name in "EIO ESTALE ETIMEDOUT EREMOTEIO ENODEV ENXIO EHOSTDOWN ENOTCONN ECONNRESET EHOSTUNREACH".split()
