@@ -13,6 +13,7 @@ from audio_files import Samples, ffmpeg, normalise_one, tone, write_wav
 
 from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.audio.parts import MOST_PARTS, parts_of
+from snakescribe.audio.report import FfmpegReport
 
 RATE = 16_000
 
@@ -223,3 +224,14 @@ def test_a_wav_that_counts_little_more_is_left(tmp_path: Path) -> None:
     with (tmp_path / "a.wav").open("ab") as file:
         file.write(bytes(range(256)) * 4)
     assert len(heard(tmp_path, "a.wav")[0]) == 2 * RATE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"[in#0/ogg @ 0x5] [error] Error during demuxing: Input/output error", b"[error] file:/x: Input/output error"],
+)
+def test_each_ffmpeg_names_a_drive_that_fails(line: bytes) -> None:
+    """The first is said by 9.0, the second by 5.1."""
+    report = FfmpegReport(b"/x")
+    report.line(line)
+    assert report.drive_error == "Input/output error"

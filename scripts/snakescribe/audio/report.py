@@ -21,7 +21,7 @@ _TITLE = re.compile(r"      title +: (.*)")
 _TIME = re.compile(r"-?(?:\d+\.\d+|nan|inf)")
 """By the filter of the clock."""
 _EARLY_END = re.compile(r"File ended prematurely|partial file|[Pp]acket corrupt|corrupt input packet")
-_STOPPED = re.compile(r"Error (?:during demuxing|opening input): (.*)")
+_STOPPED = re.compile(r"(?:Error (?:during demuxing|opening input)|.*\bthe file): (.*)")
 _DRIVE = {
     os.strerror(getattr(errno, name))
     for name in "EIO ESTALE ETIMEDOUT EREMOTEIO ENODEV ENXIO EHOSTDOWN ENOTCONN ECONNRESET EHOSTUNREACH".split()

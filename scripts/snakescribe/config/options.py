@@ -102,7 +102,7 @@ class AudioOptions(Options):
         None, gt=0, lt=8000, description="high-pass filter in Hz, e.g. 80 against hum; null for none"
     )
     truncated: Literal["keep", "fail"] = Field(
-        "keep", description="a file that ends early keeps its text and gets a flag, or fails"
+        "keep", description="a file that ends early or is incomplete keeps its text and gets a flag, or fails"
     )
     max_hours: float = Field(24.0, gt=0, description="a longer recording fails with TooLong")
     raw: Annotated[dict[str, RawOptions], AfterValidator(_says_enough)] = Field(
