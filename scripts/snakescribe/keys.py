@@ -16,7 +16,7 @@ from snakescribe.media.raw import extension
 from snakescribe.models.store import Prepared
 from snakescribe.recording import Overrides, Recording
 
-TEXT_VERSION = 3
+TEXT_VERSION = 4
 """Raised whenever our own code changes what text comes out of the same audio and options, so that no cache gives an
 old one; ``tests/unit/text_versions.json`` keeps a digest of what each version hears."""
 
@@ -37,6 +37,7 @@ def text_options(config: Config) -> dict[str, Any]:
     ``engine`` and ``compute_type`` are taken as configured, so that ``auto`` is a value and another device reruns
     nothing.
     """
+    without = {"truncated", "max_hours", "raw"} | ({"track"} if config.audio.track == "default" else set())
     return {
         "text_version": TEXT_VERSION,
         "language": config.language,
@@ -46,7 +47,7 @@ def text_options(config: Config) -> dict[str, Any]:
         "words": config.words,
         "engine": config.engine,
         "compute_type": config.compute_type,
-        "audio": config.audio.model_dump(exclude={"truncated", "max_hours", "raw"}),
+        "audio": config.audio.model_dump(exclude=without),
         "speech": config.speech.model_dump(),
         "decoding": config.decoding.model_dump(exclude={"rows"}),
     }
