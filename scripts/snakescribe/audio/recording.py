@@ -257,7 +257,9 @@ def _why_nothing(recording: Recording, source: str, audio: AudioOptions, decoded
         return UnreadableRecording("not a recording: a playlist, a script or another kind of file that is never opened")
     if decoded.exit_code == 0:
         return EmptyRecording(f"the file holds no audio samples{_detail(heard)}")
-    return UnreadableRecording(f"no audio can be read; the file is damaged or not a recording{_detail(heard)}")
+    return UnreadableRecording(
+        f"no audio can be read; the file is damaged or not a recording{_detail(heard)}; replace it or move it away"
+    )
 
 
 def _detail(heard: FfmpegReport) -> str:

@@ -73,7 +73,7 @@ def _lines(config: Config) -> list[tuple[str, str]]:
     disk = seconds / 3600 * PCM_GB_PER_HOUR
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in plan.skipped.items())
     return [
-        ("recordings", f"{plan.recordings:,}, {hours(plan.seconds)} of audio by their headers"),
+        ("recordings", f"{plan.recordings - plan.removed:,}, {hours(plan.seconds)} of audio by their headers"),
         ("new", f"{taken.new:,} new, {taken.changed:,} changed, {taken.retried:,} to be retried"),
         ("removed", f"{plan.removed:,}"),
         ("done", f"{plan.recordings - recordings:,} recordings, {hours(plan.seconds - seconds)}"),
@@ -98,8 +98,9 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
     if table.exists():
         import pandas as pd
 
-        measured = [("model", "==", config.model), ("cached", "==", False), ("duration", ">", 0)]
-        rows = pd.read_parquet(table, columns=["wall_seconds", "duration"], filters=measured)
+        measured = [("model", "==", config.model), ("duration", ">", 0)]
+        rows = pd.read_parquet(table, columns=["wall_seconds", "duration", "cached"], filters=measured)
+        rows = rows if rows.cached.all() else rows[~rows.cached]  # made elsewhere perhaps, but better than a guess
         if len(rows):
             median = float((rows.wall_seconds / rows.duration).median())
             return median, f"{median:.3f} s per second of audio, median of {len(rows):,} recordings done"

@@ -176,7 +176,7 @@ class Batch:
         if isinstance(outcome, CachedTranscript):
             return row | _transcript_columns(outcome, self.config) | {"cached": cached}
         error, message = _failure(outcome)
-        if error == VanishedRecording.__name__ and earlier.get(recording.recording_id, {}).get("status") == "ok":
+        if error == VanishedRecording.__name__ and recording.recording_id in earlier:
             return earlier[recording.recording_id]
         failed = {
             "status": "failed",
