@@ -37,6 +37,19 @@ def test_what_the_next_run_would_transcribe_again_is_to_do(
         assert f"done: {done} recordings," in said and f"to do: {todo} recordings," in said, more
 
 
+def test_what_is_gone_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("stays.wav", "goes.wav"):
+        write_wav(tmp_path / "in" / name, tone(440, 1))
+    asked = ["plan", "--recordings", str(tmp_path / "in"), "--results", str(tmp_path / "out")]
+    take(load_config({"recordings": str(tmp_path / "in"), "results": str(tmp_path / "out")}, tmp_path))
+    (tmp_path / "in/goes.wav").unlink()
+    capsys.readouterr()
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "recordings: 1, " in said and "removed: 1\n" in said
+
+
 def test_the_speed_is_the_median_of_what_this_model_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in").mkdir()
     write_wav(tmp_path / "in/new.wav", tone(440, 1))
@@ -49,3 +62,6 @@ def test_the_speed_is_the_median_of_what_this_model_did(tmp_path: Path, capsys: 
     write_tables(finish(tmp_path / "out", {"b000001": [*rows, row("failed.wav", status="failed")]}))
     assert main([*asked, "--config", "model=base"]) == 0
     assert "basis: 0.200 s per second of audio, median of 3 recordings done;" in capsys.readouterr().out
+    write_tables(finish(tmp_path / "cached", {"b000001": [row("known.wav", wall_seconds=0.6, cached=True)]}))
+    assert main([*asked[:-1], str(tmp_path / "cached"), "--config", "model=base"]) == 0
+    assert "median of 1 recordings done;" in capsys.readouterr().out
