@@ -109,11 +109,14 @@ def read(root: Path, name: str, speech: Path) -> None:
     assert alike(tracks[0], plain) > 0.9
 
 
-@pytest.mark.parametrize("kind", WRITTEN)
+def writable(options: list[str]) -> bool:
+    """Builds of ffmpeg differ in what they can write (GSM, AMR); what this one cannot is not tried."""
+    return "-c:a" not in options or options[options.index("-c:a") + 1] in ENCODERS
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, options) in WRITTEN.items() if writable(options)])
 def test_it_is_read(kind: str, speech: Path, tmp_path: Path) -> None:
     name, options = WRITTEN[kind]
-    if "-c:a" in options and options[options.index("-c:a") + 1] not in ENCODERS:
-        pytest.skip(f"{WRITER} has no such encoder")
     ffmpeg("-i", str(speech), "-ac", "1", *options, str(tmp_path / name))
     read(tmp_path, name, speech)
 
