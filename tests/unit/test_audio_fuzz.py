@@ -10,6 +10,8 @@ import pytest
 from audio_files import describe, ffmpeg, normalise
 from test_audio_containers import STREAMED, WHOLE, WRITABLE
 
+from snakescribe.audio.samples import NormalisedRecording
+
 HEADER = 2048
 """Bytes of a header that are mutated; of containers with their index at the end those as well."""
 VALUES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -59,11 +61,20 @@ def test_a_header_that_lies_is_a_row(headers: dict[str, bytes], tmp_path: Path, 
     names = sorted(path.name for path in tmp_path.iterdir())
     entries, _ = normalise(tmp_path, [describe(name, tmp_path) for name in names], tmp_path / "out")
     assert len(entries) == count
+    for name, content in headers.items():
+        (tmp_path / name).write_bytes(content)
+    plain, _ = normalise(tmp_path, [describe(name, tmp_path) for name in headers], tmp_path / "out")
+    rates = {name: _rate(entry) for name, entry in zip(headers, plain, strict=True)}
     silent = {
         name: (entry.duration, entry.flags)
         for name, entry in zip(names, entries, strict=True)
         if entry.error_class is None
         and not {"truncated", "incomplete"} & {*entry.flags}
         and (entry.duration or 0) < SHARE * 9.98
+        and _rate(entry) == rates[name.partition(".")[2]]  # of a wrong rate or number of channels nobody can know
     }
     assert silent == {}
+
+
+def _rate(entry: NormalisedRecording) -> tuple[int | None, int | None] | None:
+    return (entry.decoded.sample_rate, entry.decoded.channels) if entry.decoded else None
