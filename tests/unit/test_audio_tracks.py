@@ -150,6 +150,19 @@ def test_a_track_that_nobody_can_decode(tmp_path: Path, unknown: int, track: str
     assert entry.error_class == "NoAudioTrack"
 
 
+def test_a_silent_track_beside_one_that_nobody_can_decode(tmp_path: Path, models_root: Path) -> None:
+    """The one that cannot be decoded is passed over, not the recording's failure; the third one has the voice."""
+    speech = str(models_root / "samples/beckett.wav")
+    for name, more in (("two", ()), ("three", ("-map", "1:a"))):
+        maps = ("-map", "0:a", "-map", "1:a", *more, "-c:a", "aac")
+        ffmpeg(*SILENCE, "-i", speech, *maps, str(tmp_path / f"{name}.mov"))
+        make_unknown(tmp_path / f"{name}.mov", 1)
+    entry, (sound,) = listened(tmp_path, "two.mov", models_root)
+    assert (entry.error_message, entry.flags, np.abs(sound).max()) == (None, (), 0)
+    entry, (sound,) = listened(tmp_path, "three.mov", models_root)
+    assert (entry.flags, tracks(entry)[3:]) == (("other_track",), (3, 3)) and np.abs(sound).max() > 5_000
+
+
 def test_ten_thousand_tracks(tmp_path: Path) -> None:
     """Refused at once, with a reason."""
     write_wav(tmp_path / "a.wav", tone(300, 1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from snakescribe.audio.clock import Clock, spread
@@ -49,6 +49,4 @@ class ChannelFiles:
                 file.close()
 
     def _file(self) -> BinaryIO:
-        name = getattr(self._target, "name", None)
-        folder = os.path.dirname(name) if isinstance(name, (str, bytes)) else None  # noqa: PTH120 (names may be no text)
-        return cast("BinaryIO", tempfile.TemporaryFile(dir=folder))
+        return cast("BinaryIO", tempfile.TemporaryFile(dir=Path(self._target.name).parent))

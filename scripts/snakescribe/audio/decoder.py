@@ -102,7 +102,6 @@ class Decoded:
 
     samples: int
     """Per channel."""
-    too_long: bool
     exit_code: int
     heard: FfmpegReport
     clock: Clock
@@ -158,7 +157,7 @@ def decode(
     exit_code = _run(_command(source, track, part, reading, output), read, heard, seconds)
     if samples < most:
         give(0)
-    return Decoded(samples, samples >= most, exit_code, heard, heard.clock(track, samples / SAMPLE_RATE))
+    return Decoded(samples, exit_code, heard, heard.clock(track, samples / SAMPLE_RATE))
 
 
 NOTHING: Block = np.zeros((0, 1), np.int16)

@@ -34,7 +34,7 @@ STEREO_MIX = (
     f"[b]pan=stereo|c0=c0|c1=c1,aformat=sample_rates={SAMPLE_RATE}:sample_fmts=s16[sides];[sides][mix]amerge"
 )
 """Two channels become three: left, right and what ffmpeg makes of both. Mixed from samples that were rounded, last
-bits differ, and with them now and then a word: of 8 stereo recordings 5 had another text."""
+bits differ, and with them now and then a word: of 7 stereo recordings 4 had another text."""
 
 
 @dataclass(frozen=True)

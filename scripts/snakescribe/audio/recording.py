@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -166,9 +167,10 @@ def _decoded_tracks(
     other = False
     if audio.track == "default" and len(tracks[0].streams) > 1 and not _somebody_speaks(tracks[0], target, speaks):
         for number in wanted_tracks(tracks[0].streams, "all", unable):
-            if number != wanted[0] and _somebody_speaks(candidate := track(number), target, speaks):
-                tracks, other = [candidate], True
-                break
+            with contextlib.suppress(RecordingError):  # of a track that was not asked for
+                if number != wanted[0] and _somebody_speaks(candidate := track(number), target, speaks):
+                    tracks, other = [candidate], True
+                    break
         else:
             tracks = [track(wanted[0])]
     missing = sum((track.missing for track in tracks), Shortfall())
