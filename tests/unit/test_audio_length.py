@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audio_files import Samples, ffmpeg, normalise_one, tone, write_wav
+from two_descriptions import two_descriptions
 
 from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.audio.parts import MOST_PARTS, parts_of
@@ -38,7 +39,8 @@ def heard(root: Path, name: str, **audio: object) -> list[Samples]:
     """The samples of a file that has no flag."""
     entry, tracks = normalise_one(root, name, root / "out", **audio)
     assert (entry.error_message, entry.flags) == (None, ())
-    assert entry.decoded and entry.decoded.missing_seconds == 0 and entry.decoded.clock_gaps == ()
+    assert entry.decoded and entry.decoded.missing_seconds == 0
+    assert all(end - start < 0.1 for start, end in entry.decoded.clock_gaps)  # of WMA, whose sound begins late
     return tracks
 
 
@@ -49,6 +51,7 @@ def same(one: Samples, other: Samples) -> bool:
 
 
 OPUS, OPUS2 = ("-c:a", "libopus"), ("-ac", "2", "-c:a", "libopus")
+FRAGMENTS = ("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000")
 VORBIS2 = ("-ac", "2", "-ar", "44100", "-c:a", "libvorbis")
 JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "mono, stereo.opus": ("a1.opus", OPUS, "b1.opus", OPUS2),
@@ -59,6 +62,16 @@ JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "other rate.flac": ("a6.flac", (), "b6.flac", ("-ac", "2", "-ar", "44100")),
     "the same.wav": ("a7.wav", (), "b7.wav", ()),
     "other rate.wav": ("a8.wav", (), "b8.wav", ("-ac", "2", "-ar", "44100")),
+    "other rate.m4a": ("a9.m4a", (), "b9.m4a", ("-ac", "2", "-ar", "44100")),
+    "fragmented.mp4": ("a10.mp4", FRAGMENTS, "b10.mp4", FRAGMENTS),
+    "the same.mov": ("a11.mov", (), "b11.mov", ()),
+    "vorbis.mka": ("a12.mka", ("-c:a", "libvorbis"), "b12.mka", VORBIS2),
+    "live.webm": ("a13.webm", (*OPUS, "-live", "1"), "b13.webm", (*OPUS2, "-live", "1")),
+    "other rate.wma": ("a14.wma", (), "b14.wma", ("-ac", "2", "-ar", "44100")),
+    "other rate.aiff": ("a15.aiff", (), "b15.aiff", ("-ac", "2", "-ar", "44100")),
+    "the same.caf": ("a16.caf", (), "b16.caf", ()),
+    "the same.w64": ("a17.w64", (), "b17.w64", ()),
+    "other rate.au": ("a18.au", (), "b18.au", ("-ac", "2", "-ar", "44100")),
 }
 
 
@@ -70,7 +83,7 @@ def test_joined_files_are_heard_one_after_the_other(voices: Path, name: str) -> 
     (voices / name).write_bytes(b"".join(contents))
     apart = [heard(voices, part)[0] for part in (first, second)]
     (mixed,) = heard(voices, name)
-    assert len(mixed) == pytest.approx(11 * RATE, abs=0.05 * RATE)
+    assert len(mixed) == pytest.approx(11 * RATE, abs=0.25 * RATE)  # AAC and WMA pad
     assert np.array_equal(mixed, np.concatenate(apart))
     split = heard(voices, name, channels="split")
     assert len(split) == (2 if "-ac" in options + others else 1)
@@ -93,6 +106,29 @@ def test_a_stream_that_changes_has_all_its_sound_and_no_gaps(voices: Path, name:
     (voices / name).write_bytes(one + two)
     (mixed,) = heard(voices, name)
     assert len(mixed) == pytest.approx(11 * RATE, abs=0.3 * RATE)
+
+
+AAC, ALAC = ("-c:a", "aac", "-ar", "22050"), ("-c:a", "alac")
+GOES_ON = {
+    "rate and channels": (AAC, ("-c:a", "aac", "-ar", "44100", "-ac", "2"), 11),
+    "the same": (AAC, AAC, 11),
+    "opus": (OPUS, OPUS2, 11),
+    "another codec": (AAC, ("-c:a", "ac3", "-ar", "48000"), 6),
+    "lossless": (ALAC, (*ALAC, "-ac", "2"), 6),
+}
+
+
+@pytest.mark.parametrize("name", GOES_ON)
+def test_an_mp4_that_goes_on_in_another_format_is_heard_or_incomplete(voices: Path, tmp_path: Path, name: str) -> None:
+    """Two sample descriptions in one track: what ffmpeg does not follow is counted as missing."""
+    one, two, seconds = GOES_ON[name]
+    (tmp_path / "a.mp4").write_bytes(
+        two_descriptions(make(voices, f"a {name}.mp4", *one), make(voices, f"b {name}.mp4", *two))
+    )
+    entry, _ = normalise_one(tmp_path, "a.mp4", tmp_path / "out")
+    assert entry.duration == pytest.approx(seconds, abs=0.2) and entry.decoded
+    assert entry.flags == (("incomplete",) if seconds < 11 else ())
+    assert entry.decoded.missing_seconds == pytest.approx(11 - seconds, abs=0.1)
 
 
 def riff(

@@ -35,9 +35,10 @@ def decode_parts(job: Decoding, parts: Sequence[Part], number: int, offset: int)
             if time.monotonic() > deadline:
                 raise TimedOut(f"reading its {len(parts)} parts took longer than {job.seconds:.0f} seconds")
             left = deadline - time.monotonic()
-            one = decode_track(
-                replace(job, part=part, seconds=left, most_hours=hours, target=sound), number if not found else 0, end
-            )
+            here = replace(job, part=part, seconds=left, most_hours=hours, target=sound)
+            one = decode_track(here, number, end)
+            if found and number and isinstance(one, Decoded):  # it has fewer tracks
+                one = decode_track(here, 0, end)
             if isinstance(one, Decoded):
                 silent.append(one)
                 continue

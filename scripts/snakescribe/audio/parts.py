@@ -1,23 +1,22 @@
 """The parts of a file that is several files one after the other, each with a header of its own.
 
-Joined WAV, FLAC and Ogg ("chained", RFC 3533) are legal or common, but ffmpeg goes by the first header alone: it stops
-at a part with other parameters, or reads a header as sound. So each part gets a run of its own.
+Joined files are common, and in Ogg legal ("chained", RFC 3533), but ffmpeg goes by the first header alone: it stops at
+its end or at a part with other parameters, or reads a header as sound. So each part gets a run of its own. (Of MP3,
+AAC, AC-3, AMR, AVI and MPEG streams ffmpeg reads all by itself.)
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import BinaryIO
 
+from snakescribe.audio.elements import find, starts
 from snakescribe.audio.wave import MAGIC, WaveHeader, is_wave, trailing_chunks
 
 MOST_PARTS = 1000
 """Of a file with more, one run reads what it can: a day of a radio station has some 400 pieces."""
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,14 @@ def parts_of(source: str) -> list[Part]:
         if magic in MAGIC:
             return _wave_parts(file)
         if magic == b"OggS":
-            starts = _ogg_links(file)
+            found = _ogg_links(file)
         elif magic == b"fLaC":
-            starts = [at for at in _find(file, b"fLaC", 0) if _is_flac(file, at)]
+            found = [at for at in find(file, b"fLaC", 0) if _is_flac(file, at)]
         else:
+            found = starts(file)
+        if not 1 < len(found) <= MOST_PARTS:
             return [WHOLE]
-        if not 1 < len(starts) <= MOST_PARTS:
-            return [WHOLE]
-        return [Part(at, end) for at, end in pairwise([0, *starts[1:], file.seek(0, os.SEEK_END)])]
+        return [Part(at, end) for at, end in pairwise([0, *found[1:], file.seek(0, os.SEEK_END)])]
 
 
 def _is_flac(file: BinaryIO, at: int) -> bool:
@@ -71,7 +70,7 @@ def _ogg_links(file: BinaryIO) -> list[int]:
     """Where pages begin a stream that do not directly follow such a page: a link may have several streams."""
     links: list[int] = []
     end = -1
-    for at in _find(file, b"OggS\0\x02", 0):
+    for at in find(file, b"OggS\0\x02", 0):
         if at != end:
             links.append(at)
             if len(links) > MOST_PARTS:
@@ -95,7 +94,7 @@ def _wave_parts(file: BinaryIO) -> list[Part]:
         after = next((end for end in (stop + stop % 2, stop) if is_wave(file, end)), None)
         more = after is None and size - stop > header.bytes_per_second and not trailing_chunks(file, stop)
         if more:  # than the header says, or it says nothing
-            after = next((found - 8 for found in _find(file, b"WAVE", stop) if is_wave(file, found - 8)), None)
+            after = next((found - 8 for found in find(file, b"WAVE", stop) if is_wave(file, found - 8)), None)
         end = after
         if more and after is None and header.size:
             end = _wrapped_end(file, stop, size)
@@ -109,20 +108,3 @@ def _wave_parts(file: BinaryIO) -> list[Part]:
 def _wrapped_end(file: BinaryIO, stop: int, size: int) -> int | None:
     """Where the sound ends when the 32 bits of its size were too few and chunks follow it."""
     return next((end for end in range(stop + (1 << 32), size, 1 << 32) if trailing_chunks(file, end)), None)
-
-
-def _find(file: BinaryIO, needle: bytes, start: int) -> Iterator[int]:
-    """Every place of ``needle``; read, not mapped: a drive that fails would end this process by a signal."""
-    tail, at = b"", start
-    while True:
-        file.seek(at + len(tail))
-        block = tail + file.read(_BLOCK)
-        if len(block) == len(tail):
-            return
-        found = block.find(needle)
-        while found >= 0:
-            yield at + found
-            found = block.find(needle, found + 1)
-        keep = min(len(block), len(needle) - 1)
-        at += len(block) - keep
-        tail = block[len(block) - keep :]

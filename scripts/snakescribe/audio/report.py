@@ -77,6 +77,8 @@ class FfmpegReport:
     early_end: bool = False
     stopped: str | None = None
     """Why reading stopped before the end of the file, in ffmpeg's words."""
+    two_codecs: bool = False
+    """A track of an MP4 goes on in another codec; ffmpeg decodes only what is in the first one."""
     others: bool = False
     """The file has streams that are no sound and may be longer: pictures, subtitles."""
     no_audio: bool = False
@@ -121,6 +123,7 @@ class FfmpegReport:
         self.early_end |= bool(_EARLY_END.search(text))
         if stopped := _STOPPED.match(text):
             self.stopped = stopped[1]
+        self.two_codecs |= "multiple fourcc not supported" in text
         self.no_decoder |= text.startswith("Decoding requested, but no decoder found")
         self.no_audio |= "matches no streams" in text
         self.forbidden |= "Format not on whitelist" in text or "Not detecting m3u8" in text

@@ -72,7 +72,7 @@ def shortfall(source: str, part: Part, decoded: Decoded) -> Shortfall:
     missing = max(0.0, declared - seconds) if declared is not None else 0.0
     if heard.container not in COUNTED:
         missing = max(0.0, missing - decoded.clock.seconds)
-        if heard.complaints:  # else a muted microphone
+        if heard.complaints or heard.two_codecs:  # else a muted microphone
             missing += sum(end - start for start, end in decoded.clock.gaps)
     cut = decoded.exit_code != 0 or (heard.early_end and heard.container not in UNRELIABLE)
     if heard.container == "ogg":
@@ -96,7 +96,7 @@ def _declared(source: str, part: Part, decoded: Decoded) -> float | None:
     if heard.estimated or heard.duration is None or part.ignore_length:
         return None
     alone = len(heard.streams) == 1 and not heard.others
-    return heard.duration if heard.container in COUNTED or alone or heard.stopped else None
+    return heard.duration if heard.container in COUNTED or alone or heard.stopped or heard.two_codecs else None
 
 
 def wav_share(source: str, part: Part) -> float | None:

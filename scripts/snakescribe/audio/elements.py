@@ -1,0 +1,137 @@
+"""Containers whose elements say their own size: where the next file begins in several that were joined.
+
+Only headers are read, so a film of many gigabytes costs nothing. An element without a size (of a stream that was
+recorded as it came) is the last one; only in Matroska and WebM, as browsers record them, is the next header looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+_MOST = 1 << 18  # elements: a fragmented MP4 has two for every second or so
+_HEAD = 64
+_BLOCK = 1 << 20
+_EBML = b"\x1a\x45\xdf\xa3"
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+
+Element = tuple[bytes, int | None]
+"""Its name, and its bytes with its header; None when it does not say."""
+
+
+def starts(file: BinaryIO) -> list[int]:
+    """Bytes at which a whole file of the first one's kind begins, 0 first; only 0 for other kinds.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    file.seek(0)
+    kind = _kind(file.read(_HEAD))
+    if kind is None:
+        return [0]
+    element, first, complete = kind
+    found: list[int] = []
+    at, whole = 0, True
+    for _ in range(_MOST):
+        file.seek(at)
+        head = file.read(_HEAD)
+        if len(head) < 8:
+            break
+        name, size = element(head)
+        if name == first and whole:
+            found.append(at)
+            whole = first == complete
+        whole |= name == complete
+        if size is None and first == _EBML:
+            size = next((next_ - at for next_ in find(file, _EBML, at + 8) if _is_matroska(file, next_)), None)
+        if not size or size < 8:
+            break
+        at += size
+    return found or [0]
+
+
+def _kind(head: bytes) -> tuple[Callable[[bytes], Element], bytes, bytes] | None:
+    """How to read an element, the one that begins a file, and the one that it cannot do without."""
+    if head[4:8] == b"ftyp":
+        return _box, b"ftyp", b"moov"
+    if head.startswith(_EBML):
+        return _ebml, _EBML, _EBML
+    if head.startswith(_ASF):
+        return _asf, _ASF, _ASF
+    if head.startswith(_W64):
+        return _wave64, _W64, _W64
+    if head.startswith(b"FORM") and head[8:11] == b"AIF":
+        return _form, b"AIF", b"AIF"
+    if head.startswith(b"caff"):
+        return _core_audio, b"caff", b"caff"
+    if head.startswith(b".snd"):
+        return _sun, b".snd", b".snd"
+    return None
+
+
+def _box(head: bytes) -> Element:
+    """ISO/IEC 14496-12; QuickTime's atoms."""
+    size = int.from_bytes(head[:4], "big")
+    return head[4:8], (int.from_bytes(head[8:16], "big") if size == 1 else size) or None
+
+
+def _ebml(head: bytes) -> Element:
+    """RFC 8794: both numbers have as many bytes as the first one's leading zeros say, and one more."""
+    name = 9 - head[0].bit_length()
+    long = 9 - head[min(name, 7)].bit_length()
+    if name > 4 or long > 8:
+        return b"", None
+    mask = (1 << 7 * long) - 1
+    size = int.from_bytes(head[name : name + long], "big") & mask
+    return head[:name], None if size == mask else name + long + size
+
+
+def _is_matroska(file: BinaryIO, at: int) -> bool:
+    file.seek(at)
+    head = file.read(_HEAD)
+    return b"\x42\x82" in head and (b"matroska" in head or b"webm" in head)  # the element DocType
+
+
+def _asf(head: bytes) -> Element:
+    """Advanced Systems Format, 2.1: a GUID and a size."""
+    return head[:16], int.from_bytes(head[16:24], "little") or None
+
+
+def _wave64(head: bytes) -> Element:
+    return head[:16], -(-int.from_bytes(head[16:24], "little") // 8) * 8 or None
+
+
+def _form(head: bytes) -> Element:
+    """EA IFF 85."""
+    size = int.from_bytes(head[4:8], "big")
+    return head[8:11], 8 + size + size % 2 if head.startswith(b"FORM") and size else None
+
+
+def _core_audio(head: bytes) -> Element:
+    if head.startswith(b"caff"):
+        return b"caff", 8
+    size = int.from_bytes(head[4:12], "big", signed=True)
+    return head[:4], 12 + size if size >= 0 else None
+
+
+def _sun(head: bytes) -> Element:
+    begin, size = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big")
+    return head[:4], begin + size if head.startswith(b".snd") and size < 0xFFFFFFFF else None
+
+
+def find(file: BinaryIO, needle: bytes, start: int) -> Iterator[int]:
+    """Every place of ``needle``; read, not mapped: a drive that fails would end this process by a signal."""
+    tail, at = b"", start
+    while True:
+        file.seek(at + len(tail))
+        block = tail + file.read(_BLOCK)
+        if len(block) == len(tail):
+            return
+        found = block.find(needle)
+        while found >= 0:
+            yield at + found
+            found = block.find(needle, found + 1)
+        keep = min(len(block), len(needle) - 1)
+        at += len(block) - keep
+        tail = block[len(block) - keep :]
