@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 
+def counted(number: int, thing: str, ending: str = "s") -> str:
+    """So many of a thing; ``ending`` is that of its plural.
+
+    >>> counted(1, "recording"), counted(1200, "batch", "es")
+    ('1 recording', '1,200 batches')
+    """
+    return f"{number:,} {thing}{ending if number != 1 else ''}"
+
+
 def hours(seconds: float) -> str:
     """A length of audio or time.
 

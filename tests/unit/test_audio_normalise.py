@@ -227,7 +227,7 @@ def test_the_command(tmp_path: Path, models_root: Path) -> None:
     write_wav(tmp_path / "a.wav", LEFT)
     (tmp_path / "bad\n.wav").write_text("no audio")
     results, log, _ = step(tmp_path, models_root)
-    assert "1 recordings decoded (0.00 h), 1 failed, 0 left out" in log
+    assert "1 recording decoded (0.00 h), 1 failed, 0 left out" in log
     assert describe("bad\n.wav", tmp_path).recording_id in log and ".wav': UnreadableRecording" in log
     assert np.array_equal(open_samples(results.samples(BATCH)), LEFT)
     assert there(results.samples(BATCH).parent) == [f"{BATCH}.json", f"{BATCH}.pcm"]

@@ -29,8 +29,16 @@ def test_everything_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     results = finished(tmp_path, [row("a.wav", segment(0, 1, "네")), row("silent.wav")])
     code, output = check(results)
     expected = "2 recordings: 1 ok, 1 empty, 0 failed; 2.0 min of audio, made at 10.0 × real time\n"
+    expected += "no speech (status = empty): silent.wav\n"
     assert (code, results.summary.read_text(), capsys.readouterr().err) == (0, expected, expected)
     assert output.exists()
+
+
+def test_a_few_of_many_empty_ones_are_named(tmp_path: Path) -> None:
+    check(results := finished(tmp_path, [row(f"{number:02}.wav") for number in range(12)]))
+    first, names = results.summary.read_text().splitlines()
+    assert first.startswith("12 recordings: 0 ok, 12 empty")
+    assert names.split(": ")[1].split(", ") == [*(f"{number:02}.wav" for number in range(10)), "…"]
 
 
 def test_flags_and_corrected_transcripts_are_told(tmp_path: Path) -> None:
@@ -78,9 +86,7 @@ def test_report_exits_0_and_writes_the_same(tmp_path: Path, capsys: pytest.Captu
     assert code == 0
     assert output.exists()
     assert results.summary.read_text() == capsys.readouterr().err
-    assert results.summary.read_text().startswith(
-        "1 recordings: 0 ok, 0 empty, 1 failed; 0.0 min of audio\n  bad.wav: "
-    )
+    assert results.summary.read_text().startswith("1 recording: 0 ok, 0 empty, 1 failed; 0.0 min of audio\n  bad.wav: ")
 
 
 def test_a_removed_recording_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +96,7 @@ def test_a_removed_recording_is_no_failure(tmp_path: Path, capsys: pytest.Captur
     results.ledger.unlink()
     results = finished(tmp_path, [row("a.wav"), gone], known={gone["recording_id"]: {"state": "removed"}})
     assert check(results)[0] == 0
-    assert "1 recordings: 0 ok, 1 empty, 0 failed, 1 removed since;" in capsys.readouterr().err
+    assert "1 recording: 0 ok, 1 empty, 0 failed, 1 removed since;" in capsys.readouterr().err
 
 
 def test_many_failures_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

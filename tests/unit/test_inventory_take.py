@@ -314,7 +314,7 @@ def test_planning_says_what_a_run_would_do_and_writes_nothing(
     config = configured(tmp_path, models=str(models_root))
     put(tmp_path / "in", "notes.txt")
     lines = planned(tmp_path, capsys)
-    assert lines["to do"] == "3 recordings, 0.0 min, in 1 batches"
+    assert lines["to do"] == "3 recordings, 0.0 min, in 1 batch"
     assert lines["new"] == "3 new, 0 changed, 0 to be retried"
     assert lines["skipped"] == "1 not audio"
     assert "no measurement yet, assuming" in lines["basis"]
@@ -337,8 +337,8 @@ def test_planning_says_what_a_run_would_do_and_writes_nothing(
     before = sorted((path, path.stat().st_mtime_ns) for path in where.root.rglob("*"))
     lines = planned(tmp_path, capsys)
     assert lines["done"].startswith("3 recordings")
-    assert lines["to do"] == "1 recordings, 6.0 min, in 1 batches"
+    assert lines["to do"] == "1 recording, 6.0 min, in 1 batch"
     assert lines["time"].startswith("about 3.0 min")
-    assert "0.500 s per second of audio, median of 1 recordings done" in lines["basis"]
+    assert "0.500 s per second of audio, median of 1 recording done" in lines["basis"]
     assert lines["disk"].startswith("up to 0.01 GB")
     assert sorted((path, path.stat().st_mtime_ns) for path in where.root.rglob("*")) == before

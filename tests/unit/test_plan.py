@@ -14,6 +14,7 @@ from snakescribe.files import write_atomically
 from snakescribe.inventory.take import take
 from snakescribe.layout import Results
 from snakescribe.tables.write import write_tables
+from snakescribe.units import counted
 
 
 def test_what_the_next_run_would_transcribe_again_is_to_do(
@@ -34,7 +35,7 @@ def test_what_the_next_run_would_transcribe_again_is_to_do(
         capsys.readouterr()
         assert main(["plan", "--config", *options, "model=tiny.en", *more]) == 0
         said = capsys.readouterr().out
-        assert f"done: {done} recordings," in said and f"to do: {todo} recordings," in said, more
+        assert f"done: {counted(done, 'recording')}," in said and f"to do: {counted(todo, 'recording')}," in said, more
 
 
 def test_what_is_gone_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,4 +65,4 @@ def test_the_speed_is_the_median_of_what_this_model_did(tmp_path: Path, capsys: 
     assert "basis: 0.200 s per second of audio, median of 3 recordings done;" in capsys.readouterr().out
     write_tables(finish(tmp_path / "cached", {"b000001": [row("known.wav", wall_seconds=0.6, cached=True)]}))
     assert main([*asked[:-1], str(tmp_path / "cached"), "--config", "model=base"]) == 0
-    assert "median of 1 recordings done;" in capsys.readouterr().out
+    assert "median of 1 recording done;" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from pathlib import Path
 from snakescribe.commands.common import finished_run, register_results, resolved
 from snakescribe.config import read_resolved
 from snakescribe.errors import ConfigError
+from snakescribe.units import counted
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -42,5 +43,8 @@ def run(args: argparse.Namespace) -> int:
             done = export_again(results, read_resolved(results.config).outputs, args.force)
             summarise_again(results)
     corrected = f", {done.corrected} corrected by hand and left alone" if done.corrected else ""
-    print(f"export: {done.written} files written, {done.kept} kept, {done.removed} removed{corrected}", file=sys.stderr)
+    print(
+        f"export: {counted(done.written, 'file')} written, {done.kept} kept, {done.removed} removed{corrected}",
+        file=sys.stderr,
+    )
     return 0

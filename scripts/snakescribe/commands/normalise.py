@@ -14,6 +14,7 @@ from pathlib import Path
 
 from snakescribe.commands.common import register_batch, resolved
 from snakescribe.files import write_atomically
+from snakescribe.units import counted
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     failed = sum(recording.error_class is not None for recording in made)
     skipped = sum(recording.skipped for recording in made)
     _log(
-        f"{args.batch}: {len(made) - failed - skipped} recordings decoded ({hours:.2f} h), {failed} failed,"
+        f"{args.batch}: {counted(len(made) - failed - skipped, 'recording')} decoded ({hours:.2f} h), {failed} failed,"
         f" {skipped} left out (known already), {time.monotonic() - began:.1f} s"
     )
     return 0

@@ -18,7 +18,7 @@ from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 from snakescribe.errors import ModelError
-from snakescribe.units import hours
+from snakescribe.units import counted, hours
 
 if TYPE_CHECKING:
     from snakescribe.config import Config
@@ -76,8 +76,8 @@ def _lines(config: Config) -> list[tuple[str, str]]:
         ("recordings", f"{plan.recordings - plan.removed:,}, {hours(plan.seconds)} of audio by their headers"),
         ("new", f"{taken.new:,} new, {taken.changed:,} changed, {taken.retried:,} to be retried"),
         ("removed", f"{plan.removed:,}"),
-        ("done", f"{plan.recordings - recordings:,} recordings, {hours(plan.seconds - seconds)}"),
-        ("to do", f"{recordings:,} recordings, {hours(seconds)}, in {len(waiting):,} batches"),
+        ("done", f"{counted(plan.recordings - recordings, 'recording')}, {hours(plan.seconds - seconds)}"),
+        ("to do", f"{counted(recordings, 'recording')}, {hours(seconds)}, in {counted(len(waiting), 'batch', 'es')}"),
         ("time", f"about {hours(seconds * speed)}, {hours(seconds * speed * cores)} of processor time"),
         ("basis", f"{basis}; one batch after the other on {cores} cores; less what is in the cache"),
         ("disk", f"up to {min(disk, config.batch.ahead_gb):,.2f} GB at a time (0.115 GB per hour of audio)"),
@@ -103,7 +103,7 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
         rows = rows if rows.cached.all() else rows[~rows.cached]  # made elsewhere perhaps, but better than a guess
         if len(rows):
             median = float((rows.wall_seconds / rows.duration).median())
-            return median, f"{median:.3f} s per second of audio, median of {len(rows):,} recordings done"
+            return median, f"{median:.3f} s per second of audio, median of {counted(len(rows), 'recording')} done"
     return assumed_speed(config)
 
 

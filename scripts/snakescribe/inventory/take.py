@@ -28,7 +28,7 @@ from snakescribe.inventory.walk import Walk, digest, entry_id, nothing_there, re
 from snakescribe.layout import Results
 from snakescribe.media.magic import head_of, looks_like_sound
 from snakescribe.recording import Header
-from snakescribe.units import hours
+from snakescribe.units import counted, hours
 
 KEEP_EVERY = 3.0
 """Seconds between commits of what was examined."""
@@ -56,8 +56,8 @@ class Taken:
             "duplicates": plan.duplicates,
         }
         return (
-            f"{hours(plan.seconds)} of audio in {plan.recordings:,} recordings "
-            f"and {len(plan.batches):,} batches ({_counts(changes) or 'nothing new'}); "
+            f"{hours(plan.seconds)} of audio in {counted(plan.recordings, 'recording')} "
+            f"and {counted(len(plan.batches), 'batch', 'es')} ({_counts(changes) or 'nothing new'}); "
             f"skipped: {_counts(plan.skipped) or 'nothing'}"
         )
 

@@ -11,10 +11,12 @@ from snakescribe.files import write_atomically
 from snakescribe.flags import MEANING
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
-from snakescribe.units import hours
+from snakescribe.units import counted, hours
 
 SHOWN = 50
 """Failed files that are named; the table has them all."""
+EMPTY_SHOWN = 10
+"""Recordings without speech that are named."""
 COLUMNS = [
     *("path", "status", "error_class", "error_message", "flags", "duration", "wall_seconds", "source_state"),
     *("audio_track", "audio_tracks"),
@@ -37,6 +39,7 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
     flags: Counter[str] = Counter()
     audio = wall = 0.0
     failures: list[str] = []
+    empty: list[str] = []
     for group in row_groups(results.table("recordings", "parquet"), COLUMNS):
         for row in group.to_pylist():
             if row["source_state"] == "removed":
@@ -49,16 +52,21 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
             wall += row["wall_seconds"] or 0
             if row["status"] == "failed" and len(failures) < SHOWN:
                 failures.append(_failure(row))
+            if row["status"] == "empty" and len(empty) < EMPTY_SHOWN:
+                empty.append(_printable(row["path"]))
     statuses = ", ".join(f"{count[status]} {status}" for status in ("ok", "empty", "failed"))
     removed = f", {count['removed']} removed since" if count["removed"] else ""
     present = sum(count[status] for status in ("ok", "empty", "failed"))
     speed = f", made at {audio / wall:.1f} × real time" if wall else ""
-    lines = [f"{present} recordings: {statuses}{removed}; {hours(audio)} of audio{speed}"]
+    lines = [f"{counted(present, 'recording')}: {statuses}{removed}; {hours(audio)} of audio{speed}"]
+    if empty:
+        more = ["…"] if count["empty"] > len(empty) else []
+        lines.append(f"no speech (status = empty): {', '.join([*empty, *more])}")
     if flags:
         lines.append("flagged in the tables:")
         lines += (f"  {flags[flag]} {flag}: {meaning}" for flag, meaning in MEANING.items() if flags[flag])
-    if more := count["more tracks"]:
-        lines.append(f"{more} with more audio tracks than the one that was heard (audio_tracks; audio.track)")
+    if tracks := count["more tracks"]:
+        lines.append(f"{tracks} with more audio tracks than the one that was heard (audio_tracks; audio.track)")
     lines += notes
     if results.plan.exists():
         lines += Plan.read(results.plan).passed_over_notes()

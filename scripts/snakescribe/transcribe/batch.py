@@ -30,6 +30,7 @@ from snakescribe.tables.batch import read_batch, write_batch
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.progress import Meter
 from snakescribe.transcribe.provenance import Provenance
+from snakescribe.units import counted
 from snakescribe.vad.anybody import speech_finder
 
 Outcome = CachedTranscript | RecordingError | NormalisedRecording
@@ -57,7 +58,9 @@ class Batch:
                 known[self._content(recording)] = entry
         cached = set(known)
         outcomes: dict[str, Outcome] = dict(known)
-        self._meter.log(f"{self.name}: {len(self.manifest.recordings)} recordings, {len(known)} from the cache")
+        self._meter.log(
+            f"{self.name}: {counted(len(self.manifest.recordings), 'recording')}, {len(known)} from the cache"
+        )
         journal = Journal(self.results.journal(self.name))
         with self._samples([r for r in self.manifest.recordings if self._content(r) not in known]) as audio:
             self._transcribe(audio, outcomes, journal)
