@@ -15,8 +15,8 @@ PYTHON ?= python3
 # Address of a package index with the CPU build of torch; empty takes what pip finds as it is set up.
 TORCH_INDEX ?=
 
-# Of `make test`: processes; one more than two cores, because tests of runs and servers often wait.
-WORKERS ?= 3
+# Of `make test`: processes; twice as many as two cores, because tests of runs and servers often wait.
+WORKERS ?= 4
 
 # Of `make bench`: recordings with a manifest, the model, runs of every system, hours of audio of each scale point.
 DATA ?= .models/samples

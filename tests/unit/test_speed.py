@@ -37,7 +37,8 @@ def test_it_measures_what_works_here_and_its_recommendation_is_a_configuration(
     assert "float16 needs CUDA" in said.err, "why a candidate is missing"
     fastest = max(rows, key=lambda row: float(row[2]))
     config = load_config(read_options(written), tmp_path)
-    assert (config.engine, config.decoding.rows) == ("ctranslate2", int(fastest[1]))
+    as_fast = {int(row[1]) for row in rows if row[2] == fastest[2]}
+    assert config.engine == "ctranslate2" and config.decoding.rows in as_fast
     assert config.compute_type in ("int8_float32", "float32")
 
 

@@ -39,7 +39,6 @@ def test_corrected_transcripts_survive_everything(tmp_path: Path, models_root: P
     assert "1 transcript was" in site.run(outputs=["json"]).said
     kept()
     assert not beside.exists()
-    site.run()
     site.run(model="base")
     assert site.by_path()["통화 1.wav".encode()]["model"] == "base"
     kept()
