@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import jiwer
 import numpy as np
 import pandas as pd
 
@@ -51,7 +53,7 @@ class Maker:
         self.kinds: list[Kind] = []
         mono = ("-ac", "1", "-ar", str(RATE))
         self.one, self.two, self.plain = (self.work / name for name in ("one.wav", "two.wav", "plain.wav"))
-        self.ffmpeg("-i", samples / "beckett.wav", *mono, "-af", "apad=pad_dur=0.7", self.one)
+        self.ffmpeg("-i", samples / "beckett.wav", *mono, "-af", "adelay=500,apad=pad_dur=0.7", self.one)
         self.ffmpeg("-i", samples / "two_cities.wav", "-t", "8.5", *mono, self.two)
         concat = ("-filter_complex", "[0][1]concat=n=2:v=0:a=1")
         self.ffmpeg("-i", self.one, "-i", self.two, *concat, self.plain)
@@ -90,7 +92,7 @@ class Maker:
         codecs = {
             "m4a": "", "mp3": "", "ogg": "-c:a libvorbis", "opus": "", "flac": "", "aac": "", "ac3": "", "wma": "",
             "mka": "-c:a libopus", "webm": "-c:a libopus", "caf": "", "aiff": "", "w64": "", "au": "", "tta": "",
-            "wv": "", "mp2": "", "spx": "-c:a libspeex", "3gp": "-c:a aac", "qta": "-c:a aac -f mov", "avi": "",
+            "wv": "", "mp2": "", "3gp": "-c:a aac", "qta": "-c:a aac -f mov", "avi": "",
             "m2t": "-c:a mp2 -f mpegts", "mod": "-c:a mp2 -f mpeg", "ogx": "-c:a libopus -f ogg", "voc": "",
         }  # fmt: skip
         for suffix, options in codecs.items():
@@ -116,7 +118,7 @@ class Maker:
             source, holed = self.work / "whole.mkv", self.work / "holed.mkv"
             self.ffmpeg("-i", self.plain, "-c:a", codec, "-ar", "48000", source)
             jump = f"+gte({{0}}*TB,{self.turn})*{GAP}/TB"
-            stamps = "setts=" + ":".join(f"{name.lower()}={name}{jump.format(name)}" for name in ("PTS", "DTS"))
+            stamps = "setts=" + ":".join(f"{name.lower()}='{name}{jump.format(name)}'" for name in ("PTS", "DTS"))
             self.ffmpeg("-i", source, "-c", "copy", "-bsf:a", stamps, holed)
             target = self.keep(f"gap.{suffix}", None, 0.0, GAP)
             self.ffmpeg("-i", holed, "-c", "copy", *options.split(), target)
@@ -156,7 +158,7 @@ class Maker:
             "effects.wav": "5.1|c3=c0",
         }.items():  # fmt: skip
             self.ffmpeg("-i", self.plain, "-af", f"pan={pan}", self.keep(f"channels, {name}"))
-        noise = "anoisesrc=r=16000:a=0.05:d=19:seed=1[n];[0][n]amerge=inputs=2,pan=stereo|c0=c0|c1=c1"
+        noise = "anoisesrc=r=16000:a=0.05:d=20:seed=1[n];[0][n]amerge=inputs=2,pan=stereo|c0=c0|c1=c1"
         self.ffmpeg("-i", self.plain, "-filter_complex", noise, self.keep("channels, noise on a side.wav"))
         for name, gain in (("-60 dB", -60), ("+12 dB", 12)):
             louder = ("-af", f"aformat=sample_fmts=flt,volume={gain}dB:precision=float", "-c:a", "pcm_f32le")
@@ -173,12 +175,16 @@ class Maker:
 def transcribe(checkout: Path, folder: Path, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables of recordings, by path, and of words."""
     environment = os.environ | {"PYTHONPATH": str(checkout / "scripts")}
-    command = [sys.executable, "-m", "snakescribe", "run", "--recordings", str(folder), "--results", str(results)]
+    command = [sys.executable, "-m", "snakescribe.cli", "run", "--recordings", str(folder), "--results", str(results)]
     options = ["--config", "words=true", "device=cpu", "cache.mode=off", f"models={ROOT / '.models'}"]
     subprocess.run([*command, *options], check=False, env=environment, cwd=checkout)
     tables = (pd.read_parquet(results / f"tables/{name}.parquet") for name in ("recordings", "words"))
     recordings, words = tables
     return recordings.set_index("path"), words
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z' ]", "", text.lower())
 
 
 def rows(kinds: list[Kind], results: tuple[pd.DataFrame, pd.DataFrame]) -> Iterator[tuple[str, bool]]:
@@ -199,10 +205,12 @@ def rows(kinds: list[Kind], results: tuple[pd.DataFrame, pd.DataFrame]) -> Itera
             yield "– | – | – | nothing", False
             continue
         off = times[0] - begin - kind.first, times[1] - end - kind.second
-        same = said == text
-        right = same and max(map(abs, off)) <= NEAR and abs(seconds - length - kind.second) < 0.5
-        share = f"{len(said) / len(text):.0%} of its length"
-        yield f"{seconds:.2f} | {off[0]:+.2f} | {off[1]:+.2f} | {'same' if same else share}", right
+        errors = jiwer.wer(_plain(text), _plain(said))
+        right = errors < 0.05 and max(map(abs, off)) <= NEAR and abs(seconds - length - kind.second) < 0.5
+        verdict = "same" if said == text else "same words" if not errors else f"{errors:.0%} of the words"
+        yield f"{seconds:.2f} | {off[0]:+.2f} | {off[1]:+.2f} | {verdict}", right
+        if said != text:
+            print(kind.name, text, said, sep="\n  ", file=sys.stderr)
 
 
 def main() -> None:
