@@ -119,6 +119,8 @@ def test_words_and_language_are_asked_for_like_in_a_request(server: Served, clip
     done = ended(server, queue(server, clips.make(), **{"timestamp_granularities[]": "word", "language": "en"}))
     found = server.http.get(done["links"]["json"]).json()
     assert [word["word"] for word in found["words"]] == found["text"].split()
+    done = ended(server, queue(server, clips.make(), timestamp_granularities="word"))
+    assert server.http.get(done["links"]["json"]).json()["words"], "as clients without brackets ask"
     refused = server.http.post("/v1/jobs", files={"file": clips.make().open("rb")}, data={"task": "translate"})
     assert refused.status_code == 400 and "cannot translate" in refused.json()["error"]["message"]
 

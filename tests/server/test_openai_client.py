@@ -88,6 +88,13 @@ def test_segments_and_words(client: openai.OpenAI, beckett: Path) -> None:
         file=beckett, model="whisper-1", response_format="verbose_json", timestamp_granularities=["word"]
     )
     assert words.segments is None and words.words == both.words
+    bare = client.audio.transcriptions.create(
+        file=beckett,
+        model="whisper-1",
+        response_format="verbose_json",
+        extra_body={"timestamp_granularities": "word"},  # without brackets
+    )
+    assert bare.words == both.words
 
 
 def told(stream: openai.Stream[Any]) -> tuple[list[str], str]:

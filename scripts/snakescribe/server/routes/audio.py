@@ -60,6 +60,10 @@ TheGranularities = Annotated[
     list[Literal["word", "segment"]] | None,
     Form(alias="timestamp_granularities[]", description="of `verbose_json`"),
 ]
+BareGranularities = Annotated[
+    list[Literal["word", "segment"]] | None,
+    Form(alias="timestamp_granularities", description="the same, as some clients write it"),
+]
 REFUSALS = {
     400: "a field is missing or wrong",
     401: "no key, or a wrong one",
@@ -148,6 +152,7 @@ async def transcriptions(
     response_format: TheFormat = "json",
     temperature: TheTemperature = 0.0,
     timestamp_granularities: TheGranularities = None,
+    bare_granularities: BareGranularities = None,
     stream: Annotated[bool, Form(description="events with the text as it comes")] = False,
 ) -> Response:
     """Write down what is said, in the language that is spoken.
@@ -160,13 +165,13 @@ async def transcriptions(
       `transcript.text.done` with the whole text.
     - An empty field counts as left out; other fields that OpenAI knows are taken and change nothing.
     """
-    words = "word" in (timestamp_granularities or ())
+    granularities = (*(timestamp_granularities or ()), *(bare_granularities or ())) or ("segment",)
+    words = "word" in granularities
     if words and response_format != "verbose_json":
         raise HttpError(400, "words need response_format=verbose_json", "invalid_value", "timestamp_granularities[]")
     if stream and response_format not in ("json", "text"):
         raise HttpError(400, "a stream is text only; use response_format=json", "invalid_value", "response_format")
     asked = RequestOptions(language, prompt, "transcribe", temperature, words)
-    granularities = tuple(timestamp_granularities or ("segment",))
     return await _answered(request, ending, file, model, asked, response_format, granularities, stream)
 
 

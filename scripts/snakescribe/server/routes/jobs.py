@@ -23,6 +23,7 @@ from snakescribe.server.jobs import Jobs, new_id
 from snakescribe.server.responses import Verbose, answer
 from snakescribe.server.routes.audio import (
     ALIAS,
+    BareGranularities,
     TheGranularities,
     TheLanguage,
     TheModel,
@@ -90,6 +91,7 @@ async def create(
     task: Annotated[Literal["transcribe", "translate"], Form()] = "transcribe",
     temperature: TheTemperature = 0.0,
     timestamp_granularities: TheGranularities = None,
+    bare_granularities: BareGranularities = None,
 ) -> Response:
     """Give a `file`, or the `path` of one below the server's folder; then ask for `links.self` now and then.
 
@@ -97,7 +99,8 @@ async def create(
     """
     server = server_of(request)
     check_model(server.config, model)
-    asked = RequestOptions(language, prompt, task, temperature, "word" in (timestamp_granularities or ()))
+    words = "word" in [*(timestamp_granularities or ()), *(bare_granularities or ())]
+    asked = RequestOptions(language, prompt, task, temperature, words)
     check_asked(server.intake.prepared, asked)
     if (file is None) == (path is None):
         raise HttpError(400, "give either file or path", "invalid_value", "file")
