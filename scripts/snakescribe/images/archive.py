@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
+import json
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from rich import progress
 from rich.console import Console
@@ -45,11 +48,28 @@ def save(tool: Tool, image: str, variant: str, folder: Path) -> Path:
             gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0) as packed,
             progress.wrap_file(plain, tool.size(image), description=f"packing {path.name}", console=STDERR) as tar,
         ):
-            shutil.copyfileobj(tar, packed, 1 << 20)
+            _copy(tar, packed, image.removeprefix("localhost/"))
         if process.wait():
             raise ImageError(f"`{tool.name} save {image}` ended with {process.returncode}; see what it said above")
     write_atomically(path.with_name(f"{path.name}.sha256"), f"{sha256(path)}  {path.name}\n".encode())
     return path
+
+
+def _copy(tar: IO[bytes], packed: gzip.GzipFile, name: str) -> None:
+    """Copy a docker archive; its image is called ``name`` there, which docker and podman then find by the same words.
+
+    podman would write ``localhost/`` before it, and that is another image for docker.
+    """
+    with tarfile.open(fileobj=tar, mode="r|") as old, tarfile.open(fileobj=packed, mode="w|", bufsize=1 << 20) as new:
+        for member in old:
+            content = old.extractfile(member) if member.isfile() else None
+            if member.name == "manifest.json" and content:
+                (manifest,) = json.load(content)
+                data = json.dumps([manifest | {"RepoTags": [name]}]).encode()
+                member.size, content = len(data), io.BytesIO(data)
+            elif member.name == "repositories":  # the same in docker's first format, which nobody reads any more
+                continue
+            new.addfile(member, content)
 
 
 def check(path: Path) -> None:

@@ -15,8 +15,7 @@ from snakescribe.checkout import ROOT
 from snakescribe.doctor.cuda import Variant, load_variants
 from snakescribe.errors import ConfigError, ImageError
 from snakescribe.images.tool import Tool
-from snakescribe.keys import digest
-from snakescribe.models.store import Store, sha256
+from snakescribe.models.store import Store
 
 SOURCE = tuple(
     "Snakefile LICENSE README.md pyproject.toml config containers docs profiles requirements workflow".split()
@@ -28,8 +27,11 @@ BASE = "debian:bookworm-slim"
 
 
 def reference(variant: str) -> str:
-    """The tag of an image: version and variant, and nothing that changes by itself."""
-    return f"localhost/snakescribe:{__version__}-{variant}"
+    """The name of an image: version and variant, and nothing that changes by itself.
+
+    Without a host: podman puts ``localhost/`` before it by itself, docker would take that for another image.
+    """
+    return f"snakescribe:{__version__}-{variant}"
 
 
 def variant_named(name: str) -> Variant:
@@ -76,7 +78,6 @@ def build(tool: Tool, name: str, wheels: Path, models: Path, model: str, base: s
         "snakescribe.minimum-driver": variant.minimum_driver or "none",
     }
     arguments = {"BASE_IMAGE": base, "VARIANT": name, "MODEL": model}
-    arguments["WHEELS"] = digest([(path.name, sha256(path)) for path in sorted(wheels.glob("*.whl"))])
     with _context(wheels, models, model) as context:
         command = ["build", "--network", network, "--file", str(ROOT / "containers/Containerfile")]
         command += ["--tag", reference(name)]

@@ -12,7 +12,8 @@ from snakescribe.images.tool import Tool
 _CONTAINERFILE = """\
 FROM {image}
 USER 0
-RUN --mount=type=bind,source=wheels,target=/wheels set -e; \\
+COPY wheels /wheels
+RUN set -e; \\
     for python in /opt/venv/bin/python /usr/local/bin/python3 python3 python; do \\
         command -v "$python" > /dev/null && break; \\
     done; \\
@@ -21,6 +22,7 @@ RUN --mount=type=bind,source=wheels,target=/wheels set -e; \\
     done; \\
     PIP_BREAK_SYSTEM_PACKAGES=1 $pip install --no-index --no-cache-dir --root-user-action ignore \\
         --find-links /wheels $(cd /wheels && ls | sed -E 's/^([^-]+)-([^-]+)-.*/\\1==\\2/'); \\
+    rm -rf /wheels; \\
     $pip check | grep -vE 'openvino-telemetry|requires triton' || true
 USER {user}
 """
