@@ -139,7 +139,10 @@ def lease_gpu(count: int) -> tuple[int, TextIO]:
 
 
 def _no_cuda(problem: str) -> DeviceError:
-    return DeviceError(f"device cuda was asked for, but {problem}; use device: cpu, or mend the driver")
+    ways = "use device: cpu, or mend the driver"
+    if os.environ.get("SNAKESCRIBE_VARIANT"):  # in our image
+        ways = "start the container with --gpus all (podman: --device nvidia.com/gpu=all), or with STT_DEVICE=cpu"
+    return DeviceError(f"device cuda was asked for, but {problem}; {ways}")
 
 
 def _torch_problem(gpus: Gpus) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from doctor_facts import RTX_3090, VARIANTS, facts, heard, machine, torch_of
 
 from snakescribe.doctor.diagnose import Diagnosis, diagnose
-from snakescribe.doctor.facts import Container, Facts, Ffmpeg, Folder, Package
+from snakescribe.doctor.facts import Container, ContainerTool, Facts, Ffmpeg, Folder, Nvidia, Package
 from snakescribe.errors import EXIT_CODES
 
 MULTIPART = Package(name="python-multipart", installed=None, declared=">=0.0.9")
@@ -90,6 +90,28 @@ def test_disk() -> None:
     assert on(0.05).exit_code == 4 and "hardly any room is left for results (/r): 0.05 GB" in on(0.05).line
     assert on(0.5).exit_code == 0 and on(0.5).line.startswith("ready, but hardly any room")
     assert on(50, writable=False).exit_code == 4 and "no permission to write results (/r)" in on(50, False).line
+
+
+def test_container_tools_are_told_and_never_the_fault() -> None:
+    known = {"version": "20.10.24", "builder": "its own", "storage": "/var/lib/docker", "free_gb": 39.0, "cgroup": 1}
+    down = ContainerTool(name="docker", problem="docker does not work here: its service is not running")
+    for tool, has_gpu, said in (
+        (
+            ContainerTool.model_validate({"name": "docker"} | known),
+            False,
+            "20.10.24 with root, builder its own, cgroup v1, 39 GB free in",
+        ),
+        (
+            ContainerTool.model_validate({"name": "docker"} | known),
+            True,
+            "no GPUs in containers: install the NVIDIA Container Toolkit",
+        ),
+        (down, False, "its service is not running"),
+    ):
+        nvidia = machine("535.54.03", RTX_3090) if has_gpu else Nvidia()
+        verdict = diagnose(facts(device="cpu", nvidia=nvidia, container_tools=[tool]), VARIANTS)
+        (check,) = [check for check in verdict.checks if check.name == "docker"]
+        assert verdict.exit_code == 0 and check.state == "ok" and said in check.says
 
 
 def test_the_cause_comes_before_its_effects() -> None:

@@ -40,10 +40,11 @@ def run(args: argparse.Namespace) -> int:
     from snakescribe.doctor.cuda import load_variants
     from snakescribe.doctor.diagnose import diagnose
     from snakescribe.doctor.gather import gather
+    from snakescribe.images.look import container_tools
 
     config = load_config(asked_options(args), Path.cwd())
     variants = load_variants()
-    facts = gather(config, variants)
+    facts = gather(config, variants).model_copy(update={"container_tools": container_tools()})
     verdict = diagnose(facts, variants)
     if args.json:
         json.dump(verdict.model_dump() | {"facts": facts.model_dump()}, sys.stdout, ensure_ascii=False, indent=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from snakescribe.doctor.cuda import Variants, version
-from snakescribe.doctor.facts import Facts, Package
+from snakescribe.doctor.facts import ContainerTool, Facts, Package
 from snakescribe.doctor.gpu import both, ctranslate2_problem, either, gpu_problem, highest_cuda
 from snakescribe.engine.engines import ENGINES
 from snakescribe.errors import DeviceError, InstallationError, ModelError, ResultsError, SnakescribeError
@@ -71,6 +71,8 @@ def _checks(facts: Facts, variants: Variants) -> Iterator[Check]:
     if not facts.weights:
         yield Check(name="weights", state="ok", says=f"{facts.model} and voice activity are what their checksums say")
     yield from _folders(facts)
+    for tool in facts.container_tools:
+        yield _container_tool(tool, bool(facts.nvidia.gpus))
     yield _hearing(facts, variants)
 
 
@@ -189,6 +191,19 @@ def _folders(facts: Facts) -> Iterator[Check]:
     elif facts.folders:
         what = ", ".join(f"{folder.option} {folder.free_gb:.0f} GB" for folder in facts.folders)
         yield Check(name="disk", state="ok", says=f"free: {what}")
+
+
+def _container_tool(tool: ContainerTool, has_gpus: bool) -> Check:
+    """Never bad: a run needs neither podman nor docker."""
+    if tool.problem:
+        return Check(name=tool.name, state="ok", says=tool.problem)
+    says = [f"{tool.version} {'without' if tool.rootless else 'with'} root", f"builder {tool.builder}"]
+    says.append(f"cgroup v{tool.cgroup}" + ("" if tool.memory_limits else " without memory limits"))
+    if tool.free_gb is not None:
+        says.append(f"{tool.free_gb:.0f} GB free in {tool.storage}")
+    if not tool.gpus:
+        says.append("no GPUs in containers" + (": install the NVIDIA Container Toolkit" if has_gpus else ""))
+    return Check(name=tool.name, state="ok", says=", ".join(says))
 
 
 def _hearing(facts: Facts, variants: Variants) -> Check:

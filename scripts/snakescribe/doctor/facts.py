@@ -98,6 +98,26 @@ class Folder(Frozen):
     writable: bool
 
 
+class ContainerTool(Frozen):
+    """podman or docker of this machine."""
+
+    name: str
+    problem: str | None = None
+    """Why it does not work, and what to do; nothing else is known then."""
+    version: str = ""
+    builder: str = ""
+    storage: str = ""
+    """Folder of its images."""
+    free_gb: float | None = None
+    """There; None when it cannot be asked (docker on another machine)."""
+    cgroup: int = 2
+    memory_limits: bool = True
+    """`--memory` works."""
+    rootless: bool = False
+    gpus: bool = False
+    """It can give GPUs to containers: NVIDIA's toolkit is installed for it."""
+
+
 class Hearing(Frozen):
     """The known clip, transcribed."""
 
@@ -131,5 +151,6 @@ class Facts(Frozen):
     weights: tuple[str, ...] = ()
     """What is wrong with the weights."""
     folders: tuple[Folder, ...] = ()
+    container_tools: tuple[ContainerTool, ...] = ()
     hearing: Hearing | None = None
     """None when there was no use in trying."""

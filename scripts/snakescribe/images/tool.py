@@ -1,11 +1,13 @@
-"""podman or docker, whichever is there: the few commands of theirs that we use."""
+"""podman or docker, whichever works here: the few commands of theirs that we use."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from snakescribe.errors import ImageError
 
@@ -31,6 +33,23 @@ class Tool:
             shown = " ".join(arguments[: 2 if arguments[0] == "image" else 1])
             raise ImageError(f"`{self.name} {shown}` ended with {error.returncode}; see what it said above") from None
         return done.stdout.strip() if capture else ""
+
+    def info(self) -> dict[str, Any]:
+        """What it says of itself and of its service.
+
+        Raises:
+            ImageError: it does not work here, and what to do about it.
+        """
+        template = "{{json .}}" if self.name == "docker" else "json"
+        done = subprocess.run([self.name, "info", "--format", template], capture_output=True, text=True)
+        try:
+            found: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            found = {}
+        said = " ".join(found.get("ServerErrors") or [done.stderr])  # docker 20 ends with 0 all the same
+        if done.returncode or found.get("ServerErrors"):
+            raise ImageError(f"{self.name} does not work here: {_remedy(' '.join(said.split()))}")
+        return found
 
     def there(self, image: str) -> bool:
         """Whether it has this image."""
@@ -68,13 +87,28 @@ class Tool:
         return ["--gpus", "all"] if self.name == "docker" else ["--device", "nvidia.com/gpu=all"]
 
 
+def _remedy(said: str) -> str:
+    """What it said, and what to do about it."""
+    if "permission denied" in said:
+        return "this user may not use its service; join the group docker and log in again, or use sudo"
+    if "Cannot connect" in said or "Is the docker daemon running" in said:
+        return "its service is not running (systemctl start docker), or DOCKER_HOST names another one"
+    return said[:200]
+
+
 def find_tool(asked: str | None) -> Tool:
-    """The one asked for, else the first that is installed.
+    """The one asked for, else the first that is installed and works.
 
     Raises:
         ImageError: there is none.
     """
+    problem: ImageError | None = None
     for name in (asked,) if asked else TOOLS:
         if shutil.which(name):
+            try:
+                Tool(name).info()
+            except ImageError as error:
+                problem = problem or error
+                continue
             return Tool(name)
-    raise ImageError(f"there is no {asked or 'podman or docker'} here; install one (apt install podman)")
+    raise problem or ImageError(f"there is no {asked or 'podman or docker'} here; install one (apt install podman)")

@@ -1,0 +1,70 @@
+"""podman and docker that are not there, or do not answer: what they say themselves, and what we make of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from snakescribe.errors import ImageError
+from snakescribe.images.look import container_tools
+from snakescribe.images.tool import find_tool
+
+DOWN = "Cannot connect to the Docker daemon at unix:///nope. Is the docker daemon running?"
+CLOSED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Programs of these names, and no other podman or docker."""
+    shells = {str(Path(folder)) for folder in ("/bin", "/usr/bin")}
+    for name in ("sh", "cat"):
+        (tmp_path / name).symlink_to(next(Path(folder) / name for folder in shells if (Path(folder) / name).exists()))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def write(name: str, text: str) -> None:
+        path = tmp_path / name
+        path.write_text(f"#!{tmp_path}/sh\n{text}\n")
+        path.chmod(0o755)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [
+        (f"""cat <<< '{{"ServerErrors": ["{DOWN}"]}}'""", "its service is not running"),
+        (f"echo '{DOWN}' >&2; exit 1", "its service is not running"),
+        (f"echo '{CLOSED}' >&2; exit 1", "join the group docker"),
+        ("echo 'something new' >&2; exit 1", "something new"),
+    ],
+)
+def test_a_docker_that_does_not_answer(program: Callable[[str, str], None], answer: str, remedy: str) -> None:
+    """As 20.10 (which ends with 0) and 28.2 say it."""
+    program("docker", answer.replace("cat <<< ", "echo "))
+    with pytest.raises(ImageError, match=f"docker does not work here: .*{remedy}"):
+        find_tool(None)
+    (found,) = container_tools()
+    assert found.problem and remedy in found.problem
+
+
+def test_the_first_that_works(program: Callable[[str, str], None]) -> None:
+    with pytest.raises(ImageError, match="there is no podman or docker here"):
+        find_tool(None)
+    program("podman", "echo 'cannot set up the user namespace' >&2; exit 125")
+    program("docker", """[ "$1" = buildx ] && exit 1; echo '{"ServerVersion": "20.10", "DockerRootDir": "/nowhere"}'""")
+    assert find_tool(None).name == "docker"
+    with pytest.raises(ImageError, match="user namespace"):
+        find_tool("podman")
+    podman, docker = container_tools()
+    assert podman.problem and docker.problem is None
+    assert (docker.version, docker.builder, docker.free_gb, docker.gpus) == ("20.10", "its own", None, False)
+
+
+def test_what_is_here_says_what_it_is() -> None:
+    """Those that are installed and work."""
+    for tool in container_tools():
+        if not tool.problem:
+            assert tool.version[0].isdigit() and tool.builder and os.path.isabs(tool.storage)  # noqa: PTH117
