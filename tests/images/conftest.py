@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from snakescribe.errors import ImageError
 from snakescribe.images.apptainer import convert
 from snakescribe.images.build import build, variant_named
 from snakescribe.images.tool import Tool, find_tool
@@ -31,9 +35,57 @@ def base() -> str:
 
 
 @pytest.fixture(scope="session")
-def tool(base: str) -> Tool:
-    """The first of podman and docker that is here."""
-    return find_tool(None)
+def tool(base: str, docker: Tool | None) -> Tool:
+    """Docker with its own old builder, which understands the least; else podman."""
+    return docker or find_tool("podman")
+
+
+@pytest.fixture(scope="session")
+def docker(base: str) -> Iterator[Tool | None]:
+    """Docker with a service that answers, if need be one of our own (as root; no systemd is needed); None without."""
+    daemon = shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin")
+    found = Tool("docker")
+    if shutil.which("docker") and _answers(found):
+        yield found
+    elif not (shutil.which("docker") and daemon and os.getuid() == 0):
+        yield None
+    else:
+        with (
+            tempfile.TemporaryDirectory(prefix="docker-", dir=_images()) as folder,
+            tempfile.TemporaryDirectory() as own,
+        ):
+            host = f"unix://{own}/socket"  # a short name: 108 bytes are the most
+            places = ["--data-root", f"{folder}/data", "--exec-root", f"{own}/exec", "--pidfile", f"{own}/pid"]
+            command = [daemon, *places, "--host", host, "--storage-driver", "overlay2"]
+            with (
+                (Path(folder) / "log").open("wb") as log,
+                pytest.MonkeyPatch.context() as patch,
+                subprocess.Popen(command, stdout=log, stderr=log) as process,
+            ):
+                patch.setenv("DOCKER_HOST", host)
+                patch.setenv("DOCKER_BUILDKIT", "0")
+                while not _answers(found):
+                    assert process.poll() is None, (Path(folder) / "log").read_text()
+                    time.sleep(0.2)
+                if not found.there(base) and shutil.which("podman"):
+                    with subprocess.Popen(["podman", "save", base], stdout=subprocess.PIPE) as saved:
+                        subprocess.run(["docker", "load"], stdin=saved.stdout, check=True)
+                yield found
+                process.terminate()
+
+
+def _images() -> Path:
+    folder = ROOT / ".images"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _answers(tool: Tool) -> bool:
+    try:
+        tool.info()
+    except ImageError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
