@@ -118,6 +118,25 @@ def test_folders_that_cannot_be_made(site: Site, bare: bool, option: str, folder
     refused(site, 4, "ResultsError: ", folder, said, bare=bare, **options[option])
 
 
+@BARE
+def test_a_cache_that_cannot_be_written(site: Site, bare: bool) -> None:
+    folder = site.folder / "closed"
+    folder.mkdir(exist_ok=True)
+    said = f"{folder}/cache cannot be made (Permission denied); choose another folder with cache.path"
+    with closed(folder, 0o555):
+        refused(site, 4, "ResultsError: ", said, bare=bare, bound=True, cache={"path": str(folder / "cache")})
+
+
+def test_a_home_that_cannot_be_written(site: Site) -> None:
+    """Of a service, for example: Snakemake has its cache elsewhere then, and gets as far as with any other."""
+    home, file = replace(site), site.folder / "file"
+    file.write_text("mine")
+    home.cache = site.folder / "home"
+    home.cache.mkdir(exist_ok=True)
+    with closed(home.cache, 0o555):
+        refused(home, 4, "ResultsError: ", "is not a folder", bound=True, cache={"path": str(file)})
+
+
 def test_results_on_a_read_only_file_system(site: Site, mounted: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
     refused(site, 4, "ResultsError: the file system is read-only", "--results", results=str(mounted / "x"))
