@@ -50,6 +50,12 @@ def refused(site: Site, code: int, *said: str, bare: bool = False, bound: bool =
     assert "Building DAG" not in done.stdout + done.stderr
 
 
+def test_a_profile_that_is_not_there(site: Site) -> None:
+    """Snakemake alone goes on without any."""
+    said = site.run("--profile", "profiles/slrum", code=2).said
+    assert said.count("\n") == 1 and "ConfigError: --profile: there is no profiles/slrum; give a folder" in said
+
+
 @BARE
 def test_an_unknown_option(site: Site, bare: bool) -> None:
     refused(site, 2, "ConfigError: unknown option 'modle'; did you mean 'model'?", bare=bare, modle="base")

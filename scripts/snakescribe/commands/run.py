@@ -20,7 +20,7 @@ from types import FrameType
 from snakescribe.checkout import ROOT
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
-from snakescribe.errors import CrashError, FailedRecordings
+from snakescribe.errors import ConfigError, CrashError, FailedRecordings
 from snakescribe.failures import notes_left
 from snakescribe.files import die_with_parent, disk_full, write_atomically
 from snakescribe.keys import options_digest
@@ -49,6 +49,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the workflow and wait for it."""
     config = load_config(asked_options(args), Path.cwd())
+    places = (Path(), Path("profiles"), ROOT / "profiles")  # where Snakemake looks; without any it would go on
+    if args.profile not in (None, "none") and not any((place / args.profile).exists() for place in places):
+        raise ConfigError(f"--profile: there is no {args.profile}; give a folder like profiles/slurm")
     results = Results(Path(config.results))
     options = options_digest(config, configured_model(config))
     os.environ.pop(LOCK_FD, None)
