@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -34,7 +33,7 @@ from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
 from snakescribe.recording import Recording
-from snakescribe.tables.batch import row_groups
+from snakescribe.tables.batch import readable, row_groups
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache
 
@@ -188,7 +187,7 @@ def _parquet_rows(paths: Iterable[Path]) -> int:
     rows = 0
     for path in paths:
         if path.suffix == ".parquet":
-            with contextlib.suppress(pa.ArrowInvalid):
+            with contextlib.suppress(ResultsError), readable(path):
                 rows += int(pq.read_metadata(path).num_rows)
     return rows
 

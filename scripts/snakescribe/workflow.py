@@ -7,6 +7,7 @@ configuration; every job reads that file, on this machine or another. Nothing he
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import shutil
@@ -21,7 +22,7 @@ from typing import Any
 from snakescribe import __version__, devices
 from snakescribe.checkout import CALLER
 from snakescribe.config import Config, load_config, read_resolved
-from snakescribe.config.load import changed
+from snakescribe.config.load import at_home, changed
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ConfigError, InstallationError, ResultsError, SnakescribeError
 from snakescribe.failures import report
@@ -126,7 +127,8 @@ def begin(
         if not dry_run:
             _write_missing_manifests(results, plan)
             put_aside_unfinished(results, seen, checked.options, config.outputs)
-            _make_folder(Path(config.cache.path), "cache.path")  # what is not there cannot be bound
+            if config.cache.mode != "off" or config.container.image is not None:
+                _make_folder(Path(config.cache.path), "cache.path")  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
             if elsewhere:
                 write_atomically(results.elsewhere, os.fsencode(elsewhere))
@@ -175,7 +177,11 @@ def _make_folder(folder: Path, option: str, mode: int = 0o777) -> None:
         folder.mkdir(mode, parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise ResultsError(f"{folder} is not a folder; choose another one with {option}") from None
-    except FileNotFoundError as error:  # parents are made: the file system takes no new folder
+    except OSError as error:
+        # Parents are made, so what is not found is a file system that takes no new folder.
+        closed = option != "--results" and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        if not closed and error.errno != errno.ENOENT:
+            raise
         raise ResultsError(f"{folder} cannot be made ({error.strerror}); choose another folder with {option}") from None
 
 
@@ -202,7 +208,7 @@ def _named(written: str, results: Results, moves: bool) -> Results:
         return Results(Path())
     if set(written) & set("{}<>"):
         raise ConfigError(f"option results: Snakemake reads {{…}} and <…> as variables; rename {written!r}")
-    return Results(Path(os.path.normpath(Path(written).expanduser())))
+    return Results(Path(os.path.normpath(at_home(written))))
 
 
 def _elsewhere(results: Results, files: Results) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from finished import finish, row, segment
 
@@ -65,6 +66,17 @@ def test_tracks_that_were_not_heard_are_counted(tmp_path: Path) -> None:
     assert results.summary.read_text().splitlines()[1:] == [
         "1 with more audio tracks than the one that was heard (audio_tracks; audio.track)"
     ]
+
+
+def test_a_table_of_an_older_version_is_summarised_too(tmp_path: Path) -> None:
+    results = finished(tmp_path, [row("a.wav", segment(0, 1, "네"))])
+    export_batch(results, ["txt"], "b000001")
+    check(results)
+    table, before = results.table("recordings", "parquet"), results.summary.read_text()
+    pq.write_table(pq.read_table(table).drop_columns(["audio_track", "audio_tracks"]), table)
+    results.summary.write_text("")
+    assert main(["export", "--force", "--results", str(results.root)]) == 0
+    assert results.summary.read_text() == before
 
 
 def test_fail_exits_1_says_which_and_leaves_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

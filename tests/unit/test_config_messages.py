@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,13 @@ def test_paths_become_absolute_from_the_given_folder(tmp_path: Path, monkeypatch
     (tmp_path / ".models").mkdir()
     assert load_config({}, Path("/b"), environ).models == str(tmp_path / ".models")
     assert load_config({}, Path("/b"), environ | {"SNAKESCRIBE_MODELS": "/m"}).models == "/m"
+
+
+def test_a_tilde_of_nobody_is_a_name_like_any_other(tmp_path: Path) -> None:
+    """As a shell has it; Path.expanduser() raises RuntimeError."""
+    config = load_config({"recordings": "~nobody-we-know/x", "results": "~"}, tmp_path)
+    assert config.recordings == str(tmp_path / "~nobody-we-know/x")
+    assert config.results == os.path.expanduser("~")  # noqa: PTH111
 
 
 def test_files_that_are_no_options(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_the_command(tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str
     assert main(["export", "--missing", "--config", str(results.config)]) == 2
     assert main(["export", "--missing", f"--{how}", str(given)]) == 0
     assert files(results) == {"x.mp3.vtt"}
-    assert capsys.readouterr().err.splitlines()[-1] == "export: 1 files written, 0 kept, 0 removed"
+    assert capsys.readouterr().err.splitlines()[-1] == "export: 1 file written, 0 kept, 0 removed"
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": [1]}'])
@@ -177,3 +177,11 @@ def test_a_run_at_work_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--missing", "--results", str(tmp_path)]) == 4
     assert f"no run in {tmp_path}; give its folder with --results" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_before_its_plan_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
+    results.plan.unlink()
+    for command in (["export", "--missing"], ["forget", "x.mp3"]):
+        assert main([*command, "--results", str(tmp_path)]) == 4
+        assert f"the run in {tmp_path} was stopped or failed at its beginning; finish it" in capsys.readouterr().err

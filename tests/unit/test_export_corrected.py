@@ -130,7 +130,7 @@ def test_only_the_content_counts(results: Results) -> None:
 def test_force_replaces_it(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     export_batch(results, ["srt", "txt"], B1)
     assert main(["export", "--force", "--results", str(results.root)]) == 0
-    assert "export: 1 files written, 1 kept, 1 removed" in capsys.readouterr().err
+    assert "export: 1 file written, 1 kept, 1 removed" in capsys.readouterr().err
     now = texts(results)
     assert now.keys() == {"x.mp3.srt", "x.mp3.txt"}
     assert "첫째" in now["x.mp3.srt"]

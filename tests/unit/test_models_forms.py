@@ -172,7 +172,7 @@ def test_a_cut_model_bin_is_refused(store: Store, tmp_path: Path, kept: int) -> 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "some.pt"
-    for content in (b"", b"no pickle", b"PK\x03\x04 no zip"):
+    for content in (b"", b"no pickle", b"PK\x03\x04 no zip", b"RIFF\x24\x00\x00\x00WAVEfmt "):
         path.write_bytes(content)
         with pytest.raises(ModelError, match=r"some\.pt: not a Whisper checkpoint"):
             open_openai(path)

@@ -66,3 +66,23 @@ def test_the_speed_is_the_median_of_what_this_model_did(tmp_path: Path, capsys: 
     write_tables(finish(tmp_path / "cached", {"b000001": [row("known.wav", wall_seconds=0.6, cached=True)]}))
     assert main([*asked[:-1], str(tmp_path / "cached"), "--config", "model=base"]) == 0
     assert "median of 1 recording done;" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["cut", "a folder"])
+def test_a_damaged_table_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
+    (tmp_path / "in").mkdir()
+    write_wav(tmp_path / "in/new.wav", tone(440, 1))
+    results = finish(tmp_path / "out", {"b000001": [row("1.wav")]})
+    write_tables(results)
+    table = results.table("recordings", "parquet")
+    data = table.read_bytes()
+    table.unlink()
+    if damage == "cut":
+        table.write_bytes(data[: len(data) // 2])
+    else:
+        table.mkdir()
+        (table / "x").write_bytes(b"x")
+    assert main(["plan", "--recordings", str(tmp_path / "in"), "--results", str(results.root)]) == 4
+    said = capsys.readouterr().err
+    assert f"ResultsError: {table} is damaged (" in said and said.endswith("; delete it and run again\n")
+    assert said.count("\n") == 1

@@ -158,3 +158,51 @@ def test_jobs_know_the_version_that_they_were_written_by(tmp_path: Path) -> None
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT state FROM jobs").fetchall() == [("running",)], "nothing was changed"
     assert version() == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("asked", "x"), ("created", "x"), ("source", 7), ("state", "x"), ("error", "x")]
+)
+def test_a_damaged_job_has_failed_and_the_others_go_on(tmp_path: Path, column: str, value: object) -> None:
+    path = tmp_path / "jobs.sqlite"
+    with closing(JobLedger(path)) as ledger:
+        for name in ("one", "two"):
+            ledger.add(name, f"{name}.wav", tmp_path / name, True, RequestOptions())
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE jobs SET {column} = ? WHERE id = 'one'", (value,))
+    with closing(JobLedger(path)) as ledger:
+        assert ledger.unfinished_uploads() == {"two"}
+        taken = ledger.take()
+        assert taken is not None and taken.id == "two" and ledger.take() is None
+        damaged = ledger.get("one")
+        assert damaged is not None and damaged.error is not None and damaged.finished is not None
+        assert (damaged.state, damaged.name) == (
+            "failed",
+            "one.wav",
+        ) and "send the recording again" in damaged.error.message
+        ledger.erase("one")
+        assert ledger.get("one") is None
+
+
+def test_a_job_whose_transcript_is_damaged_has_failed(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    with closing(JobLedger(path)) as ledger:
+        ledger.add("one", "one.wav", tmp_path / "one", False, RequestOptions())
+        assert ledger.end("one", "done")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE jobs SET entry = '{}'")
+    with closing(JobLedger(path)) as ledger:
+        assert ledger.entry("one") is None
+        known = ledger.get("one")
+    assert known is not None and known.state == "failed"
+
+
+def test_a_file_of_jobs_that_is_damaged_further_in_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    with closing(JobLedger(path)) as ledger:
+        for number in range(100):
+            ledger.add(f"job {number}", "x" * 200, tmp_path / "one", False, RequestOptions())
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + b"\xff" * (len(data) - len(data) // 2))
+    with pytest.raises(ResultsError, match=r"jobs\.sqlite: .*; move it away and start again"):
+        JobLedger(path)

@@ -85,3 +85,18 @@ def test_a_missing_and_a_damaged_file_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"b\.parquet is damaged .*delete it and run again") as caught:
         list(read_batch(path))
     assert "\n" not in str(caught.value)
+
+
+def test_what_an_older_file_lacks_is_null(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    write_batch(path, [row("a.wav")])
+    pq.write_table(pq.read_table(path).drop_columns(["audio_track"]), path)
+    assert list(read_batch(path, ["path", "audio_track"])) == [{"path": "a.wav", "audio_track": None}]
+
+
+def test_damaged_names_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    write_batch(path, [row("a.wav")])
+    path.write_bytes(path.read_bytes().replace(b"speech_seconds", b"\xffpeech_seconds"))
+    with pytest.raises(ResultsError, match=r"b\.parquet is damaged .*delete it and run again"):
+        list(read_batch(path))

@@ -50,6 +50,12 @@ def refused(site: Site, code: int, *said: str, bare: bool = False, bound: bool =
     assert "Building DAG" not in done.stdout + done.stderr
 
 
+def test_a_profile_that_is_not_there(site: Site) -> None:
+    """Snakemake alone goes on without any."""
+    said = site.run("--profile", "profiles/slrum", code=2).said
+    assert said.count("\n") == 1 and "ConfigError: --profile: there is no profiles/slrum; give a folder" in said
+
+
 @BARE
 def test_an_unknown_option(site: Site, bare: bool) -> None:
     refused(site, 2, "ConfigError: unknown option 'modle'; did you mean 'model'?", bare=bare, modle="base")
@@ -116,6 +122,25 @@ def test_a_file_where_the_results_should_be(site: Site) -> None:
 def test_folders_that_cannot_be_made(site: Site, bare: bool, option: str, folder: str, said: str) -> None:
     options = {"results": {"results": folder}, "cache": {"results": "cache", "cache": {"path": folder}}}
     refused(site, 4, "ResultsError: ", folder, said, bare=bare, **options[option])
+
+
+@BARE
+def test_a_cache_that_cannot_be_written(site: Site, bare: bool) -> None:
+    folder = site.folder / "closed"
+    folder.mkdir(exist_ok=True)
+    said = f"{folder}/cache cannot be made (Permission denied); choose another folder with cache.path"
+    with closed(folder, 0o555):
+        refused(site, 4, "ResultsError: ", said, bare=bare, bound=True, cache={"path": str(folder / "cache")})
+
+
+def test_a_home_that_cannot_be_written(site: Site) -> None:
+    """Of a service, for example: Snakemake has its cache elsewhere then, and gets as far as with any other."""
+    home, file = replace(site), site.folder / "file"
+    file.write_text("mine")
+    home.cache = site.folder / "home"
+    home.cache.mkdir(exist_ok=True)
+    with closed(home.cache, 0o555):
+        refused(home, 4, "ResultsError: ", "is not a folder", bound=True, cache={"path": str(file)})
 
 
 def test_results_on_a_read_only_file_system(site: Site, mounted: Path) -> None:

@@ -77,9 +77,12 @@ def finished_run(args: argparse.Namespace) -> Iterator[Results]:
     results = Results((args.results or Path("results")).absolute())
     if args.configfile:
         results = Results(Path(load_file(args.configfile).results))
-    if not results.config.exists() or not results.plan.exists():
+    if not results.config.exists():
         raise ResultsError(f"no run in {results.root}; give its folder with --results")
     lock = hold_lock(results.lock, f"a run works on {results.root}; wait for it to end and try again")
+    if not results.plan.exists():
+        os.close(lock)
+        raise ResultsError(f"the run in {results.root} was stopped or failed at its beginning; finish it first")
     try:
         yield results
     finally:

@@ -98,8 +98,11 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
     if table.exists():
         import pandas as pd
 
+        from snakescribe.tables.batch import readable
+
         measured = [("model", "==", config.model), ("duration", ">", 0)]
-        rows = pd.read_parquet(table, columns=["wall_seconds", "duration", "cached"], filters=measured)
+        with readable(table):
+            rows = pd.read_parquet(table, columns=["wall_seconds", "duration", "cached"], filters=measured)
         rows = rows if rows.cached.all() else rows[~rows.cached]  # made elsewhere perhaps, but better than a guess
         if len(rows):
             median = float((rows.wall_seconds / rows.duration).median())

@@ -20,7 +20,7 @@ from types import FrameType
 from snakescribe.checkout import ROOT
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
-from snakescribe.errors import CrashError, FailedRecordings
+from snakescribe.errors import ConfigError, CrashError, FailedRecordings
 from snakescribe.failures import notes_left
 from snakescribe.files import die_with_parent, disk_full, write_atomically
 from snakescribe.keys import options_digest
@@ -49,6 +49,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the workflow and wait for it."""
     config = load_config(asked_options(args), Path.cwd())
+    places = (Path(), Path("profiles"), ROOT / "profiles")  # where Snakemake looks; without any it would go on
+    if args.profile not in (None, "none") and not any((place / args.profile).exists() for place in places):
+        raise ConfigError(f"--profile: there is no {args.profile}; give a folder like profiles/slurm")
     results = Results(Path(config.results))
     options = options_digest(config, configured_model(config))
     os.environ.pop(LOCK_FD, None)
@@ -78,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             stdout=file,
             stderr=subprocess.STDOUT,
             pass_fds=[lock] if lock is not None else [],
-            env=os.environ | {LOCK_FD: str(lock)},
+            env=os.environ | {LOCK_FD: str(lock)} | _cache_of_snakemake(results),
             preexec_fn=_as_our_child,
         )
         stopped = _stops(process)
@@ -88,6 +91,23 @@ def run(args: argparse.Namespace) -> int:
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
         return 128 + stopped[0]
     return _tell(code, log, results, nothing_new=bool(before) and before == _batches(results))
+
+
+def _cache_of_snakemake(results: Results) -> dict[str, str]:
+    """It does not start without a cache folder of its own; where the user can have none (a service), it lies in ours.
+
+    Nothing else follows: that of the transcripts is resolved already.
+    """
+    try:
+        # As platformdirs has it, which Snakemake asks.
+        usual = Path(os.environ.get("XDG_CACHE_HOME", "").strip() or os.path.expanduser("~/.cache"))  # noqa: PTH111
+        own = usual / "snakemake"
+        own.mkdir(parents=True, exist_ok=True)
+        if os.access(own, os.W_OK | os.X_OK):
+            return {}
+    except OSError:
+        pass
+    return {"XDG_CACHE_HOME": str(results.state / "cache")}
 
 
 def _batches(results: Results) -> dict[Path, int]:

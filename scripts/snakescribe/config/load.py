@@ -50,7 +50,7 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     state = asked.server.state or str(Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "snakescribe")
 
     def absolute(path: str) -> str:
-        return os.path.abspath(base / Path(path).expanduser())  # noqa: PTH100 (resolve() would follow links)
+        return os.path.abspath(base / at_home(path))  # noqa: PTH100 (resolve() would follow links)
 
     paths = {
         "recordings": absolute(asked.recordings),
@@ -65,6 +65,11 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
         },
     }
     return Config.model_validate(merged(asked.model_dump(), paths))
+
+
+def at_home(path: str) -> Path:
+    """``~`` and ``~user`` as a shell has them: of somebody who is not known they stay as they are."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser() raises RuntimeError)
 
 
 def changed(config: Config, **options: Any) -> Config:

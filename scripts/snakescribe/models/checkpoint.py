@@ -115,7 +115,15 @@ def open_openai(path: Path) -> Checkpoint:
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         dims = {name: int(saved["dims"][name]) for name in DIMENSIONS}
         tensors: dict[str, Tensor] = dict(saved["model_state_dict"])
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         reason = str(error).split("\n")[0][:100]
         raise ModelError(f"{path}: not a Whisper checkpoint as OpenAI saves them ({reason})") from None
     fused = layout(dims["n_audio_layer"], dims["n_text_layer"]).values()

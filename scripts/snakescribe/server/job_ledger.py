@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import Json, TypeAdapter, ValidationError
 
 from snakescribe.errors import ResultsError
+from snakescribe.inventory.database import BAD_DATABASE
 from snakescribe.server.http_errors import ErrorObject
 from snakescribe.server.intake import RequestOptions
 from snakescribe.transcribe.cache import CachedTranscript
@@ -39,6 +40,14 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 _COLUMNS = "number, id, state, name, source, uploaded, asked, created, finished, error"
 _ASKED = TypeAdapter(RequestOptions)
+_ROW = TypeAdapter(
+    tuple[int, str, State, str, bytes, bool, Json[RequestOptions], float, float | None, Json[ErrorObject] | None]
+)
+_DAMAGED = ErrorObject(
+    message="what the server kept of this job is damaged; send the recording again",
+    type="server_error",
+    code="internal_error",
+)
 
 
 class JobRow(NamedTuple):
@@ -83,8 +92,10 @@ class JobLedger:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA secure_delete = ON")  # what was said is gone with the job
             self._db.executescript(_SCHEMA)
+            if self._db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("it is damaged")
             self._db.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
-        except sqlite3.Error as error:
+        except BAD_DATABASE as error:
             raise ResultsError(f"{path}: {error}; {remedy}") from None
 
     def add(self, job_id: str, name: str, source: Path, uploaded: bool, asked: RequestOptions) -> JobRow:
@@ -101,20 +112,28 @@ class JobLedger:
     def get(self, job_id: str) -> JobRow | None:
         """One job."""
         rows = self._do(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,))
-        return _row(rows[0]) if rows else None
+        return self._row(rows[0]) if rows else None
 
     def entry(self, job_id: str) -> CachedTranscript | None:
-        """The transcript of a job that is done."""
-        rows = self._do("SELECT entry FROM jobs WHERE id = ? AND state = 'done'", (job_id,))
-        return CachedTranscript.model_validate_json(rows[0][0]) if rows else None
+        """The transcript of a job that is done; if it is damaged, the job has failed."""
+        rows = self._do("SELECT number, entry FROM jobs WHERE id = ? AND state = 'done'", (job_id,))
+        for number, entry in rows:
+            try:
+                return CachedTranscript.model_validate_json(entry)
+            except ValidationError:
+                self._give_up(number)
+        return None
 
     def take(self) -> JobRow | None:
-        """The job that waited longest, running from now on."""
-        rows = self._do(
+        """The job that waited longest, running from now on; a damaged one has failed, and the next is taken."""
+        while rows := self._do(
             "UPDATE jobs SET state = 'running' WHERE number = "
             f"(SELECT min(number) FROM jobs WHERE state = 'queued') RETURNING {_COLUMNS}"
-        )
-        return _row(rows[0]) if rows else None
+        ):
+            row = self._row(rows[0])
+            if row.state == "running":
+                return row
+        return None
 
     def put_back(self, job_id: str) -> None:
         """A running job waits again: the server stops."""
@@ -152,8 +171,8 @@ class JobLedger:
 
     def unfinished_uploads(self) -> set[str]:
         """Names of the uploaded files that are still needed."""
-        rows = self._do("SELECT source FROM jobs WHERE uploaded AND state IN ('queued', 'running')")
-        return {Path(source.decode()).name for (source,) in rows}
+        rows = self._do(f"SELECT {_COLUMNS} FROM jobs WHERE uploaded AND state IN ('queued', 'running')")
+        return {row.source.name for row in map(self._row, rows) if row.state not in ENDED}
 
     def close(self) -> None:
         """Nothing may be asked after this."""
@@ -164,22 +183,26 @@ class JobLedger:
         with self._lock:
             return self._db.execute(statement, tuple(values)).fetchall()
 
+    def _row(self, columns: tuple[Any, ...]) -> JobRow:
+        """A row of ``_COLUMNS``; of a damaged one nobody shall wait for, the job has failed."""
+        try:
+            columns = _ROW.validate_python(columns)
+        except ValidationError:
+            return self._row(self._give_up(columns[0]))
+        number, job_id, state, name, source, uploaded, asked, created, finished, error = columns
+        path = Path(source.decode("utf-8", "surrogateescape"))
+        return JobRow(number, job_id, state, name, path, uploaded, asked, created, finished, error)
+
+    def _give_up(self, number: int) -> tuple[Any, ...]:
+        """End a damaged job, whatever stands in it; its row of ``_COLUMNS`` then."""
+        now = time.time()
+        rows: list[tuple[Any, ...]] = self._do(
+            "UPDATE jobs SET state = 'failed', name = CAST(name AS TEXT), source = x'', uploaded = 0, asked = '{}',"
+            f" created = ?, finished = ?, error = ?, entry = NULL WHERE number = ? RETURNING {_COLUMNS}",
+            (now, now, _DAMAGED.model_dump_json(), number),
+        )
+        return rows[0]
+
 
 def _dumped(asked: RequestOptions) -> bytes:
     return _ASKED.dump_json(asked)
-
-
-def _row(columns: tuple[Any, ...]) -> JobRow:
-    number, job_id, state, name, source, uploaded, asked, created, finished, error = columns
-    return JobRow(
-        number,
-        job_id,
-        state,
-        name,
-        Path(source.decode("utf-8", "surrogateescape")),
-        bool(uploaded),
-        _ASKED.validate_json(asked),
-        created,
-        finished,
-        ErrorObject.model_validate_json(error) if error else None,
-    )

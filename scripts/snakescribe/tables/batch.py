@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +48,33 @@ def read_batch(path: Path, columns: Sequence[str] | None = None) -> Iterator[dic
 
 
 def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of one of our Parquet files.
+    """The row groups of one of our Parquet files; of the wanted ``columns``, one that an older file lacks is null.
+
+    Raises:
+        ResultsError: the file is missing or damaged.
+    """
+    with readable(path), pq.ParquetFile(path) as file:
+        if "status" not in file.schema_arrow.names:
+            raise pa.ArrowInvalid("it is no table of recordings")
+        for number in range(file.num_row_groups):
+            group = file.read_row_group(number, columns=columns, use_threads=False)
+            for name in set(columns or ()) - set(group.column_names):
+                group = group.append_column(name, pa.nulls(len(group)))
+            yield group
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Reads one of our Parquet files in its block.
 
     Raises:
         ResultsError: the file is missing or damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
-            if "status" not in file.schema_arrow.names:
-                raise pa.ArrowInvalid("it is no table of recordings")
-            for number in range(file.num_row_groups):
-                yield file.read_row_group(number, columns=columns, use_threads=False)
+        yield
     except FileNotFoundError:
         raise ResultsError(f"{path} is missing; run again to make it") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one of damaged names of columns
         raise ResultsError(f"{path} is damaged ({_first_line(error)}); delete it and run again") from None
 
 

@@ -154,6 +154,7 @@ async def transcript(request: Request, job_id: str, form: OutputFormat) -> Respo
     row = await _found(server.jobs, job_id)
     entry = await asyncio.to_thread(server.jobs.ledger.entry, job_id)
     if entry is None:
+        row = await _found(server.jobs, job_id)  # again: it has failed if its transcript is damaged
         raise HttpError(409, f"the job is {row.state}; it has no transcript", "not_done")
     config = row.asked.config(server.config)
     parts = ("segment", "word") if row.asked.words or config.words else ("segment",)
