@@ -96,7 +96,10 @@ def _declared(source: str, part: Part, decoded: Decoded) -> float | None:
     if heard.estimated or heard.duration is None or part.ignore_length:
         return None
     alone = len(heard.streams) == 1 and not heard.others
-    return heard.duration if heard.container in COUNTED or alone or heard.stopped or heard.two_codecs else None
+    if not (heard.container in COUNTED or alone or heard.stopped or heard.two_codecs):
+        return None
+    # Cut out of a live stream: Matroska, NUT, ASF, Opus and fragments of MP4 say when they end, not how long they are.
+    return heard.duration - heard.start if 0 < heard.start < heard.duration else heard.duration
 
 
 def wav_share(source: str, part: Part) -> float | None:
