@@ -213,6 +213,17 @@ def test_many_links_are_bounded(voices: Path, tmp_path: Path) -> None:
     assert entry.flags == ("incomplete",) and time.monotonic() - began < 60
 
 
+@pytest.mark.parametrize("name", ["many.flac", "many.m4a", "many.wav", "many.webm"])
+def test_more_parts_than_are_read(voices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The first ones are heard, and the row says that it is not all."""
+    monkeypatch.setattr("snakescribe.audio.parts.MOST_PARTS", 3)
+    short = make(voices, f"a{name}", "-t", "0.5")
+    for count, flags in ((3, ()), (4, ("incomplete",))):
+        (tmp_path / name).write_bytes(short * count)
+        entry, _ = normalise_one(tmp_path, name, tmp_path / "out")
+        assert entry.flags == flags and entry.duration == pytest.approx(1.5, abs=0.1)
+
+
 FAILING_DRIVE = '''#!{python}
 """ffmpeg, whose file lies in the memory of a child that has only its first half: reading on is a real EIO."""
 import ctypes, os, signal, sys

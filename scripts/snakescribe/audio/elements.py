@@ -20,8 +20,8 @@ Element = tuple[bytes, int | None]
 """Its name, and its bytes with its header; None when it does not say."""
 
 
-def starts(file: BinaryIO) -> list[int]:
-    """Bytes at which a whole file of the first one's kind begins, 0 first; only 0 for other kinds.
+def starts(file: BinaryIO, most: int) -> list[int]:
+    """Bytes at which a whole file of the first one's kind begins, 0 first and so many at most; only 0 for other kinds.
 
     Raises:
         OSError: the file cannot be read.
@@ -41,6 +41,8 @@ def starts(file: BinaryIO) -> list[int]:
         name, size = element(head)
         if name == first and whole:
             found.append(at)
+            if len(found) == most:
+                break
             whole = first == complete
         whole |= name == complete
         if size is None and first == _EBML:

@@ -8,15 +8,15 @@ AAC, AC-3, AMR, AVI and MPEG streams ffmpeg reads all by itself.)
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from typing import BinaryIO
 
 from snakescribe.audio.elements import find, starts
 from snakescribe.audio.wave import MAGIC, WaveHeader, is_wave, trailing_chunks
 
 MOST_PARTS = 1000
-"""Of a file with more, one run reads what it can: a day of a radio station has some 400 pieces."""
+"""That are read: a day of a radio station has some 400 pieces. Of Ogg with more, one run reads what it can."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Part:
     """None is the end of the file."""
     ignore_length: bool = False
     """A WAV header says less than there is."""
+    more: bool = False
+    """Others follow that are not read."""
 
     def url(self, name: str) -> str:
         """For ffmpeg, of a file that is called ``name`` in its words."""
@@ -51,13 +53,18 @@ def parts_of(source: str) -> list[Part]:
             return _wave_parts(file)
         if magic == b"OggS":
             found = _ogg_links(file)
+            if len(found) > MOST_PARTS:
+                return [WHOLE]
         elif magic == b"fLaC":
-            found = [at for at in find(file, b"fLaC", 0) if _is_flac(file, at)]
+            found = list(islice((at for at in find(file, b"fLaC", 0) if _is_flac(file, at)), MOST_PARTS + 1))
         else:
-            found = starts(file)
-        if not 1 < len(found) <= MOST_PARTS:
+            found = starts(file, MOST_PARTS + 1)
+        if len(found) < 2:
             return [WHOLE]
-        return [Part(at, end) for at, end in pairwise([0, *found[1:], file.seek(0, os.SEEK_END)])]
+        parts = [Part(at, end) for at, end in pairwise([0, *found[1:], file.seek(0, os.SEEK_END)])]
+        if len(parts) > MOST_PARTS:
+            parts[MOST_PARTS - 1 :] = [replace(parts[MOST_PARTS - 1], more=True)]
+        return parts
 
 
 def _is_flac(file: BinaryIO, at: int) -> bool:
@@ -100,8 +107,8 @@ def _wave_parts(file: BinaryIO) -> list[Part]:
             end = _wrapped_end(file, stop, size)
         parts.append(Part(at, end, ignore_length=more and header.size is not None))
         at = after
-    if parts and at is not None:  # the rest has no header that can be read
-        parts[-1] = Part(parts[-1].start, None, parts[-1].ignore_length)
+    if parts and at is not None:  # the rest has no header that can be read, or there are too many
+        parts[-1] = Part(parts[-1].start, None, parts[-1].ignore_length, more=len(parts) == MOST_PARTS)
     return parts or [WHOLE]
 
 
