@@ -160,6 +160,33 @@ def test_a_wav_is_read_to_the_end_of_its_sound(voices: Path, name: str) -> None:
     assert np.array_equal(found, plain)
 
 
+@pytest.mark.parametrize(("codec", "kind", "bits"), [("s16", 1, 16), ("s24", 1, 24), ("f32", 3, 32)])
+def test_a_big_endian_wav(voices: Path, tmp_path: Path, codec: str, kind: int, bits: int) -> None:
+    """RIFX: ffmpeg reads the header, and gives noise (-c:a says what is in it); one that is cut says so."""
+    samples = make(voices, "a.be", "-f", f"{codec}be", "-c:a", f"pcm_{codec}be")
+    fmt = struct.pack(">HHIIHH", kind, 1, RATE, RATE * bits // 8, bits // 8, bits)
+    body = b"WAVEfmt " + struct.pack(">I", len(fmt)) + fmt + b"data" + struct.pack(">I", len(samples)) + samples
+    whole = b"RIFX" + struct.pack(">I", len(body)) + body
+    (tmp_path / "a.wav").write_bytes(whole)
+    (plain,), (found,) = heard(voices, "a.wav"), heard(tmp_path, "a.wav")
+    assert len(found) == len(plain) and np.abs(found.astype(int) - plain).max() <= 1
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    entry, _ = normalise_one(tmp_path, "cut.wav", tmp_path / "out")
+    assert entry.flags == ("truncated",)
+
+
+def test_a_second_data_chunk_is_said(voices: Path) -> None:
+    """There may be only one, and ffmpeg would give the last one alone."""
+    (plain,) = heard(voices, "a.wav")
+    pcm, list_ = plain.tobytes(), b"LIST" + struct.pack("<I", 4) + b"INFO"
+    half = len(pcm) // 2
+    (voices / "again.wav").write_bytes(
+        riff(pcm[:half], half, after=list_ + b"data" + struct.pack("<I", half) + pcm[half:])
+    )
+    entry, (found,) = normalise_one(voices, "again.wav", voices / "out")
+    assert entry.flags == ("incomplete",) and np.array_equal(found, plain[: len(plain) // 2])
+
+
 def test_a_wav_beyond_4_gb_ends_before_its_last_chunk(tmp_path: Path) -> None:
     """Its 32 bits hold the size modulo 2**32."""
     path = tmp_path / "a.wav"

@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from typing import BinaryIO
 
 from snakescribe.audio.elements import find, starts
-from snakescribe.audio.wave import MAGIC, WaveHeader, is_wave, trailing_chunks
+from snakescribe.audio.wave import MAGIC, WaveHeader, data_again, is_wave, trailing_chunks
 
 MOST_PARTS = 1000
 """That are read: a day of a radio station has some 400 pieces. Of Ogg with more, one run reads what it can."""
@@ -29,7 +29,7 @@ class Part:
     ignore_length: bool = False
     """A WAV header says less than there is."""
     more: bool = False
-    """Others follow that are not read."""
+    """More sound follows that is not read."""
 
     def url(self, name: str) -> str:
         """For ffmpeg, of a file that is called ``name`` in its words."""
@@ -102,10 +102,11 @@ def _wave_parts(file: BinaryIO) -> list[Part]:
         more = after is None and size - stop > header.bytes_per_second and not trailing_chunks(file, stop)
         if more:  # than the header says, or it says nothing
             after = next((found - 8 for found in find(file, b"WAVE", stop) if is_wave(file, found - 8)), None)
-        end = after
+        again = bool(header.size) and after is None and size - stop > header.bytes_per_second and data_again(file, stop)
+        end = stop if again else after
         if more and after is None and header.size:
             end = _wrapped_end(file, stop, size)
-        parts.append(Part(at, end, ignore_length=more and header.size is not None))
+        parts.append(Part(at, end, ignore_length=more and header.size is not None, more=again))
         at = after
     if parts and at is not None:  # the rest has no header that can be read, or there are too many
         parts[-1] = Part(parts[-1].start, None, parts[-1].ignore_length, more=len(parts) == MOST_PARTS)

@@ -81,7 +81,7 @@ def shortfall(source: str, part: Part, decoded: Decoded) -> Shortfall:
         cut |= missing - decoded.clock.seconds > max(SLACK, SLACK_SHARE * declared)
     if missing <= SLACK:
         missing = 0.0
-    found = Shortfall(round(missing, 3), cut, bool(heard.stopped))
+    found = Shortfall(round(missing, 3), cut, bool(heard.stopped) or part.more)
     if found.flags:
         prove_readable(source)
     return found
