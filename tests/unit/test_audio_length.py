@@ -71,6 +71,7 @@ JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "other rate.aiff": ("a15.aiff", (), "b15.aiff", ("-ac", "2", "-ar", "44100")),
     "the same.caf": ("a16.caf", (), "b16.caf", ()),
     "the same.w64": ("a17.w64", (), "b17.w64", ()),
+    "the same.flv": ("a19.flv", ("-c:a", "aac"), "b19.flv", ("-c:a", "aac")),
     "other rate.au": ("a18.au", (), "b18.au", ("-ac", "2", "-ar", "44100")),
 }
 
@@ -88,6 +89,53 @@ def test_joined_files_are_heard_one_after_the_other(voices: Path, name: str) -> 
     split = heard(voices, name, channels="split")
     assert len(split) == (2 if "-ac" in options + others else 1)
     assert same(split[0], mixed)
+
+
+BROKEN_JOINS = [
+    ("cut.m4a", ("-movflags", "faststart"), True, b""),
+    ("cut.mka", OPUS, True, b""),
+    ("cut.aiff", (), True, b""),
+    ("cut.caf", (), True, b""),
+    ("cut.wma", (), True, b""),
+    ("padded.m4a", (), False, bytes(512)),
+    ("junk.mov", (), False, b"x" * 333),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "cut", "between"), BROKEN_JOINS)
+def test_joined_files_of_which_the_first_leads_nowhere(
+    voices: Path, name: str, options: tuple[str, ...], cut: bool, between: bytes
+) -> None:
+    """By its sizes the second one does not begin where it does; both are heard all the same."""
+    first, second = make(voices, f"a{name}", *options), make(voices, f"b{name}", *options)
+    (voices / name).write_bytes((first[: len(first) * 2 // 3] if cut else first) + between + second)
+    entry, (found,) = normalise_one(voices, name, voices / "out")
+    (plain,) = heard(voices, f"b{name}")
+    assert np.array_equal(found[-len(plain) :], plain)
+    assert len(found) / RATE == pytest.approx(9 if cut else 11, abs=0.8)
+    assert cut or not entry.flags
+
+
+@pytest.mark.parametrize("size", [2**64 - 1, 2**63 - 1, 2**62])
+def test_a_size_beyond_every_file(voices: Path, tmp_path: Path, size: int) -> None:
+    """It is only wrong: the run goes on, and no drive is blamed."""
+    box = make(voices, "a size.mp4") + struct.pack(">I4sQ", 1, b"free", size) + bytes(50)
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, size, size, size // 2, 0)
+    segment = make(voices, "a size.mka").replace(b"\x18\x53\x80\x67\x01", b"\x18\x53\x80\x67\x01\x7f\xff", 1)
+    rf64 = riff(tone(440, 6).tobytes(), 0xFFFFFFFF, before=sizes, magic=b"RF64")
+    for name, content in (("a.mp4", box), ("a.wav", rf64), ("a.mka", segment)):
+        (tmp_path / name).write_bytes(content)
+        entry, _ = normalise_one(tmp_path, name, tmp_path / "out")
+        assert "drive" not in (entry.error_message or "")
+        assert name != "a.mp4" or (entry.duration, entry.flags) == (pytest.approx(6, abs=0.1), ())
+
+
+def test_a_cut_header_is_not_the_drive(voices: Path, tmp_path: Path) -> None:
+    """Of Matroska ffmpeg says the same as of a drive that fails."""
+    attached = ("-attach", str(voices / "a.wav"), "-metadata:s:t", "mimetype=application/octet-stream")
+    (tmp_path / "a.mka").write_bytes(make(voices, "attached.mka", *attached)[:30_000])
+    entry, _ = normalise_one(tmp_path, "a.mka", tmp_path / "out")
+    assert entry.error_message and "drive" not in entry.error_message and "damaged" in entry.error_message
 
 
 CHANGED = {

@@ -57,6 +57,8 @@ def parts_of(source: str) -> list[Part]:
                 return [WHOLE]
         elif magic == b"fLaC":
             found = list(islice((at for at in find(file, b"fLaC", 0) if _is_flac(file, at)), MOST_PARTS + 1))
+        elif magic == b"FLV\x01":
+            found = list(islice((at for at in find(file, b"FLV\x01", 0) if _is_flash(file, at)), MOST_PARTS + 1))
         else:
             found = starts(file, MOST_PARTS + 1)
         if len(found) < 2:
@@ -71,6 +73,12 @@ def _is_flac(file: BinaryIO, at: int) -> bool:
     """Whether the block of stream information follows, which is always the first and of 34 bytes (RFC 9639)."""
     file.seek(at + 4)
     return file.read(4) in (b"\0\0\0\x22", b"\x80\0\0\x22")
+
+
+def _is_flash(file: BinaryIO, at: int) -> bool:
+    """Whether the header's own length and the size of no tag before it follow (Adobe's specification, annex E)."""
+    file.seek(at + 5)
+    return file.read(8) == b"\0\0\0\x09\0\0\0\0"
 
 
 def _ogg_links(file: BinaryIO) -> list[int]:
@@ -97,7 +105,7 @@ def _wave_parts(file: BinaryIO) -> list[Part]:
         header = WaveHeader.read(file, at)
         if header is None:
             break
-        stop = header.begin + (header.size or 0)
+        stop = min(size, header.begin + (header.size or 0))
         after = next((end for end in (stop + stop % 2, stop) if is_wave(file, end)), None)
         more = after is None and size - stop > header.bytes_per_second and not trailing_chunks(file, stop)
         if more:  # than the header says, or it says nothing
