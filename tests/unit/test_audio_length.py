@@ -53,6 +53,8 @@ def same(one: Samples, other: Samples) -> bool:
 OPUS, OPUS2 = ("-c:a", "libopus"), ("-ac", "2", "-c:a", "libopus")
 FRAGMENTS = ("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000")
 VORBIS2 = ("-ac", "2", "-ar", "44100", "-c:a", "libvorbis")
+AC3 = ("-c:a", "ac3", "-ar", "48000")
+DVB = (*AC3, "-mpegts_flags", "system_b")
 JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "mono, stereo.opus": ("a1.opus", OPUS, "b1.opus", OPUS2),
     "stereo, mono.opus": ("a2.opus", OPUS2, "b2.opus", OPUS),
@@ -72,6 +74,10 @@ JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "the same.caf": ("a16.caf", (), "b16.caf", ()),
     "the same.w64": ("a17.w64", (), "b17.w64", ()),
     "the same.flv": ("a19.flv", ("-c:a", "aac"), "b19.flv", ("-c:a", "aac")),
+    "other identifier.ts": ("a20.ts", ("-c:a", "aac"), "b20.ts", ("-c:a", "aac", "-streamid", "0:900")),
+    "other codec.ts": ("a21.ts", ("-c:a", "aac"), "b21.ts", ("-c:a", "mp2")),
+    "dvb.ts": ("a22.ts", (*DVB, "-streamid", "0:900"), "b22.ts", DVB),
+    "disc.m2ts": ("a23.m2ts", AC3, "b23.m2ts", (*AC3, "-streamid", "0:900")),
     "other rate.au": ("a18.au", (), "b18.au", ("-ac", "2", "-ar", "44100")),
 }
 

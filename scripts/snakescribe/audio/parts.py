@@ -2,7 +2,7 @@
 
 Joined files are common, and in Ogg legal ("chained", RFC 3533), but ffmpeg goes by the first header alone: it stops at
 its end or at a part with other parameters, or reads a header as sound. So each part gets a run of its own. (Of MP3,
-AAC, AC-3, AMR, AVI and MPEG streams ffmpeg reads all by itself.)
+AAC, AC-3, AMR, AVI and most MPEG streams ffmpeg reads all by itself.)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import BinaryIO
 
+from snakescribe.audio import transport
 from snakescribe.audio.elements import find, starts
 from snakescribe.audio.wave import MAGIC, WaveHeader, data_again, is_wave, trailing_chunks
 
@@ -61,6 +62,8 @@ def parts_of(source: str) -> list[Part]:
             found = list(islice((at for at in find(file, b"FLV\x01", 0) if _is_flash(file, at)), MOST_PARTS + 1))
         else:
             found = starts(file, MOST_PARTS + 1)
+            if len(found) < 2:
+                found = transport.starts(file, MOST_PARTS + 1)
         if len(found) < 2:
             return [WHOLE]
         parts = [Part(at, end) for at, end in pairwise([0, *found[1:], file.seek(0, os.SEEK_END)])]

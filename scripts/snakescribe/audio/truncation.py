@@ -26,6 +26,8 @@ sound, and ffmpeg says itself when such a file ends early.
 UNRELIABLE = {"caf", "g726", "g726le", "mpegts", "wav"}
 """Where ffmpeg calls the last packet of a streamed file, or one without a header, corrupt, although nothing is
 missing."""
+SAY_THEIR_END = ("matroska", "nut", "asf", "ogg", "mov")
+"""Containers that, cut out of a live stream, say when they end and not how long they are (of MP4: in fragments)."""
 SLACK = 0.5
 """Seconds, and …"""
 SLACK_SHARE = 0.005
@@ -98,8 +100,9 @@ def _declared(source: str, part: Part, decoded: Decoded) -> float | None:
     alone = len(heard.streams) == 1 and not heard.others
     if not (heard.container in COUNTED or alone or heard.stopped or heard.two_codecs):
         return None
-    # Cut out of a live stream: Matroska, NUT, ASF, Opus and fragments of MP4 say when they end, not how long they are.
-    return heard.duration - heard.start if 0 < heard.start < heard.duration else heard.duration
+    if heard.container.startswith(SAY_THEIR_END) and 0 < heard.start < heard.duration:
+        return heard.duration - heard.start
+    return heard.duration
 
 
 def wav_share(source: str, part: Part) -> float | None:
