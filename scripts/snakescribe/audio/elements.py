@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import BinaryIO
 
 _MOST = 1 << 18  # elements: a fragmented MP4 has two for every second or so
 _HEAD = 64
 _PADDING = 4096  # bytes after the last element; more of them may be the rest of a file that an element ran into
 _BLOCK = 1 << 20
+_SEGMENT = 1 << 16  # bytes of a segment that hold its header and its first fragment's
 _EBML = b"\x1a\x45\xdf\xa3"
 _TOP = (_EBML, b"\x18\x53\x80\x67", b"\xec", b"\xbf")
 """What may stand beside each other in Matroska (RFC 9559): header, segment, padding, checksum."""
@@ -59,7 +61,23 @@ def starts(file: BinaryIO, most: int) -> list[int]:
             whole = True
         else:
             break
-    return found or [0]
+    return found if len(found) > 1 and not _one_stream(file, found) else [0]
+
+
+def _one_stream(file: BinaryIO, found: list[int]) -> bool:
+    """Whether they are segments of one MP4 with its header before each: ffmpeg keeps their clock, and so their gaps."""
+    headers: set[bytes] = set()
+    times: list[int] = []
+    for at in found:
+        file.seek(at)
+        head = file.read(_SEGMENT)
+        movie = head.find(b"moov")
+        time = head.find(b"tfdt", head.find(b"moof", movie))  # of the first fragment, ISO/IEC 14496-12, 8.8.12
+        if movie < 4 or time < 0 or len(head) < time + 16:
+            return False
+        headers.add(head[: movie - 4 + int.from_bytes(head[movie - 4 : movie], "big")])
+        times.append(int.from_bytes(head[time + 8 : time + (16 if head[time + 4] else 12)], "big"))
+    return len(headers) == 1 and all(earlier < later for earlier, later in pairwise(times))
 
 
 _MAGIC = {b"ftyp": (b"ftyp", 4), b"AIF": (b"FORM", 0)}
