@@ -92,6 +92,26 @@ def test_opposite_sides(tmp_path: Path, voice: Sound) -> None:
         assert np.abs(sound).max() > 0.6 * np.abs(voice).max()
 
 
+def test_sides_that_are_opposite_for_a_while(tmp_path: Path, voice: Sound, other: Sound) -> None:
+    """A cable is changed in the middle; or one speaker is the same on both sides and the other one opposite."""
+    first = np.arange(6 * RATE) < 3 * RATE
+    for left, right in (
+        (voice, np.where(first, voice, -voice)),
+        (voice, np.where(first, -voice, voice)),
+        (voice, voice * np.where(np.arange(6 * RATE) < 4.5 * RATE, 1, -1)),
+        (voice * first + other * ~first, voice * first - other * ~first),
+    ):
+        flags, sound = mixed(tmp_path, left, right)
+        assert flags == ("inverted_channel",)
+        assert all(alike(sound[part], left[part]) > 0.95 for part in (slice(0, 3 * RATE), slice(5 * RATE, 6 * RATE)))
+
+
+def test_two_pairs_of_opposite_channels(tmp_path: Path, voice: Sound, other: Sound) -> None:
+    """Neither voice cancels itself out."""
+    flags, sound = mixed(tmp_path, voice, -voice, other, -other)
+    assert flags == ("inverted_channel",) and alike(sound, voice + other) > 0.99
+
+
 @pytest.mark.parametrize("right", [NOTHING, noise(-70)])
 def test_a_dead_side(tmp_path: Path, voice: Sound, right: Sound) -> None:
     """It is said; a mix with silence is left as it was, half as loud."""

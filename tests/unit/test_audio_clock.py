@@ -126,6 +126,38 @@ def test_a_gap(folder: Path, words: tuple[Samples, Samples], name: str, codec: s
     assert entry.duration == pytest.approx(6 + gap, abs=NEAR + 0.05)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mka", "aac"), ("a.webm", "libopus"), ("a.opus", "libopus"), ("a.wma", "wmav2")]
+)
+def test_a_clock_that_does_not_begin_at_zero(
+    folder: Path, words: tuple[Samples, Samples], name: str, codec: str
+) -> None:
+    """Cut out of a live stream: what went before it is not missing."""
+    late = ("-itsoffset", "3600", "-i", str(folder / "both.wav"), "-c:a", codec)
+    ffmpeg(*late, "-copyts", "-avoid_negative_ts", "disabled", str(folder / name))
+    entry, track, (sound,) = heard(folder, name)
+    assert (entry.flags, track.missing_seconds) == ((), 0)
+    assert entry.duration == pytest.approx(6, abs=NEAR) and abs(where(sound, words[1]) - 3) < NEAR
+
+
+def test_segments_that_each_have_their_header(folder: Path, words: tuple[Samples, Samples]) -> None:
+    """Pieces of HLS or DASH with the same ``moov`` before each: their clocks go on, over one that is missing, too."""
+    pieces = ("-c:a", "aac", "-f", "hls", "-hls_time", "1", "-hls_segment_type", "fmp4", "-hls_list_size", "0")
+    ffmpeg(
+        "-i", str(folder / "both.wav"), *pieces, "-hls_segment_filename", str(folder / "%d.m4s"), str(folder / "a.m3u8")
+    )
+    head = (folder / "init.mp4").read_bytes()
+    segments = sorted(folder.glob("*.m4s"), key=lambda path: int(path.stem))
+    for missing in (None, 4):
+        kept = [segment for number, segment in enumerate(segments) if number != missing]
+        (folder / "a.mp4").write_bytes(b"".join(head + segment.read_bytes() for segment in kept))
+        entry, track, (sound,) = heard(folder, "a.mp4")
+        assert (entry.flags, track.missing_seconds) == ((), 0) and len(segments) >= 6
+        assert entry.duration == pytest.approx(6, abs=NEAR) and abs(where(sound, words[0])) < NEAR
+        assert len(track.clock_gaps) == (missing is not None)
+        assert missing or abs(where(sound, words[1]) - 3) < NEAR
+
+
 def make_gap(folder: Path, codec: str, gap: float) -> None:
     """``gap.mkv``: the time stamps jump in the middle of ``both.wav``."""
     rate = "16000" if codec in ("aac", "pcm_s16le") else "48000"

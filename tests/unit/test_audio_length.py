@@ -53,6 +53,8 @@ def same(one: Samples, other: Samples) -> bool:
 OPUS, OPUS2 = ("-c:a", "libopus"), ("-ac", "2", "-c:a", "libopus")
 FRAGMENTS = ("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000")
 VORBIS2 = ("-ac", "2", "-ar", "44100", "-c:a", "libvorbis")
+AC3 = ("-c:a", "ac3", "-ar", "48000")
+DVB = (*AC3, "-mpegts_flags", "system_b")
 JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "mono, stereo.opus": ("a1.opus", OPUS, "b1.opus", OPUS2),
     "stereo, mono.opus": ("a2.opus", OPUS2, "b2.opus", OPUS),
@@ -71,6 +73,11 @@ JOINED: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "other rate.aiff": ("a15.aiff", (), "b15.aiff", ("-ac", "2", "-ar", "44100")),
     "the same.caf": ("a16.caf", (), "b16.caf", ()),
     "the same.w64": ("a17.w64", (), "b17.w64", ()),
+    "the same.flv": ("a19.flv", ("-c:a", "aac"), "b19.flv", ("-c:a", "aac")),
+    "other identifier.ts": ("a20.ts", ("-c:a", "aac"), "b20.ts", ("-c:a", "aac", "-streamid", "0:900")),
+    "other codec.ts": ("a21.ts", ("-c:a", "aac"), "b21.ts", ("-c:a", "mp2")),
+    "dvb.ts": ("a22.ts", (*DVB, "-streamid", "0:900"), "b22.ts", DVB),
+    "disc.m2ts": ("a23.m2ts", AC3, "b23.m2ts", (*AC3, "-streamid", "0:900")),
     "other rate.au": ("a18.au", (), "b18.au", ("-ac", "2", "-ar", "44100")),
 }
 
@@ -88,6 +95,53 @@ def test_joined_files_are_heard_one_after_the_other(voices: Path, name: str) -> 
     split = heard(voices, name, channels="split")
     assert len(split) == (2 if "-ac" in options + others else 1)
     assert same(split[0], mixed)
+
+
+BROKEN_JOINS = [
+    ("cut.m4a", ("-movflags", "faststart"), True, b""),
+    ("cut.mka", OPUS, True, b""),
+    ("cut.aiff", (), True, b""),
+    ("cut.caf", (), True, b""),
+    ("cut.wma", (), True, b""),
+    ("padded.m4a", (), False, bytes(512)),
+    ("junk.mov", (), False, b"x" * 333),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "cut", "between"), BROKEN_JOINS)
+def test_joined_files_of_which_the_first_leads_nowhere(
+    voices: Path, name: str, options: tuple[str, ...], cut: bool, between: bytes
+) -> None:
+    """By its sizes the second one does not begin where it does; both are heard all the same."""
+    first, second = make(voices, f"a{name}", *options), make(voices, f"b{name}", *options)
+    (voices / name).write_bytes((first[: len(first) * 2 // 3] if cut else first) + between + second)
+    entry, (found,) = normalise_one(voices, name, voices / "out")
+    (plain,) = heard(voices, f"b{name}")
+    assert np.array_equal(found[-len(plain) :], plain)
+    assert len(found) / RATE == pytest.approx(9 if cut else 11, abs=0.8)
+    assert cut or not entry.flags
+
+
+@pytest.mark.parametrize("size", [2**64 - 1, 2**63 - 1, 2**62])
+def test_a_size_beyond_every_file(voices: Path, tmp_path: Path, size: int) -> None:
+    """It is only wrong: the run goes on, and no drive is blamed."""
+    box = make(voices, "a size.mp4") + struct.pack(">I4sQ", 1, b"free", size) + bytes(50)
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, size, size, size // 2, 0)
+    segment = make(voices, "a size.mka").replace(b"\x18\x53\x80\x67\x01", b"\x18\x53\x80\x67\x01\x7f\xff", 1)
+    rf64 = riff(tone(440, 6).tobytes(), 0xFFFFFFFF, before=sizes, magic=b"RF64")
+    for name, content in (("a.mp4", box), ("a.wav", rf64), ("a.mka", segment)):
+        (tmp_path / name).write_bytes(content)
+        entry, _ = normalise_one(tmp_path, name, tmp_path / "out")
+        assert "drive" not in (entry.error_message or "")
+        assert name != "a.mp4" or (entry.duration, entry.flags) == (pytest.approx(6, abs=0.1), ())
+
+
+def test_a_cut_header_is_not_the_drive(voices: Path, tmp_path: Path) -> None:
+    """Of Matroska ffmpeg says the same as of a drive that fails."""
+    attached = ("-attach", str(voices / "a.wav"), "-metadata:s:t", "mimetype=application/octet-stream")
+    (tmp_path / "a.mka").write_bytes(make(voices, "attached.mka", *attached)[:30_000])
+    entry, _ = normalise_one(tmp_path, "a.mka", tmp_path / "out")
+    assert entry.error_message and "drive" not in entry.error_message and "damaged" in entry.error_message
 
 
 CHANGED = {
@@ -160,6 +214,33 @@ def test_a_wav_is_read_to_the_end_of_its_sound(voices: Path, name: str) -> None:
     assert np.array_equal(found, plain)
 
 
+@pytest.mark.parametrize(("codec", "kind", "bits"), [("s16", 1, 16), ("s24", 1, 24), ("f32", 3, 32)])
+def test_a_big_endian_wav(voices: Path, tmp_path: Path, codec: str, kind: int, bits: int) -> None:
+    """RIFX: ffmpeg reads the header, and gives noise (-c:a says what is in it); one that is cut says so."""
+    samples = make(voices, "a.be", "-f", f"{codec}be", "-c:a", f"pcm_{codec}be")
+    fmt = struct.pack(">HHIIHH", kind, 1, RATE, RATE * bits // 8, bits // 8, bits)
+    body = b"WAVEfmt " + struct.pack(">I", len(fmt)) + fmt + b"data" + struct.pack(">I", len(samples)) + samples
+    whole = b"RIFX" + struct.pack(">I", len(body)) + body
+    (tmp_path / "a.wav").write_bytes(whole)
+    (plain,), (found,) = heard(voices, "a.wav"), heard(tmp_path, "a.wav")
+    assert len(found) == len(plain) and np.abs(found.astype(int) - plain).max() <= 1
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    entry, _ = normalise_one(tmp_path, "cut.wav", tmp_path / "out")
+    assert entry.flags == ("truncated",)
+
+
+def test_a_second_data_chunk_is_said(voices: Path) -> None:
+    """There may be only one, and ffmpeg would give the last one alone."""
+    (plain,) = heard(voices, "a.wav")
+    pcm, list_ = plain.tobytes(), b"LIST" + struct.pack("<I", 4) + b"INFO"
+    half = len(pcm) // 2
+    (voices / "again.wav").write_bytes(
+        riff(pcm[:half], half, after=list_ + b"data" + struct.pack("<I", half) + pcm[half:])
+    )
+    entry, (found,) = normalise_one(voices, "again.wav", voices / "out")
+    assert entry.flags == ("incomplete",) and np.array_equal(found, plain[: len(plain) // 2])
+
+
 def test_a_wav_beyond_4_gb_ends_before_its_last_chunk(tmp_path: Path) -> None:
     """Its 32 bits hold the size modulo 2**32."""
     path = tmp_path / "a.wav"
@@ -211,6 +292,17 @@ def test_many_links_are_bounded(voices: Path, tmp_path: Path) -> None:
     began = time.monotonic()
     entry, _ = normalise_one(tmp_path, "a.opus", tmp_path / "out")
     assert entry.flags == ("incomplete",) and time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("name", ["many.flac", "many.m4a", "many.wav", "many.webm"])
+def test_more_parts_than_are_read(voices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The first ones are heard, and the row says that it is not all."""
+    monkeypatch.setattr("snakescribe.audio.parts.MOST_PARTS", 3)
+    short = make(voices, f"a{name}", "-t", "0.5")
+    for count, flags in ((3, ()), (4, ("incomplete",))):
+        (tmp_path / name).write_bytes(short * count)
+        entry, _ = normalise_one(tmp_path, name, tmp_path / "out")
+        assert entry.flags == flags and entry.duration == pytest.approx(1.5, abs=0.1)
 
 
 FAILING_DRIVE = '''#!{python}

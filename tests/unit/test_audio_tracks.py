@@ -177,6 +177,22 @@ def test_ten_thousand_tracks(tmp_path: Path) -> None:
     assert entry.wall_seconds < 10
 
 
+def test_a_commentary_is_not_the_default(tmp_path: Path) -> None:
+    """Unless the file says so: where no track is marked, players take the first one that is no description either."""
+    inputs = ("-f", "lavfi", "-t", "1", "-i", "sine=1000", "-f", "lavfi", "-t", "1", "-i", "sine=300")
+    for marks, number in (
+        (("visual_impaired", "0"), 2),
+        (("comment", "0"), 2),
+        (("default+comment", "0"), 1),
+        (("default", "default"), 1),
+        (("comment", "comment"), 1),
+        (("hearing_impaired", "0"), 1),
+    ):
+        how = [part for track, mark in enumerate(marks) for part in (f"-disposition:a:{track}", mark)]
+        ffmpeg(*inputs, "-map", "0", "-map", "1", "-c:a", "flac", *how, str(tmp_path / "a.mkv"))
+        assert tracks(normalise_one(tmp_path, "a.mkv", tmp_path / "out")[0])[3] == number
+
+
 def test_which_tracks_are_wanted() -> None:
     """A codec without a name is never taken; names of channels are unique."""
     streams = [

@@ -1,18 +1,24 @@
 """Containers whose elements say their own size: where the next file begins in several that were joined.
 
-Only headers are read, so a film of many gigabytes costs nothing. An element without a size (of a stream that was
-recorded as it came) is the last one; only in Matroska and WebM, as browsers record them, is the next header looked for.
+Only headers are read, so a film of many gigabytes costs nothing. Where the sizes lead nowhere (a stream that was
+recorded as it came, a file that is cut before the next one, bytes between two files), the next header is looked for.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import BinaryIO
 
 _MOST = 1 << 18  # elements: a fragmented MP4 has two for every second or so
 _HEAD = 64
+_PADDING = 4096  # bytes after the last element; more of them may be the rest of a file that an element ran into
 _BLOCK = 1 << 20
+_SEGMENT = 1 << 16  # bytes of a segment that hold its header and its first fragment's
 _EBML = b"\x1a\x45\xdf\xa3"
+_TOP = (_EBML, b"\x18\x53\x80\x67", b"\xec", b"\xbf")
+"""What may stand beside each other in Matroska (RFC 9559): header, segment, padding, checksum."""
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 
@@ -20,19 +26,21 @@ Element = tuple[bytes, int | None]
 """Its name, and its bytes with its header; None when it does not say."""
 
 
-def starts(file: BinaryIO) -> list[int]:
-    """Bytes at which a whole file of the first one's kind begins, 0 first; only 0 for other kinds.
+def starts(file: BinaryIO, most: int) -> list[int]:
+    """Bytes at which a whole file of the first one's kind begins, 0 first and so many at most; only 0 for other kinds.
 
     Raises:
         OSError: the file cannot be read.
     """
+    end = file.seek(0, os.SEEK_END)
     file.seek(0)
     kind = _kind(file.read(_HEAD))
     if kind is None:
         return [0]
     element, first, complete = kind
     found: list[int] = []
-    at, whole = 0, True
+    at = last = 0
+    whole = True
     for _ in range(_MOST):
         file.seek(at)
         head = file.read(_HEAD)
@@ -41,14 +49,60 @@ def starts(file: BinaryIO) -> list[int]:
         name, size = element(head)
         if name == first and whole:
             found.append(at)
+            last = at
+            if len(found) == most:
+                break
             whole = first == complete
         whole |= name == complete
-        if size is None and first == _EBML:
-            size = next((next_ - at for next_ in find(file, _EBML, at + 8) if _is_matroska(file, next_)), None)
-        if not size or size < 8:
+        if size and size >= 8 and at + size <= end:
+            last, at = at, at + size
+        elif (next_ := _next_header(file, first, (last if end - at > _PADDING else at) + 1)) is not None:
+            last = at = next_
+            whole = True
+        else:
             break
-        at += size
-    return found or [0]
+    return found if len(found) > 1 and not _one_stream(file, found) else [0]
+
+
+def _one_stream(file: BinaryIO, found: list[int]) -> bool:
+    """Whether they are segments of one MP4 with its header before each: ffmpeg keeps their clock, and so their gaps."""
+    headers: set[bytes] = set()
+    times: list[int] = []
+    for at in found:
+        file.seek(at)
+        head = file.read(_SEGMENT)
+        movie = head.find(b"moov")
+        time = head.find(b"tfdt", head.find(b"moof", movie))  # of the first fragment, ISO/IEC 14496-12, 8.8.12
+        if movie < 4 or time < 0 or len(head) < time + 16:
+            return False
+        headers.add(head[: movie - 4 + int.from_bytes(head[movie - 4 : movie], "big")])
+        times.append(int.from_bytes(head[time + 8 : time + (16 if head[time + 4] else 12)], "big"))
+    return len(headers) == 1 and all(earlier < later for earlier, later in pairwise(times))
+
+
+_MAGIC = {b"ftyp": (b"ftyp", 4), b"AIF": (b"FORM", 0)}
+"""Bytes to look for, and how far into the file they are, where that is not the element that begins it."""
+
+
+def _next_header(file: BinaryIO, first: bytes, start: int) -> int | None:
+    """Where the next file of the kind begins; of Sun's there is too little to know it by."""
+    magic, before = _MAGIC.get(first, (first, 0))
+    for at in find(file, magic, start + before) if first != b".snd" else ():
+        file.seek(at - before)
+        head = file.read(_HEAD)
+        kind = _kind(head)
+        if kind and kind[1] == first and _beyond_chance(first, head):
+            return at - before
+    return None
+
+
+def _beyond_chance(first: bytes, head: bytes) -> bool:
+    """Whether more than four bytes say that a file begins here."""
+    if first == b"ftyp":
+        return head[:2] == b"\0\0" and head[8:12].isascii() and head[8:12].decode().isprintable()
+    if first == _EBML:
+        return b"\x42\x82" in head and (b"matroska" in head or b"webm" in head)  # the element DocType
+    return first != b"caff" or head[4:8] == b"\0\1\0\0"
 
 
 def _kind(head: bytes) -> tuple[Callable[[bytes], Element], bytes, bytes] | None:
@@ -84,13 +138,7 @@ def _ebml(head: bytes) -> Element:
         return b"", None
     mask = (1 << 7 * long) - 1
     size = int.from_bytes(head[name : name + long], "big") & mask
-    return head[:name], None if size == mask else name + long + size
-
-
-def _is_matroska(file: BinaryIO, at: int) -> bool:
-    file.seek(at)
-    head = file.read(_HEAD)
-    return b"\x42\x82" in head and (b"matroska" in head or b"webm" in head)  # the element DocType
+    return head[:name], None if size == mask or head[:name] not in _TOP else name + long + size
 
 
 def _asf(head: bytes) -> Element:

@@ -35,6 +35,15 @@ DROWNS = 15.0
 speaks: then they take turns, and music and effects do not."""
 OPPOSITE = -0.5
 """Correlation of two channels below which they are the same sound with opposite signs."""
+LOST = 10.0
+"""dB that a moment of two sides is lower in their mix than on each: they cancel each other out."""
+MOST_LOST = 0.01
+"""Share of the loud moments that may be lost like that, and …"""
+MOST_LOST_MOMENTS = 16
+"""… so many (half a second) at least, before the sides are mixed unevenly."""
+UNEVEN = (2 / 3, 1 / 3)
+"""Weights of two sides that have some sounds with the same sign and some with opposite ones: none is lost, and none is
+more than 10 dB below the others."""
 
 CENTRES = {"5.1": 2, "5.1(side)": 2, "5.0": 2, "5.0(side)": 2, "7.1": 2, "7.1(wide)": 2, "7.0": 2, "6.1": 2, "3.0": 2}
 """Layouts of films, by ffmpeg's names, and the channel of the dialogue (SMPTE 428-3: left, right, centre, …)."""
@@ -53,6 +62,9 @@ class Levels:
         self._products = np.zeros((channels, channels))
         self._powers = np.zeros((channels, channels))
         self._histogram = np.zeros((channels, 1 - FLOOR), np.int64)
+        self._lost = np.zeros(
+            (2, 1 - FLOOR), np.int64
+        )  # moments of two sides, lost in their sum and in their difference
 
     def add(self, block: Block) -> None:
         """Take in some sound, shape (samples, channels)."""
@@ -73,6 +85,12 @@ class Levels:
         level = np.round(10 * np.log10(np.maximum(power, 1e-10))).astype(np.int64)
         for channel, moments in zip(self._histogram, level, strict=True):
             channel += np.bincount(moments - FLOOR, minlength=1 - FLOOR)
+        if self.channels == 2:
+            both = np.einsum("ts,ts->t", *chunks) / CHUNK - chunks[0].mean(1) * chunks[1].mean(1)
+            for lost, sign in zip(self._lost, (1, -1), strict=True):
+                mixed = power.sum(0) + 2 * sign * both
+                moments = level.max(0)[mixed < 2 * power.sum(0) / 10 ** (LOST / 10)]
+                lost += np.bincount(moments - FLOOR, minlength=1 - FLOOR)
 
     @property
     def silent(self) -> bool:
@@ -96,6 +114,12 @@ class Levels:
         covariance = self._products / max(1, self.samples) - np.outer(mean, mean)
         power = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
         return np.asarray(covariance[one] / (power * power[one]))
+
+    def cancels(self, turned: bool) -> bool:
+        """Whether too much of two sides is lost in their mix, as they are or with one of them turned."""
+        loud = int(self.level(0.99).max() - STEADY * 3) - FLOOR
+        lost = int(self._lost[int(turned), max(1, loud) :].sum())
+        return lost >= max(MOST_LOST_MOMENTS, MOST_LOST * float(self._histogram[:, max(1, loud) :].sum(1).max()))
 
     def meanwhile(self, one: int) -> npt.NDArray[np.float64]:
         """Level (dB) of each channel above this one while this one is loud, shape (channels,)."""
@@ -169,7 +193,9 @@ def better_mix(levels: Levels, layout: str) -> Fold:
         turns = lively & (levels.meanwhile(centre) < -DROWNS)
         turns[centre] = True
         return Fold((tuple(turns.astype(float).tolist()),))
-    sign = np.where(alive & (levels.correlation(int(np.argmax(loud * alive - ~alive * 1e9))) < OPPOSITE), -1, 1)
+    sign = _signs(levels, [int(one) for one in np.argsort(-loud, kind="stable") if alive[one]])
+    if levels.channels == 2 and alive.all() and levels.cancels(turned=bool((sign < 0).any())):
+        return Fold((tuple((np.array(UNEVEN) * sign).tolist()),), ("inverted_channel",))
     silent = bool((loud[~alive] <= loud.max() - DEAD).all())
     if silent and (sign > 0).all() and 2 * alive.sum() >= levels.channels and weights.max() < 1:
         return Fold(plain.weights, () if alive.all() else ("dead_channel",))  # silence drowns nobody
@@ -179,6 +205,16 @@ def better_mix(levels: Levels, layout: str) -> Fold:
     if not alive.all():
         flags.append("dead_channel")
     return Fold((tuple((alive * sign / alive.sum()).tolist()),), tuple(flags))
+
+
+def _signs(levels: Levels, loudest: list[int]) -> npt.NDArray[np.int64]:
+    """-1 for a channel that has the sound of a louder one with the opposite sign; ``loudest`` are those that count."""
+    sign = np.ones(levels.channels, np.int64)
+    for number, one in enumerate(loudest[1:], 1):
+        correlation = levels.correlation(one) * sign
+        if correlation[max(loudest[:number], key=lambda other: abs(correlation[other]))] < OPPOSITE:
+            sign[one] = -1
+    return sign
 
 
 def channel_names(channels: int, names: dict[str, str]) -> list[str | None]:

@@ -47,7 +47,7 @@ def decode_parts(job: Decoding, parts: Sequence[Part], number: int, offset: int)
         if not found:
             return silent[0]
         _join(sound, found, job.target, offset)
-    lost = any(one.exit_code for one in silent)
+    lost = parts[-1].more or any(one.exit_code for one in silent)
     return replace(
         found[0],
         offset=offset,

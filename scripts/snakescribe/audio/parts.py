@@ -2,21 +2,22 @@
 
 Joined files are common, and in Ogg legal ("chained", RFC 3533), but ffmpeg goes by the first header alone: it stops at
 its end or at a part with other parameters, or reads a header as sound. So each part gets a run of its own. (Of MP3,
-AAC, AC-3, AMR, AVI and MPEG streams ffmpeg reads all by itself.)
+AAC, AC-3, AMR, AVI and most MPEG streams ffmpeg reads all by itself.)
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from typing import BinaryIO
 
+from snakescribe.audio import transport
 from snakescribe.audio.elements import find, starts
-from snakescribe.audio.wave import MAGIC, WaveHeader, is_wave, trailing_chunks
+from snakescribe.audio.wave import MAGIC, WaveHeader, data_again, is_wave, trailing_chunks
 
 MOST_PARTS = 1000
-"""Of a file with more, one run reads what it can: a day of a radio station has some 400 pieces."""
+"""That are read: a day of a radio station has some 400 pieces. Of Ogg with more, one run reads what it can."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Part:
     """None is the end of the file."""
     ignore_length: bool = False
     """A WAV header says less than there is."""
+    more: bool = False
+    """More sound follows that is not read."""
 
     def url(self, name: str) -> str:
         """For ffmpeg, of a file that is called ``name`` in its words."""
@@ -51,19 +54,34 @@ def parts_of(source: str) -> list[Part]:
             return _wave_parts(file)
         if magic == b"OggS":
             found = _ogg_links(file)
+            if len(found) > MOST_PARTS:
+                return [WHOLE]
         elif magic == b"fLaC":
-            found = [at for at in find(file, b"fLaC", 0) if _is_flac(file, at)]
+            found = list(islice((at for at in find(file, b"fLaC", 0) if _is_flac(file, at)), MOST_PARTS + 1))
+        elif magic == b"FLV\x01":
+            found = list(islice((at for at in find(file, b"FLV\x01", 0) if _is_flash(file, at)), MOST_PARTS + 1))
         else:
-            found = starts(file)
-        if not 1 < len(found) <= MOST_PARTS:
+            found = starts(file, MOST_PARTS + 1)
+            if len(found) < 2:
+                found = transport.starts(file, MOST_PARTS + 1)
+        if len(found) < 2:
             return [WHOLE]
-        return [Part(at, end) for at, end in pairwise([0, *found[1:], file.seek(0, os.SEEK_END)])]
+        parts = [Part(at, end) for at, end in pairwise([0, *found[1:], file.seek(0, os.SEEK_END)])]
+        if len(parts) > MOST_PARTS:
+            parts[MOST_PARTS - 1 :] = [replace(parts[MOST_PARTS - 1], more=True)]
+        return parts
 
 
 def _is_flac(file: BinaryIO, at: int) -> bool:
     """Whether the block of stream information follows, which is always the first and of 34 bytes (RFC 9639)."""
     file.seek(at + 4)
     return file.read(4) in (b"\0\0\0\x22", b"\x80\0\0\x22")
+
+
+def _is_flash(file: BinaryIO, at: int) -> bool:
+    """Whether the header's own length and the size of no tag before it follow (Adobe's specification, annex E)."""
+    file.seek(at + 5)
+    return file.read(8) == b"\0\0\0\x09\0\0\0\0"
 
 
 def _ogg_links(file: BinaryIO) -> list[int]:
@@ -90,18 +108,19 @@ def _wave_parts(file: BinaryIO) -> list[Part]:
         header = WaveHeader.read(file, at)
         if header is None:
             break
-        stop = header.begin + (header.size or 0)
+        stop = min(size, header.begin + (header.size or 0))
         after = next((end for end in (stop + stop % 2, stop) if is_wave(file, end)), None)
         more = after is None and size - stop > header.bytes_per_second and not trailing_chunks(file, stop)
         if more:  # than the header says, or it says nothing
             after = next((found - 8 for found in find(file, b"WAVE", stop) if is_wave(file, found - 8)), None)
-        end = after
+        again = bool(header.size) and after is None and size - stop > header.bytes_per_second and data_again(file, stop)
+        end = stop if again else after
         if more and after is None and header.size:
             end = _wrapped_end(file, stop, size)
-        parts.append(Part(at, end, ignore_length=more and header.size is not None))
+        parts.append(Part(at, end, ignore_length=more and header.size is not None, more=again))
         at = after
-    if parts and at is not None:  # the rest has no header that can be read
-        parts[-1] = Part(parts[-1].start, None, parts[-1].ignore_length)
+    if parts and at is not None:  # the rest has no header that can be read, or there are too many
+        parts[-1] = Part(parts[-1].start, None, parts[-1].ignore_length, more=len(parts) == MOST_PARTS)
     return parts or [WHOLE]
 
 

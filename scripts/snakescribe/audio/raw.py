@@ -1,4 +1,4 @@
-"""A file without a header, made readable: ffmpeg is told what is in it, and gets a plain copy where it needs one."""
+"""A file without a header, or with one that misleads ffmpeg: it is told what is in it, or gets a plain copy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from snakescribe.audio.truncation import drive_failed
+from snakescribe.audio.wave import big_endian_codec
 from snakescribe.config.options import AudioOptions
 from snakescribe.errors import TooLong
 from snakescribe.media.magic import has_header, head_of
@@ -26,7 +28,7 @@ _TIME = 4
 def readable(
     recording: Recording, source: str, audio: AudioOptions, folder: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The file for ffmpeg, and the options to read it with; nothing changes for a file that has a header.
+    """The file for ffmpeg, and the options to read it with; none for nearly every file that has a header.
 
     Args:
         recording: its path's extension says what is in it.
@@ -36,10 +38,16 @@ def readable(
 
     Raises:
         TooLong: by its size, which says all about its length.
+        UnreadableRecording: the drive failed.
     """
     raw = audio.raw_format(extension(recording.path))
-    if raw is None or has_header(head := head_of(source)):
-        yield source, {}
+    try:
+        head = head_of(source)
+    except OSError as error:
+        raise drive_failed(error.strerror or str(error)) from None
+    if raw is None or has_header(head):
+        codec = big_endian_codec(head)
+        yield source, {"c:a": codec} if codec else {}
         return
     if raw.seconds(recording.size) > audio.max_hours * 3600:
         raise TooLong(f"longer than {audio.max_hours:g} hours; raise audio.max_hours or cut the recording")

@@ -17,6 +17,7 @@ _START = re.compile(r"  Duration: .*?, start: (-?\d+\.\d+)")
 _STREAM = re.compile(r"  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(([^)]*)\))?: (\w+): (\w+)(.*)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)(?:, (\w+))?")
 _LATE = re.compile(r", start (-?\d+\.\d+)")
+_ASIDE = re.compile(r"\((?:comment|visual impaired|descriptions|clean effects)\)")
 _TITLE = re.compile(r"      title +: (.*)")
 _TIME = re.compile(r"-?(?:\d+\.\d+|nan|inf)")
 """By the filter of the clock."""
@@ -51,6 +52,8 @@ class AudioStream:
     """As the file has it, mostly ISO 639-2, e.g. ``kor``; None when it says nothing (``und``)."""
     title: str | None = None
     default: bool = False
+    aside: bool = False
+    """A commentary, a description of the picture for the blind, or music and effects alone."""
     start: float | None = None
     """Seconds, its first time stamp; None when ffmpeg does not say (0, or before version 9)."""
 
@@ -154,6 +157,7 @@ class FfmpegReport:
                         sample_format=(rate[3] or "") if rate else "",
                         language=language if language != "und" else None,
                         default="(default)" in rest,
+                        aside=bool(_ASIDE.search(rest)),
                         start=float(late[1]) if late else None,
                     )
                 )

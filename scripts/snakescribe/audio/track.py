@@ -15,7 +15,7 @@ from snakescribe.audio.fold import ONE, Fold, Levels, first_fold
 from snakescribe.audio.parts import Part
 from snakescribe.audio.plan import PASSES, Plan, improved
 from snakescribe.audio.report import AudioStream, FfmpegReport
-from snakescribe.audio.truncation import Shortfall, drive_failed, shortfall
+from snakescribe.audio.truncation import Shortfall, drive_failed, prove_readable, shortfall
 from snakescribe.config.options import Channels
 from snakescribe.errors import TooLong, UnreadableRecording
 from snakescribe.flags import RecordingFlag
@@ -171,8 +171,10 @@ def _pass(job: Decoding, plan: Plan, offset: int, filters: tuple[str, ...] = ())
     decoded = decode(
         job.source, take, job.seconds, plan.track, (*plan.filters(), *filters), most + 1, job.reading, job.part
     )
-    if decoded.heard.drive_error:
+    if decoded.heard.drive_error and decoded.samples:
         raise drive_failed(decoded.heard.drive_error)
+    if decoded.heard.drive_error:
+        prove_readable(job.source)  # ffmpeg says so, too, of a Matroska header that is cut
     if decoded.samples + decoded.clock.seconds * SAMPLE_RATE > most:
         raise TooLong(f"longer than {job.most_hours:g} hours; raise audio.max_hours or cut the recording")
     if sound is None:

@@ -33,8 +33,8 @@ def wanted_tracks(streams: Sequence[AudioStream], track: str | int, unable: Coll
         return able[:MOST_TRACKS]
     if track == "first":
         return able[:1]
-    if track == "default":
-        return [next((number for number in able if streams[number].default), able[0])]
+    if track == "default":  # as players choose: where none is marked, not a commentary
+        return [min(able, key=lambda number: (not streams[number].default, streams[number].aside))]
     if isinstance(track, int):
         found = [track - 1] if track - 1 in able else []
     else:

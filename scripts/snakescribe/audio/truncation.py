@@ -26,6 +26,8 @@ sound, and ffmpeg says itself when such a file ends early.
 UNRELIABLE = {"caf", "g726", "g726le", "mpegts", "wav"}
 """Where ffmpeg calls the last packet of a streamed file, or one without a header, corrupt, although nothing is
 missing."""
+SAY_THEIR_END = ("matroska", "nut", "asf", "ogg", "mov")
+"""Containers that, cut out of a live stream, say when they end and not how long they are (of MP4: in fragments)."""
 SLACK = 0.5
 """Seconds, and …"""
 SLACK_SHARE = 0.005
@@ -81,7 +83,7 @@ def shortfall(source: str, part: Part, decoded: Decoded) -> Shortfall:
         cut |= missing - decoded.clock.seconds > max(SLACK, SLACK_SHARE * declared)
     if missing <= SLACK:
         missing = 0.0
-    found = Shortfall(round(missing, 3), cut, bool(heard.stopped))
+    found = Shortfall(round(missing, 3), cut, bool(heard.stopped) or part.more)
     if found.flags:
         prove_readable(source)
     return found
@@ -96,7 +98,11 @@ def _declared(source: str, part: Part, decoded: Decoded) -> float | None:
     if heard.estimated or heard.duration is None or part.ignore_length:
         return None
     alone = len(heard.streams) == 1 and not heard.others
-    return heard.duration if heard.container in COUNTED or alone or heard.stopped or heard.two_codecs else None
+    if not (heard.container in COUNTED or alone or heard.stopped or heard.two_codecs):
+        return None
+    if heard.container.startswith(SAY_THEIR_END) and 0 < heard.start < heard.duration:
+        return heard.duration - heard.start
+    return heard.duration
 
 
 def wav_share(source: str, part: Part) -> float | None:

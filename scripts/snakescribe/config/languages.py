@@ -37,23 +37,23 @@ def spoken_language(option: str) -> tuple[str | None, bool]:
 
 _ISO_639_2 = """
 en eng, zh zho chi cmn, de deu ger, es spa, ru rus, ko kor, fr fra fre, ja jpn, pt por, tr tur, pl pol, ca cat, nl nld
-dut, ar ara, sv swe, it ita, id ind, hi hin, fi fin, vi vie, he heb, uk ukr, el ell gre, ms msa may, cs ces cze, ro
-ron rum, da dan, hu hun, ta tam, no nor nob, th tha, ur urd, hr hrv, bg bul, lt lit, la lat, mi mri mao, ml mal, cy
-cym wel, sk slk slo, te tel, fa fas per, lv lav, bn ben, sr srp, az aze, sl slv, kn kan, et est, mk mkd mac, br bre,
-eu eus baq, is isl ice, hy hye arm, ne nep, mn mon, bs bos, kk kaz, sq sqi alb, sw swa, gl glg, mr mar, pa pan, si
-sin, km khm, sn sna, yo yor, so som, af afr, oc oci, ka kat geo, be bel, tg tgk, sd snd, gu guj, am amh, yi yid, lo
-lao, uz uzb, fo fao, ht hat, ps pus, tk tuk, nn nno, mt mlt, sa san, lb ltz, my mya bur, bo bod tib, tl tgl fil, mg
-mlg, as asm, tt tat, haw haw, ln lin, ha hau, ba bak, jw jav, su sun, yue yue
+dut, ar ara, sv swe, it ita, id ind in, hi hin, fi fin, vi vie, he heb iw, uk ukr, el ell gre, ms msa may, cs ces cze,
+ro ron rum, da dan, hu hun, ta tam, no nor nob nb, th tha, ur urd, hr hrv, bg bul, lt lit, la lat, mi mri mao, ml mal,
+cy cym wel, sk slk slo, te tel, fa fas per, lv lav, bn ben, sr srp, az aze, sl slv, kn kan, et est, mk mkd mac, br
+bre, eu eus baq, is isl ice, hy hye arm, ne nep, mn mon, bs bos, kk kaz, sq sqi alb, sw swa, gl glg, mr mar, pa pan,
+si sin, km khm, sn sna, yo yor, so som, af afr, oc oci, ka kat geo, be bel, tg tgk, sd snd, gu guj, am amh, yi yid ji,
+lo lao, uz uzb, fo fao, ht hat, ps pus, tk tuk, nn nno, mt mlt, sa san, lb ltz, my mya bur, bo bod tib, tl tgl fil, mg
+mlg, as asm, tt tat, haw haw, ln lin, ha hau, ba bak, jw jav jv, su sun, yue yue
 """
-"""Whisper's code, then those of ISO 639-2 and 639-3, which media files carry."""
+"""Whisper's code, then those of ISO 639-2 and 639-3, which media files carry, and others of two letters (BCP 47)."""
 _BY_ISO = {iso: code for line in _ISO_639_2.split(",") for code, *isos in [line.split()] for iso in isos}
 
 
 def code_of(language: str | None) -> str | None:
     """Whisper's code for a language as a media file names it; None for one that Whisper does not know.
 
-    >>> code_of("kor"), code_of("ger"), code_of("ko-KR"), code_of("und"), code_of(None)
-    ('ko', 'de', 'ko', None, None)
+    >>> code_of("kor"), code_of("ger"), code_of("ko-KR"), code_of("nb-NO"), code_of("und"), code_of(None)
+    ('ko', 'de', 'ko', 'no', None, None)
     """
     word = (language or "").lower().replace("_", "-").split("-")[0]
     return word if word in LANGUAGES else _BY_ISO.get(word)
