@@ -139,6 +139,17 @@ def test_force_replaces_it(results: Results, capsys: pytest.CaptureFixture[str])
     assert "zwei" in texts(results)["x.mp3.srt"], "and is ours again"
 
 
+def test_a_link_to_a_share_that_is_away_stays(results: Results) -> None:
+    """What it leads to may be somebody's own."""
+    link = results.transcripts / "x.mp3.srt"
+    link.unlink()
+    link.symlink_to("/share/that is away/x.srt")
+    assert export_batch(results, ["srt", "txt"], B1) == Written(kept=1, written=1, corrected=1)
+    assert link.is_symlink() and "x.mp3.new.srt" in texts(results)
+    assert export_batch(results, ["srt", "txt"], B1, force=True).corrected == 0
+    assert "첫째" in link.read_text()
+
+
 def test_force_takes_nothing_whose_format_is_not_wanted(results: Results) -> None:
     export_batch(results, ["txt"], B1)
     again(results, {B1: [said("첫째")]}, outputs=["txt"])
