@@ -168,6 +168,17 @@ def test_a_tilde_of_nobody_is_a_name_like_any_other(tmp_path: Path) -> None:
     assert config.results == os.path.expanduser("~")  # noqa: PTH111
 
 
+def test_options_that_nothing_can_be_made_of(tmp_path: Path) -> None:
+    itself: dict[str, Any] = {}
+    itself["channels"] = itself
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = {"audio": deep}
+    for values, said in (({"recordings": "a\0b"}, "NUL"), ({"audio": itself}, "hold themselves"), (deep, "too deeply")):
+        with pytest.raises(ConfigError, match=said):
+            load_config(values, tmp_path)
+
+
 def test_files_that_are_no_options(tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
     with pytest.raises(ConfigError, match="give an existing file with --configfile"):

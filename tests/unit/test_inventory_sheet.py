@@ -115,6 +115,9 @@ def test_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
 def test_no_sheet(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         walk(configured(tmp_path, "none.csv"))
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match="not a regular file"):  # and does not wait for who writes into it
+        walk(configured(tmp_path, "pipe.csv"))
 
 
 def test_a_language_that_the_model_does_not_know(tmp_path: Path) -> None:

@@ -38,12 +38,18 @@ GRACE = 2.0
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     register_options(parser)
-    parser.add_argument("--cores", default="all", metavar="N", help="CPU cores to use (default: all)")
+    parser.add_argument("--cores", type=_cores, default="all", metavar="N", help="CPU cores to use (default: all)")
     parser.add_argument("--profile", metavar="DIR", help="workflow profile, e.g. profiles/slurm")
     parser.add_argument("--retry-failed", action="store_true", help="try the failed recordings once more")
     parser.add_argument(
         "--snakemake", nargs=argparse.REMAINDER, default=[], metavar="ARG", help="all that follows goes to Snakemake"
     )
+
+
+def _cores(text: str) -> str:
+    if text != "all" and not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 on nor all")
+    return text
 
 
 def run(args: argparse.Namespace) -> int:

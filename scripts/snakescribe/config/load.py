@@ -40,6 +40,11 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
     if source and (environ[source], given.get("device")) != ("auto", "cuda"):
         given["device"] = environ[source]
     try:
+        if r"\u0000" in json.dumps(given, skipkeys=True, default=str):
+            raise ConfigError("an option holds a NUL character, which no path or text may; take it out")
+    except (ValueError, RecursionError):
+        raise ConfigError("the options hold themselves or are nested too deeply; write each out once") from None
+    try:
         asked = _validated(given)
     except ValidationError as error:
         raise ConfigError(_one_line(error, source)) from None

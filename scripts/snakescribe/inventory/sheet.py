@@ -61,6 +61,8 @@ def read_sheet(path: Path) -> Sheet:
     Raises:
         InputError: unreadable, no ``path`` column, or a cell that cannot be right, with its line.
     """
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting
+        raise InputError(f"sample sheet {path}: not a regular file; give a CSV or TSV file")
     try:
         content = path.read_bytes()
     except OSError as error:
