@@ -52,7 +52,7 @@ WHOLE: dict[str, list[str]] = {
 ENCODERS = set(subprocess.run([WRITER, "-encoders"], capture_output=True, text=True, check=True).stdout.split())
 WRITABLE = [kind for kind, options in WHOLE.items() if not options or options[0] != "-c:a" or options[1] in ENCODERS]
 """Builds of ffmpeg differ in what they can write (GSM, AMR); what this one cannot is not tried."""
-UNKNOWABLE = {"bare.mp3", "caf", "ts", "g722", "gsm", "amr", "wma", "ac3", "mp2"}
+UNKNOWABLE = {"bare.mp3", "ts", "g722", "gsm", "amr", "wma", "ac3", "mp2"}
 """Cut short, these say so nowhere, or only by chance (see the docstring of ``truncation``)."""
 INDEX_AT_THE_END = {"m4a", "alac.m4a"}
 STREAMED: dict[str, list[str]] = {

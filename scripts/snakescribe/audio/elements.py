@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import BinaryIO
 
 _MOST = 1 << 18  # elements: a fragmented MP4 has two for every second or so
@@ -161,6 +162,19 @@ def _core_audio(head: bytes) -> Element:
         return b"caff", 8
     size = int.from_bytes(head[4:12], "big", signed=True)
     return head[:4], 12 + size if size >= 0 else None
+
+
+def core_audio_is_cut(path: Path, start: int, end: int | None) -> bool:
+    """Whether a chunk of a CAF file (Apple's Core Audio Format 1.0) is longer than what is there of the file."""
+    with path.open("rb") as file:
+        end = end or file.seek(0, os.SEEK_END)
+        for _ in range(_MOST):
+            file.seek(start)
+            size = _core_audio(file.read(_HEAD))[1]
+            if not size or start + size >= end:
+                return size is not None and start + size > end
+            start += size
+    return False
 
 
 def _sun(head: bytes) -> Element:

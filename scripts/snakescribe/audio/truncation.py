@@ -1,7 +1,7 @@
 """What is missing in what was decoded, and whether the file ends early: the evidence, container by container.
 
 Formats without a length anywhere (MP3 without a Xing header, G.722, raw AAC or AMR cut between frames) cannot be known
-to be short, and are not flagged; nor is CAF of uncompressed audio, where ffmpeg tells neither the length nor the cut.
+to be short, and are not flagged; nor is FLAC that was written as a stream.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.decoder import Decoded
+from snakescribe.audio.elements import core_audio_is_cut
 from snakescribe.audio.parts import Part
 from snakescribe.audio.wave import WaveHeader
 from snakescribe.errors import UnreadableRecording
@@ -79,6 +80,8 @@ def shortfall(source: str, part: Part, decoded: Decoded) -> Shortfall:
     cut = decoded.exit_code != 0 or (heard.early_end and heard.container not in UNRELIABLE)
     if heard.container == "ogg":
         cut |= ogg_is_cut(Path(source), part.end)
+    elif heard.container == "caf" and core_audio_is_cut(Path(source), part.start, part.end):
+        cut = True
     elif heard.container in COUNTED and declared is not None:
         cut |= missing - decoded.clock.seconds > max(SLACK, SLACK_SHARE * declared)
     if missing <= SLACK:
