@@ -282,6 +282,17 @@ def test_damage_in_the_middle_is_incomplete(voices: Path, tmp_path: Path, name: 
     assert entry.error_message and "part of the file cannot be decoded" in entry.error_message
 
 
+def test_damage_at_the_start_is_incomplete(voices: Path, tmp_path: Path) -> None:
+    """Ffmpeg leaves the first page out, and begins its clock behind it, as that of a piece of a live stream does."""
+    whole = bytearray(make(voices, "as.opus", *OPUS, "-page_duration", "2000000"))
+    first = whole.index(b"OggS", whole.index(b"OpusTags"))
+    whole[first + 300] ^= 1
+    (tmp_path / "a.opus").write_bytes(whole)
+    entry, _ = normalise_one(tmp_path, "a.opus", tmp_path / "out")
+    assert entry.flags == ("incomplete",)
+    assert entry.decoded and entry.decoded.missing_seconds == pytest.approx(2, abs=0.1)
+
+
 def test_many_links_are_bounded(voices: Path, tmp_path: Path) -> None:
     """A file of more links than are read one by one is a row in bounded time, and says that something is missing."""
     links = [

@@ -103,7 +103,8 @@ def _declared(source: str, part: Part, decoded: Decoded) -> float | None:
     alone = len(heard.streams) == 1 and not heard.others
     if not (heard.container in COUNTED or alone or heard.stopped or heard.two_codecs):
         return None
-    if heard.container.startswith(SAY_THEIR_END) and 0 < heard.start < heard.duration:
+    whole = not heard.complaints  # else its beginning may be what could not be read
+    if whole and heard.container.startswith(SAY_THEIR_END) and 0 < heard.start < heard.duration:
         return heard.duration - heard.start
     return heard.duration
 
