@@ -77,7 +77,7 @@ def test_one_of_two(two: Path, track: str | int, number: int, seconds: int) -> N
 def test_a_track_that_is_not_there(two: Path, track: str | int) -> None:
     """The reason names those that are."""
     entry, _ = normalise_one(two, "two.mkv", two / "out", track=track)
-    assert entry.error_class == "NoAudioTrack" and "1 (ger), 2 (eng)" in (entry.error_message or "")
+    assert entry.error_class == "NoAudioTrack" and "1 (ger), 2 (eng, 통역)" in (entry.error_message or "")
 
 
 def test_all_tracks(two: Path) -> None:
@@ -87,6 +87,15 @@ def test_all_tracks(two: Path) -> None:
     assert len(german) == 16_000 and len(english) == 32_000 and entry.duration == 2.0
     assert np.abs(german).max() > 10_000 and np.abs(english).max() > 10_000
     assert tracks(entry)[3:] == (None, 2)
+
+
+def test_one_track_of_unknown_language_is_heard_whichever_is_asked_for(tmp_path: Path) -> None:
+    """In a folder of films there are calls too; ``all`` of one track is split as ever."""
+    write_wav(tmp_path / "a.wav", tone(300, 1), tone(700, 1))
+    for track in ("ko", "all"):
+        entry, sides = normalise_one(tmp_path, "a.wav", tmp_path / "out", track=track, channels="split")
+        assert tracks(entry) == ("pcm_s16le", 16_000, 2, 1, 1)
+        assert [span.channel for span in entry.tracks] == ["left", "right"] and len(sides) == 2
 
 
 def test_the_layout_is_of_the_same_track(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_few_of_many_empty_ones_are_named(tmp_path: Path) -> None:
     check(results := finished(tmp_path, [row(f"{number:02}.wav") for number in range(12)]))
     first, names = results.summary.read_text().splitlines()
     assert first.startswith("12 recordings: 0 ok, 12 empty")
-    assert names.split(": ")[1].split(", ") == [*(f"{number:02}.wav" for number in range(10)), "…"]
+    assert names.split(": ")[1].split(", ") == [*(f"{number:02}.wav" for number in range(5)), "…"]
 
 
 def test_flags_and_corrected_transcripts_are_told(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_flags_and_corrected_transcripts_are_told(tmp_path: Path) -> None:
     check(results)
     assert results.summary.read_text().splitlines()[1:] == [
         "flagged in the tables:",
-        "  1 truncated: the file ends before its header says",
+        "  1 truncated: the file ends before its header says: a.wav",
         "2 transcripts were corrected by hand and kept; the new text is beside them as NAME.new.EXT",
     ]
 
@@ -64,7 +64,7 @@ def test_tracks_that_were_not_heard_are_counted(tmp_path: Path) -> None:
     rows = [row(f"{number}.mkv", segment(0, 1, "네"), **known) for number, known in enumerate(tracks)]
     check(results := finished(tmp_path, rows))
     assert results.summary.read_text().splitlines()[1:] == [
-        "1 with more audio tracks than the one that was heard (audio_tracks; audio.track)"
+        "1 with audio tracks that were not heard (audio.track=all hears all): 1.mkv"
     ]
 
 

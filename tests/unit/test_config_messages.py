@@ -168,6 +168,11 @@ def test_a_tilde_of_nobody_is_a_name_like_any_other(tmp_path: Path) -> None:
     assert config.results == os.path.expanduser("~")  # noqa: PTH111
 
 
+def test_a_track_is_asked_for_as_files_name_its_language(tmp_path: Path) -> None:
+    for asked, code in (("eng", "en"), ("ko-KR", "ko"), ("ger", "de"), ("all", "all")):
+        assert load_config({"audio": {"track": asked}}, tmp_path).audio.track == code
+
+
 def test_options_that_nothing_can_be_made_of(tmp_path: Path) -> None:
     itself: dict[str, Any] = {}
     itself["channels"] = itself

@@ -40,3 +40,26 @@ def test_another_model_and_back(tmp_path: Path, models_root: Path, speech: dict[
     assert texts == {name: rows[name]["text"] for name in texts}
     fresh = {name for name, row in back.items() if row["status"] == "ok" and not row["cached"]}
     assert fresh == {b"to be changed.wav"}, "all else came from the cache"
+
+
+def test_what_is_in_the_cache_fails_as_if_it_were_read_again(
+    tmp_path: Path, models_root: Path, speech: dict[str, Path]
+) -> None:
+    site = Site(tmp_path, models_root, {"model": "tiny.en"})
+    cut(speech["beckett"], site.recordings / "whole.wav", 0, 4)
+    whole = (site.recordings / "whole.wav").read_bytes()
+    begin = whole.index(b"data")
+    (site.recordings / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (site.recordings / "two chunks.wav").write_bytes(whole + whole[begin:])
+    site.run()
+    assert {row["path"]: row["flags"] for row in site.rows()} == {
+        "cut.wav": ["truncated"],
+        "two chunks.wav": ["incomplete"],
+        "whole.wav": [],
+    }
+    site.run(code=1, audio={"truncated": "fail"})
+    said = {row["path"]: row["error_message"] for row in site.rows()}
+    assert said["cut.wav"].startswith("the file ends early, after ") and said["whole.wav"] is None
+    assert said["two chunks.wav"].startswith("part of the file cannot be decoded")
+    site.run()
+    assert {row["status"] for row in site.rows()} == {"ok"} and all(row["cached"] for row in site.rows())

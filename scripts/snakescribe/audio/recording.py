@@ -6,6 +6,7 @@ import contextlib
 import stat
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,13 +20,12 @@ from snakescribe.audio.report import AudioStream, FfmpegReport
 from snakescribe.audio.samples import ChannelSpan, DecodedTrack, NormalisedRecording
 from snakescribe.audio.track import Decoding, Track
 from snakescribe.audio.tracks import MOST_TRACKS, track_names, wanted_tracks
-from snakescribe.audio.truncation import Shortfall, drive_failed, prove_readable
+from snakescribe.audio.truncation import Shortfall, drive_failed, not_kept, prove_readable
 from snakescribe.config.options import AudioOptions
 from snakescribe.errors import (
     EmptyRecording,
     NoAudioTrack,
     RecordingError,
-    TruncatedRecording,
     UnreadableRecording,
     VanishedRecording,
 )
@@ -121,14 +121,14 @@ def _decoded_tracks(
     def choose(streams: list[AudioStream], decoding: int) -> None:
         if not wanted and streams:
             wanted.extend(wanted_tracks(streams, audio.track, unable))
-            if wanted[0] != decoding:
+            if wanted[0] != decoding or (len(wanted) > 1 and job.mode != "mix"):
                 raise _OtherTrack
 
     job = Decoding(
         source=source,
         reading=reading,
         part=WHOLE,
-        mode="mix" if audio.track == "all" else recording.channel_mode or audio.channels,
+        mode=recording.channel_mode or audio.channels,
         highpass=audio.highpass,
         loudness=audio.loudness,
         seconds=time_limit(recording, audio),
@@ -164,6 +164,8 @@ def _decoded_tracks(
                 tracks.append(track(number, tracks[-1].end))
         except _OtherTrack:
             tracks = []
+            if len(wanted) > 1:  # a channel each
+                job = replace(job, mode="mix")
     other = False
     if audio.track == "default" and len(tracks[0].streams) > 1 and not _somebody_speaks(tracks[0], target, speaks):
         for number in wanted_tracks(tracks[0].streams, "all", unable):
@@ -175,11 +177,7 @@ def _decoded_tracks(
             tracks = [track(wanted[0])]
     missing = sum((track.missing for track in tracks), Shortfall())
     if missing.flags and audio.truncated == "fail":
-        kept = tracks[0].samples / SAMPLE_RATE
-        what = f"the file ends early, after {kept:.1f} seconds"
-        if not missing.cut:
-            what = f"part of the file cannot be decoded ({missing.seconds:.1f} seconds are missing)"
-        raise TruncatedRecording(f"{what}; copy it again from its source, or set audio.truncated: keep")
+        raise not_kept(missing.cut, tracks[0].samples / SAMPLE_RATE, missing.seconds)
     found = [*missing.flags, *(flag for track in tracks for flag in track.flags)]
     return tracks, tuple(dict.fromkeys([*found, "other_track"] if other else found))
 

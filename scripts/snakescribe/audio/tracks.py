@@ -39,9 +39,12 @@ def wanted_tracks(streams: Sequence[AudioStream], track: str | int, unable: Coll
         found = [track - 1] if track - 1 in able else []
     else:
         found = [number for number in able if code_of(streams[number].language) == track][:1]
+        if not found and len(able) == 1 and streams[able[0]].language is None:  # what else could be meant?
+            found = able
     if not found:
         there = ", ".join(
-            f"{number + 1} ({stream.language or stream.codec})" for number, stream in enumerate(streams[:8])
+            f"{number + 1} ({', '.join(filter(None, (stream.language, stream.title))) or stream.codec})"
+            for number, stream in enumerate(streams[:8])
         )
         raise NoAudioTrack(
             f"there is no audio track {track} that can be decoded; the file has {there}; change audio.track"

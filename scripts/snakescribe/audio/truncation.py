@@ -15,7 +15,7 @@ from snakescribe.audio.decoder import Decoded
 from snakescribe.audio.elements import core_audio_is_cut
 from snakescribe.audio.parts import Part
 from snakescribe.audio.wave import WaveHeader
-from snakescribe.errors import UnreadableRecording
+from snakescribe.errors import TruncatedRecording, UnreadableRecording
 from snakescribe.flags import RecordingFlag
 
 COUNTED = {"aiff", "ape", "au", "caf", "dsf", "flac", "mp3", "tta", "w64", "wav", "wv"}
@@ -61,6 +61,14 @@ class Shortfall:
     def __add__(self, other: Shortfall) -> Shortfall:
         """Of two parts of a file."""
         return Shortfall(self.seconds + other.seconds, self.cut or other.cut, self.stopped or other.stopped)
+
+
+def not_kept(cut: bool, kept: float, missing: float) -> TruncatedRecording:
+    """For the row, where ``audio.truncated`` is ``fail``; seconds."""
+    what = f"part of the file cannot be decoded ({missing:.1f} seconds are missing)"
+    if cut:
+        what = f"the file ends early, after {kept:.1f} seconds"
+    return TruncatedRecording(f"{what}; copy it again from its source, or set audio.truncated: keep")
 
 
 def shortfall(source: str, part: Part, decoded: Decoded) -> Shortfall:

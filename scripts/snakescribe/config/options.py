@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from snakescribe.config.languages import DETECTED, LANGUAGES
+from snakescribe.config.languages import DETECTED, LANGUAGES, code_of
 from snakescribe.media.raw import CODECS, EXTENSIONS, UNSAID, RawFormat, extension, raw_format
 
 
@@ -55,7 +55,9 @@ def _track(value: object) -> object:
         raise ValueError("use default, first, all, a number from 1, or a language code like ko")
     if isinstance(value, int) and value < 1:
         raise ValueError("tracks count from 1")
-    if isinstance(value, str) and value not in ("default", "first", "all", *LANGUAGES):
+    if isinstance(value, str) and value not in ("default", "first", "all"):
+        if code := code_of(value):  # as files have it: eng, ko-KR
+            return code
         raise ValueError(f"{value!r} is no track; use default, first, all, a number from 1, or a language code like ko")
     return value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ from snakescribe.units import counted, hours
 
 SHOWN = 50
 """Failed files that are named; the table has them all."""
-EMPTY_SHOWN = 10
-"""Recordings without speech that are named."""
+FEW = 5
+"""Other recordings that are named in a line about them."""
 COLUMNS = [
     *("path", "status", "error_class", "error_message", "flags", "duration", "wall_seconds", "source_state"),
     *("audio_track", "audio_tracks"),
@@ -36,37 +36,35 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
     from snakescribe.tables.batch import row_groups
 
     count: Counter[str] = Counter()
-    flags: Counter[str] = Counter()
+    named: defaultdict[str, list[str]] = defaultdict(list)
+    """Paths of recordings that are empty, have a flag, or other tracks."""
     audio = wall = 0.0
     failures: list[str] = []
-    empty: list[str] = []
     for group in row_groups(results.table("recordings", "parquet"), COLUMNS):
         for row in group.to_pylist():
             if row["source_state"] == "removed":
                 count["removed"] += 1
                 continue
             count[row["status"]] += 1
-            flags.update(row["flags"] or ())
-            count["more tracks"] += row["audio_track"] is not None and row["audio_tracks"] > 1
+            more_tracks = row["audio_track"] is not None and row["audio_tracks"] > 1
+            for what in [*(row["flags"] or ()), *["empty"] * (row["status"] == "empty"), *["tracks"] * more_tracks]:
+                named[what].append(_printable(row["path"]))
             audio += row["duration"] or 0
             wall += row["wall_seconds"] or 0
             if row["status"] == "failed" and len(failures) < SHOWN:
                 failures.append(_failure(row))
-            if row["status"] == "empty" and len(empty) < EMPTY_SHOWN:
-                empty.append(_printable(row["path"]))
     statuses = ", ".join(f"{count[status]} {status}" for status in ("ok", "empty", "failed"))
     removed = f", {count['removed']} removed since" if count["removed"] else ""
     present = sum(count[status] for status in ("ok", "empty", "failed"))
     speed = f", made at {audio / wall:.1f} × real time" if wall else ""
     lines = [f"{counted(present, 'recording')}: {statuses}{removed}; {hours(audio)} of audio{speed}"]
-    if empty:
-        more = ["…"] if count["empty"] > len(empty) else []
-        lines.append(f"no speech (status = empty): {', '.join([*empty, *more])}")
-    if flags:
+    if named["empty"]:
+        lines.append(f"no speech (status = empty): {_few(named['empty'])}")
+    if flagged := [flag for flag in MEANING if named[flag]]:
         lines.append("flagged in the tables:")
-        lines += (f"  {flags[flag]} {flag}: {meaning}" for flag, meaning in MEANING.items() if flags[flag])
-    if tracks := count["more tracks"]:
-        lines.append(f"{tracks} with more audio tracks than the one that was heard (audio_tracks; audio.track)")
+        lines += (f"  {len(named[flag])} {flag}: {MEANING[flag]}: {_few(named[flag])}" for flag in flagged)
+    if tracks := named["tracks"]:
+        lines.append(f"{len(tracks)} with audio tracks that were not heard (audio.track=all hears all): {_few(tracks)}")
     lines += notes
     if results.plan.exists():
         lines += Plan.read(results.plan).passed_over_notes()
@@ -77,6 +75,10 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
     summary = Summary("\n".join(lines), count["failed"])
     write_atomically(results.summary, f"{summary.text}\n".encode())
     return summary
+
+
+def _few(paths: list[str]) -> str:
+    return ", ".join([*paths[:FEW], *["…"] * (len(paths) > FEW)])
 
 
 def _failure(row: dict[str, Any]) -> str:

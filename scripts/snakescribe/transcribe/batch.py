@@ -9,6 +9,7 @@ from typing import Any
 from snakescribe import glossary
 from snakescribe.audio.normalise import normalise_batch
 from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
+from snakescribe.audio.truncation import not_kept
 from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
 from snakescribe.doctor.quick import check_backend, quick_check
@@ -16,7 +17,7 @@ from snakescribe.engine.journal import Journal
 from snakescribe.engine.opened import open_model
 from snakescribe.engine.transcriber import Transcriber
 from snakescribe.engine.windows import Channel, RecordingJob
-from snakescribe.errors import EngineFailure, RecordingError, TruncatedRecording, VanishedRecording
+from snakescribe.errors import EngineFailure, RecordingError, VanishedRecording
 from snakescribe.files import read_record
 from snakescribe.formats.export import record_unrecorded
 from snakescribe.inventory.ledger import still_wanted
@@ -172,10 +173,11 @@ class Batch:
         }
         if (
             isinstance(outcome, CachedTranscript)
-            and "truncated" in outcome.flags
+            and {"truncated", "incomplete"} & {*outcome.flags}
             and self.config.audio.truncated == "fail"
         ):
-            outcome = TruncatedRecording("the file ends before its header says, and audio.truncated is fail")
+            missing = outcome.decoded.missing_seconds if outcome.decoded else 0.0
+            outcome = not_kept("truncated" in outcome.flags, outcome.transcript.duration, missing)
         if isinstance(outcome, CachedTranscript):
             return row | _transcript_columns(outcome, self.config) | {"cached": cached}
         error, message = _failure(outcome)
