@@ -75,7 +75,7 @@ REFUSALS = {
     422: "a recording without a transcript: empty, too long, damaged",
     429: "too many wait; come back after `Retry-After`",
     500: "the engine failed on it",
-    503: "the engine is not ready",
+    503: "the engine is not ready, or the server is being stopped",
     504: "not finished within the time limit",
 }
 SECONDS = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
