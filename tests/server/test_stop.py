@@ -89,7 +89,7 @@ def test_what_takes_too_long_is_told_so_and_jobs_go_on_later(models_root: Path, 
     """In a container that is killed after so many seconds; docker gives ten."""
     with scratch() as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
-        with serving(models_root, folder, options=TINY, environ={"SNAKESCRIBE_STOP_TIMEOUT": "4"}) as first:
+        with serving(models_root, folder, options=TINY, environ={"SNAKESCRIBE_STOP_TIMEOUT": "6"}) as first:
             first.wait_ready()
             address = urlsplit(first.url)
             with held(first), socket.create_connection((address.hostname, address.port)) as upload:

@@ -15,8 +15,9 @@ STOP_TIMEOUT = "SNAKESCRIBE_STOP_TIMEOUT"
 """Environment variable: seconds after which whoever stops the server kills it, as in ``docker run --stop-timeout``."""
 DOCKER_GIVES = 10.0
 """Seconds, where nothing else is said (docs.docker.com, ``docker stop``; podman's are the same)."""
-TO_END = 3.0
-"""Seconds of those for the last answers, the engine and the interpreter: half of one, unless the machine is busy."""
+TO_END = 5.0
+"""Seconds of those for the last answers, the engine and the interpreter: half of one, but 3 on a machine with five
+times as much to do as it has cores."""
 COME_BACK = 30
 """Seconds after which a client may try again: a container is up again by then, its model loaded."""
 
