@@ -153,8 +153,9 @@ class EngineClient:
             while self.ready is None:
                 await asyncio.sleep(PAUSES[min(deaths, len(PAUSES) - 1)])
                 deaths += 1
-                if deaths >= SILENT_DEATHS:
+                if deaths >= SILENT_DEATHS and self._running:
                     self._give_up()
+                    deaths = 0  # what comes next has as many
                 self.restarts += 1
                 said_first = await self._spawn()
                 if not isinstance(said_first, Ready):
