@@ -54,7 +54,8 @@ case $tool in
 
 the server (SNAKESCRIBE_API_KEY keeps strangers out):
   $tool run --detach --name snakescribe --publish 8003:8003 --env SNAKESCRIBE_API_KEY=choose-one \\
-    --env STT_DEVICE=$device${gpus:+ $gpus} --volume snakescribe:/data $IMAGE
+    --env STT_DEVICE=$device${gpus:+ $gpus} --stop-timeout 70 --env SNAKESCRIBE_STOP_TIMEOUT=70 \\
+    --volume snakescribe:/data $IMAGE
 a folder of recordings:
   mkdir -p results && $tool run --rm --network none --user "\$(id -u):\$(id -g)"${gpus:+ $gpus} \\
     --env STT_DEVICE=$device --volume /my/recordings:/recordings:ro --volume "\$PWD/results:/results" \\

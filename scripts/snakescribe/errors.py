@@ -155,6 +155,13 @@ class EngineFailure(RecordingError):
     http_code = "engine_failure"
 
 
+class OutOfMemory(RecordingError):
+    """The kernel killed the engine on this recording for want of memory, with smaller buckets as well."""
+
+    http_status = 507
+    http_code = "out_of_memory"
+
+
 EXIT_CODES: dict[int, str] = {0: "Everything is done."} | {
     cls.exit_code: (cls.__doc__ or "").split("\n")[0] for cls in SnakescribeError.__subclasses__()
 }

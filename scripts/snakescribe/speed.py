@@ -22,7 +22,7 @@ from snakescribe.config.languages import spoken_language
 from snakescribe.config.load import changed
 from snakescribe.doctor.child import ChildFailed, in_child
 from snakescribe.engine.engines import ENGINES
-from snakescribe.errors import ConfigError, EngineFailure, InputError, RecordingError
+from snakescribe.errors import ConfigError, InputError, RecordingError
 from snakescribe.inventory.walk import recordings_root, walk
 
 CANDIDATES = tuple(
@@ -138,7 +138,7 @@ def measure(options: dict[str, Any], speech: str, lengths: list[int], threads: i
 
     def read(jobs: list[RecordingJob]) -> None:
         for _, result, _ in transcriber.transcribe(jobs, Journal(None)):
-            if isinstance(result, EngineFailure):
+            if isinstance(result, RecordingError):
                 raise result
 
     read(jobs[:1])

@@ -83,7 +83,7 @@ def test_a_recording_is_posted_to_the_server(docker: Tool, server: str, models_r
     assert state == "healthy"
     text = run(said("images.md", "curl"), tmp_path, **{"call.mp3": str(recording)})
     assert SAID in json.loads(text[text.index("{") : text.rindex("}") + 1])["text"].lower()
-    docker.run("stop", "--time", "90", server)
+    docker.run("stop", server)
     assert (
         docker.run("inspect", "--format", "{{.State.ExitCode}} {{.State.OOMKilled}}", server, capture=True) == "0 false"
     )

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from snakescribe.config import load_config
+from snakescribe.server.closing import Closing
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.middleware import Middleware
 from tests.server.serving import PATIENCE, Served, scratch, serving
@@ -473,7 +474,7 @@ def test_a_key_that_is_not_ascii() -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        gate = Middleware(app, load_config({"recordings": "x"}, Path(), {}), "열쇠 1", Metrics())
+        gate = Middleware(app, load_config({"recordings": "x"}, Path(), {}), "열쇠 1", Metrics(), Closing())
         scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": [(b"authorization", header)]}
         await gate(scope, receive, send)
         return statuses[0]

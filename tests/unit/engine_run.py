@@ -19,7 +19,7 @@ from snakescribe.engine.load import load_backend
 from snakescribe.engine.opened import OpenedModel
 from snakescribe.engine.transcriber import Transcriber
 from snakescribe.engine.windows import Channel, RecordingJob
-from snakescribe.errors import EngineFailure
+from snakescribe.errors import RecordingError
 from snakescribe.models.store import Store
 from snakescribe.transcript import Transcript
 from snakescribe.vad.silero import SpeechDetector
@@ -58,7 +58,7 @@ def plain(text: str) -> str:
     return " ".join("".join(c for c in text.lower().replace("-", " ") if c.isalpha() or c == " ").split())
 
 
-def heard(result: Transcript | EngineFailure) -> Transcript:
+def heard(result: Transcript | RecordingError) -> Transcript:
     """A result that must be no failure."""
     assert isinstance(result, Transcript), result
     return result
@@ -100,7 +100,7 @@ class Engine:
 
     def run(
         self, jobs: Iterable[RecordingJob], journal: Journal | None = None
-    ) -> dict[str, Transcript | EngineFailure]:
+    ) -> dict[str, Transcript | RecordingError]:
         """Transcripts by key, in the order they came."""
         transcriber = Transcriber(self.model, self.config)
         return {done.key: result for done, result, _ in transcriber.transcribe(jobs, journal or Journal(None))}

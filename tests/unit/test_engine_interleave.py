@@ -17,7 +17,7 @@ from snakescribe.engine import interleave
 from snakescribe.engine.interleave import Interleaver
 from snakescribe.engine.journal import Journal, Language, WindowText
 from snakescribe.engine.windows import Channel, RecordingJob, RecordingUpdate
-from snakescribe.errors import EngineFailure
+from snakescribe.errors import EngineFailure, RecordingError
 from snakescribe.transcript import Segment, Transcript
 
 SPEECH = 12.0
@@ -73,7 +73,7 @@ def steps(line: Interleaver) -> list[RecordingUpdate]:
     return told
 
 
-def results(told: list[RecordingUpdate]) -> dict[str, Transcript | EngineFailure]:
+def results(told: list[RecordingUpdate]) -> dict[str, Transcript | RecordingError]:
     """By key, in the order in which they were finished."""
     return {step.key: step.result for step in told if step.result is not None}
 
@@ -136,7 +136,7 @@ def test_a_recording_says_the_same_whenever_it_comes(
     _check_told(told, found)
 
 
-def _check_told(told: list[RecordingUpdate], found: Mapping[str, Transcript | EngineFailure]) -> None:
+def _check_told(told: list[RecordingUpdate], found: Mapping[str, Transcript | RecordingError]) -> None:
     """Text is told once and in the transcript's order, and progress only grows."""
     by_key: defaultdict[str, list[RecordingUpdate]] = defaultdict(list)
     for step in told:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from snakescribe.engine.journal import Journal, Language, WindowText
-from snakescribe.errors import ResultsError
+from snakescribe.engine.journal import FATAL_DEATHS, FATAL_STARVATIONS, Journal, Language, Place, WindowText
+from snakescribe.errors import EngineFailure, OutOfMemory, ResultsError
+from snakescribe.memory import Memory
 from snakescribe.transcript import Segment
 
 
@@ -164,3 +165,41 @@ def test_a_damaged_line_is_named_and_nothing_is_touched(line: bytes, tmp_path: P
     assert str(caught.value).startswith(f"{path}, line 2, is damaged")
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == good + line + b"\n" + good
+
+
+def _killed_with(path: Path, kills: int, *places: Place) -> Journal:
+    """A process reads ``places`` and is killed; the kernel counts ``kills`` for want of memory when the next begins."""
+    journal = Journal(path, Memory(10**9, 10**9, None, kills, "group"))
+    journal._append([{"begun": places, "mark": ("group", kills)}])
+    return journal
+
+
+def test_want_of_memory_is_named_and_other_deaths_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    for kills in (1, 2, 3):
+        assert _killed_with(path, kills, A).verdict(A) is None
+    starved = Journal(path, Memory(10**9, 10**9, None, 4, "group"))
+    verdict = starved.verdict(A)
+    assert isinstance(verdict, OutOfMemory) and "limit 1000 MB" in str(verdict) and "at 0.0 s" in str(verdict)
+    assert starved.verdict(B) is None
+    starved.rewrite()
+    assert isinstance(Journal(path).verdict(A), OutOfMemory), "and it stays so"
+    starved.keep(())
+    starved.rewrite()
+    assert path.read_bytes() == b"" and Journal(path).verdict(A) is None
+
+    for _ in range(FATAL_DEATHS):
+        _killed_with(path, 4, B)
+    assert isinstance(Journal(path, Memory(10**9, 1, None, 4, "group")).verdict(B), EngineFailure)
+    path.unlink()
+    for _ in range(FATAL_DEATHS):
+        _killed_with(path, 4, B)
+    assert isinstance(Journal(path, Memory(10**9, 1, None, 9, "another")).verdict(B), EngineFailure)
+
+
+def test_memory_that_always_lacks_somewhere_else_comes_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    for kills in range(FATAL_STARVATIONS):
+        journal = _killed_with(path, kills, _window(16_000 * kills).place)
+        assert journal.verdict(A) is None
+    assert isinstance(Journal(path, Memory(1, 1, 1, FATAL_STARVATIONS, "group")).verdict(A), OutOfMemory)

@@ -18,9 +18,10 @@ from engine_run import Engine, Samples, Watched, heard, job, plain, samples_of
 from snakescribe.engine.backend import Bucket, Hypothesis
 from snakescribe.engine.journal import FATAL_DEATHS, Journal
 from snakescribe.engine.listener import Listener
+from snakescribe.engine.load import load_backend
 from snakescribe.engine.window_decoder import WindowDecoder
 from snakescribe.engine.windows import RecordingState
-from snakescribe.errors import DeviceError, EngineFailure
+from snakescribe.errors import DeviceError, EngineFailure, RecordingError
 from snakescribe.transcript import Transcript, Word
 
 BECKETT = "ever tried ever failed no matter try again fail again fail better"
@@ -32,7 +33,7 @@ def tiny(models_root: Path) -> Engine:
     return Engine(models_root, model="tiny.en", engine="ctranslate2", words=True)
 
 
-def _texts(found: dict[str, Transcript | EngineFailure]) -> dict[str, str]:
+def _texts(found: dict[str, Transcript | RecordingError]) -> dict[str, str]:
     return {key: heard(result).text for key, result in found.items()}
 
 
@@ -199,3 +200,24 @@ def test_a_word_spoken_alone_is_heard_once(models_root: Path, name: str) -> None
 
 def _alone(samples: Samples, start: float) -> Samples:
     return np.pad(samples[round(start * 16_000) : round((start + 0.6) * 16_000)], 1600)
+
+
+def test_after_a_death_less_is_held_at_a_time_and_the_text_is_the_same(
+    models_root: Path, beckett: Samples, cities: Samples
+) -> None:
+    """Sampling too: five temperatures at once were the most that the engine ever held."""
+    options = {"model": "tiny.en", "engine": "openvino", "decoding": {"compression_ratio": 0.2}}
+    usual = Engine(models_root, **options)
+    thrifty = load_backend(usual.config, usual.prepared, 2, thrift=2)
+    assert (thrifty.rows, thrifty.workers) == (1, 1)
+    watched, asked = Watched(thrifty), list[int]()
+
+    def decode(bucket: Bucket) -> list[Hypothesis]:
+        asked.append(len(bucket.rows))
+        return thrifty.decode(bucket)
+
+    watched.decode = decode  # type: ignore[method-assign]
+    jobs = [job("b", beckett), job("c", cities[: 16_000 * 20])]
+    found = Engine(models_root, backend=watched, **options).run(jobs)  # type: ignore[arg-type]
+    assert set(asked) == {1} and set(watched.encoded) == {1}
+    assert _texts(found) == _texts(usual.run(jobs))

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "scripts/snakescribe"
 
 FLOORS = """
-errors flags media records units
+errors flags media memory records stopping units
 checkout devices files known_clip schema transcript
 config glossary layout
 models recording

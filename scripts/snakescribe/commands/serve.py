@@ -1,7 +1,7 @@
 """Answer HTTP requests: OpenAI's audio API, jobs, and a page (see docs/server.md).
 
-Loads the model, then listens until it is told to stop (SIGTERM, Ctrl-C): requests that run are finished, jobs that
-wait are found again by the next start. One JSON line per request goes to stderr.
+Loads the model, then listens until it is told to stop (SIGTERM, Ctrl-C): requests that run are finished or told when to
+come back, jobs are found again by the next start. One JSON line per request goes to stderr.
 """
 
 from __future__ import annotations

@@ -13,9 +13,11 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
-from snakescribe.errors import ResultsError
+from snakescribe.audio import SAMPLE_RATE
+from snakescribe.errors import EngineFailure, OutOfMemory, RecordingError, ResultsError
 from snakescribe.files import first_problem, write_atomically
 from snakescribe.flags import SegmentFlag
+from snakescribe.memory import Mark, Memory, memory_here
 from snakescribe.records import Frozen
 from snakescribe.transcript import Gap, Segment
 
@@ -24,6 +26,8 @@ Place = tuple[str, int, int, int]
 FATAL_DEATHS = 3
 """A window in flight at this many deaths of the process (crash, killed for memory) fails its recording: once in a
 bucket, then twice alone, so that kills from outside hardly ever blame a good one."""
+FATAL_STARVATIONS = 6
+"""A recording in flight at this many deaths for want of memory fails, even with another of its windows each time."""
 
 
 class WindowText(Frozen):
@@ -58,8 +62,12 @@ class Language(Frozen):
 class Journal:
     """An append-only file of JSON lines, from any thread; a line cut short by a kill is ignored and overwritten."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, memory: Memory | None = None) -> None:
         """Read what an earlier attempt finished; None keeps everything in memory only.
+
+        Args:
+            path: of the file.
+            memory: what the control group says; asked here when it is not given.
 
         Raises:
             ResultsError: a whole line makes no sense. The disk may be failing: a person decides what goes.
@@ -68,6 +76,14 @@ class Journal:
         self.languages: dict[str, Language] = {}
         self.deaths: Counter[Place] = Counter()
         """How often an earlier attempt died with a window in flight."""
+        self.starved: dict[Place, str] = {}
+        """Windows in flight when the kernel killed an attempt for memory: what the control group said then."""
+        self._starvations: Counter[str] = Counter()
+        """How often that was so, by recording."""
+        memory = memory or memory_here()
+        self._mark: Mark | None = memory.mark
+        self._last_mark: Mark | None = None
+        """Of the attempt that began the windows in flight."""
         self._in_flight: set[Place] = set()
         self._lock = threading.Lock()
         self._path = path
@@ -93,7 +109,8 @@ class Journal:
         self._file.seek(good)
         died = [place for place in self._in_flight if place not in self.windows]
         if died:
-            self._append([{"died": sorted(died)}])
+            starved = {"memory": str(memory)} if memory.killed_since(self._last_mark) else {}
+            self._append([{"died": sorted(died), **starved}])
 
     def add(self, entries: Iterable[WindowText | Language]) -> None:
         """Remember ``entries`` and have them on disk before returning."""
@@ -112,11 +129,25 @@ class Journal:
             yield
             return
         noted = list(places)
-        self._append([{"begun": noted}])
+        self._append([{"begun": noted, **({"mark": self._mark} if self._mark else {})}])
         try:
             yield
         finally:
             self._append([{"ended": noted}])
+
+    def verdict(self, place: Place) -> RecordingError | None:
+        """Why the recording of a window must not be tried again; None if it may."""
+        at = f"at {place[2] / SAMPLE_RATE:.1f} s"
+        if self._starvations[place[0]] >= FATAL_STARVATIONS or (
+            self.deaths[place] >= FATAL_DEATHS and place in self.starved
+        ):
+            said = next(said for starved, said in reversed(self.starved.items()) if starved[0] == place[0])
+            return OutOfMemory(
+                f"not enough memory ({said}) for this recording, {at}; give more, or take a smaller model"
+            )
+        if self.deaths[place] >= FATAL_DEATHS:
+            return EngineFailure(f"the engine died {FATAL_DEATHS} times on this recording, {at}")
+        return None
 
     def absolve(self) -> None:
         """Nothing in flight is to blame for the end of this process: it was told to end."""
@@ -131,6 +162,8 @@ class Journal:
             self.windows = {place: window for place, window in self.windows.items() if place[0] in keys}
             self.languages = {key: language for key, language in self.languages.items() if key in keys}
             self.deaths = Counter({place: count for place, count in self.deaths.items() if place[0] in keys})
+            self.starved = {place: said for place, said in self.starved.items() if place[0] in keys}
+            self._starvations = Counter({key: count for key, count in self._starvations.items() if key in keys})
             return before - len(self.windows) - len(self.languages) - len(self.deaths)
 
     def rewrite(self) -> None:
@@ -140,7 +173,11 @@ class Journal:
         with self._lock:
             records = [_record(window) for window in self.windows.values()]
             records += [_record(language) for language in self.languages.values()]
-            records += [{"died": [place]} for place in self.deaths.elements()]
+            for number in range(max(self.deaths.values(), default=0)):
+                died = [place for place, count in self.deaths.items() if count > number]
+                records += [{"died": [place]} for place in died if place not in self.starved]
+                for said in sorted({self.starved[place] for place in died if place in self.starved}):
+                    records.append({"died": [p for p in died if self.starved.get(p) == said], "memory": said})
             write_atomically(self._path, "".join(_line(record) for record in records).encode())
             self._file.close()
             self._file = self._path.open("ab")
@@ -176,10 +213,16 @@ class Journal:
                 self._keep(Language.model_validate(value))
             case {"begun": places}:
                 self._in_flight.update((key, track, start, end) for key, track, start, end in places)
+                group, kills = record.get("mark") or ("", 0)
+                self._last_mark = (group, kills) if group else None
             case {"ended": places}:
                 self._in_flight.difference_update((key, track, start, end) for key, track, start, end in places)
             case {"died": places}:
-                self.deaths.update((key, track, start, end) for key, track, start, end in places)
+                dead: list[Place] = [(key, track, start, end) for key, track, start, end in places]
+                self.deaths.update(dead)
+                if said := record.get("memory"):
+                    self.starved |= dict.fromkeys(dead, said)
+                    self._starvations.update({key for key, *_ in dead})
                 self._in_flight.clear()
             case _:
                 raise ValueError("it is none of ours")

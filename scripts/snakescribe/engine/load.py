@@ -25,8 +25,15 @@ _lease: TextIO | None = None
 """The lock file of the GPU this process holds; open until the process ends."""
 
 
-def load_backend(config: Config, prepared: Prepared, threads: int) -> Backend:
+def load_backend(config: Config, prepared: Prepared, threads: int, thrift: int = 0) -> Backend:
     """Load ``prepared`` as ``config`` says.
+
+    Args:
+        config: which engine, device and precision.
+        prepared: the weights.
+        threads: CPU threads to use.
+        thrift: how often an earlier process died, perhaps for want of memory. After one death there is one worker and
+            a quarter of the rows, after two a single row: the texts are the same.
 
     Raises:
         DeviceError: the device or compute type asked for is not there.
@@ -38,7 +45,8 @@ def load_backend(config: Config, prepared: Prepared, threads: int) -> Backend:
     index = _gpu_index(device)
     hardware = Hardware(device.kind, device.name, device.driver, compute_type, versions(engine))
     rows = config.decoding.rows or _rows(prepared, device)
-    workers = threads if device.kind == "cpu" else 1
+    rows = max(1, rows // 4) if thrift == 1 else 1 if thrift else rows
+    workers = threads if device.kind == "cpu" and not thrift else 1
     share_arenas(max(2, workers))
     import torch
 

@@ -14,14 +14,13 @@ from typing import TypeVar
 
 from snakescribe.audio import FRAMES_PER_POSITION, SAMPLE_RATE
 from snakescribe.engine.guards import understandable
-from snakescribe.engine.journal import FATAL_DEATHS, Journal, Language, WindowText
+from snakescribe.engine.journal import Journal, Language, WindowText
 from snakescribe.engine.language_id import settled, vote, voters
 from snakescribe.engine.log_mel import LADDER, encoder_frames, rung
 from snakescribe.engine.malloc import trim
 from snakescribe.engine.segments import inserted, moved
 from snakescribe.engine.window_decoder import Attempt, EncodedWindows, WindowDecoder
 from snakescribe.engine.windows import WindowTask
-from snakescribe.errors import EngineFailure
 from snakescribe.transcript import Gap, Word
 
 MOST_WINDOWS = 2
@@ -62,9 +61,7 @@ class LookAhead:
         if state.language is None and (job.language or not backend.multilingual):
             code = job.language if job.language and backend.multilingual else "en"
             state.language = Language(key=job.key, language=code, probability=1.0)
-        if self._journal.deaths[task.place] >= FATAL_DEATHS:
-            at = task.window.start / SAMPLE_RATE
-            state.failure = EngineFailure(f"the engine died {FATAL_DEATHS} times on this recording, at {at:.1f} s")
+        state.failure = self._journal.verdict(task.place) or state.failure
         state.waiting += 1
         done = self._journal.windows.get(task.place)
         if done:

@@ -21,8 +21,8 @@ class OpenedModel:
     detector: SpeechDetector
 
 
-def open_model(config: Config, threads: int) -> OpenedModel:
-    """Load what ``config`` asks for, to use so many CPU threads.
+def open_model(config: Config, threads: int, thrift: int = 0) -> OpenedModel:
+    """Load what ``config`` asks for, to use so many CPU threads; ``thrift`` as in :func:`.load_backend`.
 
     Raises:
         ConfigError: the model cannot do what is asked of it.
@@ -31,4 +31,4 @@ def open_model(config: Config, threads: int) -> OpenedModel:
     """
     prepared = configured_model(config)
     detector = SpeechDetector(configured_store(config).silero())
-    return OpenedModel(prepared, load_backend(config, prepared, threads), detector)
+    return OpenedModel(prepared, load_backend(config, prepared, threads, thrift), detector)

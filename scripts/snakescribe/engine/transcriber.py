@@ -18,13 +18,13 @@ from snakescribe.engine.lookahead import LookAhead
 from snakescribe.engine.opened import OpenedModel
 from snakescribe.engine.window_decoder import WindowDecoder
 from snakescribe.engine.windows import RecordingJob, RecordingState, WindowTask
-from snakescribe.errors import EngineFailure
+from snakescribe.errors import RecordingError
 from snakescribe.transcript import Transcript
 
 LOOK_AHEAD = 2400.0
 """Seconds of speech sorted together: enough for full buckets, few enough that results leave in order."""
 
-Result = tuple[RecordingJob, Transcript | EngineFailure, float]
+Result = tuple[RecordingJob, Transcript | RecordingError, float]
 """A job, what became of it, and the wall seconds it took."""
 
 

@@ -138,10 +138,11 @@ class WindowDecoder:
                     yield task, attempt
 
     def _sampled(self, encoded: EncodedWindows, task: WindowTask) -> list[Attempt]:
-        """One window at all temperatures: as many rows as there are temperatures are a bucket of their own."""
+        """One window at all temperatures: a bucket of their own, or several where one holds fewer rows."""
         searches = [Search(temperature=t, seed=task.seed) for t in self._config.decoding.temperatures[1:]]
         asked = [(task, search) for search in searches]
-        return [attempt for _, attempt, _ in self._read(encoded, asked)] if asked else []
+        parts = [asked[first : first + self.backend.rows] for first in range(0, len(asked), self.backend.rows)]
+        return [attempt for part in parts for _, attempt, _ in self._read(encoded, part)]
 
     def gaps(self, task: WindowTask, attempt: Attempt) -> list[Gap]:
         """Speech of the window that its text leaves out, in seconds from the start of the recording."""

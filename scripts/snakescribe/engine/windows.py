@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.engine.journal import Language, Place, WindowText
-from snakescribe.errors import EngineFailure
+from snakescribe.errors import RecordingError
 from snakescribe.transcript import Segment, Transcript
 from snakescribe.vad.spans import Window
 
@@ -51,7 +51,7 @@ class RecordingState:
     texts: list[WindowText] = field(default_factory=list)
     language: Language | None = None
     wall_seconds: float = 0.0
-    failure: EngineFailure | None = None
+    failure: RecordingError | None = None
     _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def spend(self, seconds: float) -> None:
@@ -75,7 +75,7 @@ class RecordingUpdate:
     """New text, in order."""
     told: int = 0
     """Segments before these; a process that took over from another one tells all of them again."""
-    result: Transcript | EngineFailure | None = None
+    result: Transcript | RecordingError | None = None
     """Set when it is finished."""
     wall_seconds: float = 0.0
 

@@ -85,7 +85,7 @@ def create_app(server: Server, key: str | None) -> Middleware:
     app.mount("/page", _Fresh(directory=PAGE), name="page")
     app.mount("/swagger", StaticFiles(directory=_swagger()), name="swagger")
     _correct(app.openapi())
-    return Middleware(app, server.config, key, server.metrics)
+    return Middleware(app, server.config, key, server.metrics, server.closing)
 
 
 def _correct(document: dict[str, Any]) -> None:

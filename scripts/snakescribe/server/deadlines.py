@@ -21,12 +21,10 @@ Done = TypeVar("Done")
 async def in_time(server: Server, work: Coroutine[Any, Any, Done]) -> Done:
     """The result, or the refusal that says why there is none in time."""
     limit = server.config.server.request_seconds
+    late = HttpError(504, f"not finished within {limit:g} seconds; use /v1/jobs", "timed_out", headers=NO_RETRY)
     try:
-        async with asyncio.timeout(limit):
+        async with server.closing.limit(asyncio.get_running_loop().time() + limit, late):
             return await work
-    except TimeoutError:
-        message = f"not finished within {limit:g} seconds; use /v1/jobs"
-        raise HttpError(504, message, "timed_out", headers=NO_RETRY) from None
     except RecordingError as error:
         server.metrics.errors.labels(type(error).__name__).inc()
         raise of_recording(error, server.config) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from snakescribe import errors
 from snakescribe.config import Config
 from snakescribe.engine.windows import RecordingUpdate
+from snakescribe.memory import Mark, memory_here
 from snakescribe.server import engine_worker
 from snakescribe.server.protocol import Drop, FromEngine, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
 
@@ -24,6 +26,9 @@ STALLED = 900.0
 """Seconds without a word while there is work; one turn takes about 5, with a large model on a slow CPU minutes."""
 PAUSES = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Seconds before it is started again, by the deaths since it last said something."""
+SILENT_DEATHS = 5
+"""Deaths since it last said something, after which what it was given is given up. Of three the journal names the window
+that is to blame; but it can die while it loads the model, or listens."""
 STOP_SECONDS = 2.0
 """Seconds for it to end by itself."""
 
@@ -43,8 +48,13 @@ class EngineClient:
         self._sending = ThreadPoolExecutor(1, "to-engine")  # a pipe that nobody reads is full after 49 recordings
         self._settled = False
         self._supervisor: asyncio.Task[None] | None = None
+        self._thrift = 0
+        self._mark: Mark | None = None
         self.ready: Ready | None = None
         """What was loaded; None while there is no engine."""
+        self.is_ready = asyncio.Event()
+        self.death = ""
+        """How the last process died, in words."""
         self.restarts = 0
         self.restarted = asyncio.Event()
         """Set with every restart; whoever waits for it clears it."""
@@ -59,7 +69,8 @@ class EngineClient:
         if isinstance(said, NotStarted):
             raise getattr(errors, said.error)(said.message)
         if said is None:
-            raise errors.ModelError("the engine died while loading the model; is there memory enough for it?")
+            self._note_death(await self._end())
+            raise errors.ModelError(f"the engine died while loading the model: {self.death}; a smaller one needs less")
         self._supervisor = asyncio.create_task(self._supervise(), name="engine")
 
     async def stop(self) -> None:
@@ -97,13 +108,15 @@ class EngineClient:
     async def _spawn(self) -> FromEngine | None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, self._config, self._threads, self._journal)
+        self._mark = memory_here().mark
+        arguments = (theirs, self._config, self._threads, self._journal, self._thrift)
         self._process = context.Process(target=engine_worker.main, args=arguments, name="engine", daemon=True)
         self._process.start()  # a millisecond: the model is loaded by the other side
         theirs.close()
         said = await self._receive()
         if isinstance(said, Ready):
             self.ready = said
+            self.is_ready.set()
             for asked in self._running.values():
                 self._send(asked)
             if self._settled:
@@ -134,17 +147,40 @@ class EngineClient:
                     LOG.exception("a step of the engine was not understood")
                 continue
             exit_code = await self._end()
-            LOG.error("the engine died", extra={"exit_code": exit_code, "unfinished": len(self._running)})
+            self._note_death(exit_code)
+            about = {"exit_code": exit_code, "why": self.death, "unfinished": len(self._running)}
+            LOG.error("the engine died", extra=about)
             while self.ready is None:
                 await asyncio.sleep(PAUSES[min(deaths, len(PAUSES) - 1)])
                 deaths += 1
+                if deaths >= SILENT_DEATHS and self._running:
+                    self._give_up()
+                    deaths = 0  # what comes next has as many
                 self.restarts += 1
                 said_first = await self._spawn()
                 if not isinstance(said_first, Ready):
-                    LOG.error("the engine does not start: %s", getattr(said_first, "message", "it died"))
-                    await self._end()
+                    self._note_death(await self._end())
+                    LOG.error("the engine does not start: %s", getattr(said_first, "message", self.death))
             self.restarted.set()
             LOG.info("the engine is back", extra={"unfinished": len(self._running)})
+
+    def _note_death(self, exit_code: int | None) -> None:
+        """Find out whether it was the kernel, for want of memory; then the next one takes less at a time."""
+        memory = memory_here()
+        if exit_code == -signal.SIGKILL and memory.killed_since(self._mark):
+            self.death = f"the kernel killed it for want of memory ({memory})"
+            self._thrift += 1
+        else:
+            self.death = f"it ended with {exit_code}"
+
+    def _give_up(self) -> None:
+        """Fail whatever it was given: it dies of it again and again, and cannot say which."""
+        starved = self._thrift > 0
+        for key in list(self._running):
+            del self._running[key]
+            message = f"the engine died {SILENT_DEATHS} times while this recording waited; at last {self.death}"
+            failure = errors.OutOfMemory(message) if starved else errors.EngineFailure(message)
+            self._on_update(RecordingUpdate(key, 0.0, 0.0, 1, result=failure))
 
     async def _next_step(self) -> RecordingUpdate | None:
         """The next step; None when the process is dead, or silent for so long that it counts as dead."""
@@ -168,6 +204,7 @@ class EngineClient:
 
     async def _end(self) -> int | None:
         self.ready = None
+        self.is_ready.clear()
         if self._process is None or self._connection is None:
             return None
         self._process.kill()

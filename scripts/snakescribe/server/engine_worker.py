@@ -31,15 +31,18 @@ MOST_LEFT = 2000
 """Windows of finished recordings there, when there is always work."""
 
 
-def main(connection: Connection, config: Config, threads: int, journal: Path) -> None:
-    """Load the model, say so, and serve until the server says so, closes the connection or dies."""
+def main(connection: Connection, config: Config, threads: int, journal: Path, thrift: int = 0) -> None:
+    """Load the model, say so, and serve until the server says so, closes the connection or dies.
+
+    ``thrift``: how often the kernel has killed a process before this one for want of memory.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the server says when it is over
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     to_stderr()
     with suppress(BrokenPipeError):  # the server died meanwhile
         try:
-            engine = _Engine(connection, config, threads, journal)
+            engine = _Engine(connection, config, threads, journal, thrift)
         except SnakescribeError as error:
             connection.send(NotStarted(type(error).__name__, str(error)))
             return
@@ -48,14 +51,14 @@ def main(connection: Connection, config: Config, threads: int, journal: Path) ->
 
 
 class _Engine:
-    def __init__(self, connection: Connection, config: Config, threads: int, journal: Path) -> None:
+    def __init__(self, connection: Connection, config: Config, threads: int, journal: Path, thrift: int) -> None:
         from snakescribe.engine.interleave import Interleaver
         from snakescribe.engine.journal import Journal
         from snakescribe.engine.opened import open_model
 
         self._connection = connection
         self._gather = config.server.gather_ms / 1000
-        model = open_model(config, threads)
+        model = open_model(config, threads, thrift)
         self._journal = Journal(journal)
         self._old = {key for key, *_ in (*self._journal.windows, *self._journal.deaths)} | set(self._journal.languages)
         """Recordings of an earlier process that may come again."""

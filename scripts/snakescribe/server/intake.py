@@ -23,7 +23,7 @@ from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
 from snakescribe.engine.windows import RecordingUpdate
-from snakescribe.errors import EngineFailure, RecordingError
+from snakescribe.errors import RecordingError
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.models.configured import configured_model
 from snakescribe.recording import Recording
@@ -180,7 +180,7 @@ class Intake:
             self.engine.drop(key)
             self._tickets.pop(key, None)
             path.unlink(missing_ok=True)
-        if isinstance(result, EngineFailure):
+        if isinstance(result, RecordingError):
             raise result
         assert isinstance(result, Transcript)
         return result.text

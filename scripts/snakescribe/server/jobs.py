@@ -82,6 +82,7 @@ class Jobs:
     async def _dispatch(self) -> None:
         while True:
             self._more.clear()
+            await self._intake.engine.is_ready.wait()  # what cannot be read now would be given up with what runs
             try:
                 while len(self._running) < AT_ONCE and (row := await asyncio.to_thread(self.ledger.take)):
                     self._running[row.id] = asyncio.create_task(self._run(row), name=row.id)

@@ -12,7 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -22,6 +22,7 @@ from snakescribe.config import Config
 from snakescribe.errors import BusyError, ConfigError
 from snakescribe.files import hold_lock
 from snakescribe.server.app import create_app
+from snakescribe.server.closing import Closing, patience
 from snakescribe.server.intake import Intake
 from snakescribe.server.job_ledger import JobLedger
 from snakescribe.server.jobs import Jobs
@@ -29,6 +30,7 @@ from snakescribe.server.logs import to_stderr
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.proof import Proof
 from snakescribe.server.state import Server
+from snakescribe.stopping import end_at_once
 
 LOG = logging.getLogger(__name__)
 KEY = "SNAKESCRIBE_API_KEY"
@@ -119,15 +121,19 @@ class _Listener(uvicorn.Server):
 
 
 async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
+    told = _told_to_stop()
+    seconds = patience(config, os.environ)
     metrics = Metrics()
     listening = _listen(config)
     intake = Intake(config, threads, state, metrics)
     try:
-        await intake.engine.start()
+        if not await _before(told, intake.engine.start()):
+            return
         ledger = await asyncio.to_thread(JobLedger, state / "jobs.sqlite")
         jobs = Jobs(ledger, intake, config, metrics, state / "uploads")
         proof = Proof(intake, config, metrics)
-        server = Server(config, intake, metrics, jobs, proof, state / "uploads", key is not None)
+        closing = Closing()
+        server = Server(config, intake, metrics, jobs, proof, closing, state / "uploads", key is not None)
         await jobs.start()
         proof.start()
         listener = _Listener(
@@ -137,7 +143,7 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
                 access_log=False,
                 server_header=False,
                 lifespan="off",
-                timeout_graceful_shutdown=max(1, round(config.server.shutdown_seconds)),
+                timeout_graceful_shutdown=round(seconds) + 1,  # by then everybody has an answer
             )
         )
         ready = intake.engine.ready
@@ -155,25 +161,44 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(listener.serve([listening]))
-            await _told_to_stop()
-            LOG.info("stopping")
+            await told.wait()
+            LOG.info("stopping", extra={"seconds": seconds})
             listener.should_exit = True
+            closing.begin(seconds)
             await proof.stop()
-            await jobs.stop(config.server.shutdown_seconds)
+            await jobs.stop(seconds)
         ledger.close()
     finally:
         listening.close()
         await intake.stop()
 
 
-async def _told_to_stop() -> None:
-    """Wait for SIGTERM or Ctrl-C; another one after that ends the process at once."""
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM or Ctrl-C; another one after that ends the process at once."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        signal.signal(signal.SIGTERM, end_at_once)
+        told.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)
+        loop.add_signal_handler(number, stop)
+    return told
+
+
+async def _before(told: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Whether ``work`` is done before the stop, which ends it."""
+    working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(told.wait())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    done = working.done()
+    if done:
+        working.result()
+    for task in (working, stopped):
+        task.cancel()
+    await asyncio.gather(working, stopped, return_exceptions=True)
+    return done
 
 
 def _listen(config: Config) -> socket.socket:

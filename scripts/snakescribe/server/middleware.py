@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from snakescribe.config import Config
 from snakescribe.server import http_errors
+from snakescribe.server.closing import Closing
 from snakescribe.server.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
@@ -43,9 +44,9 @@ HEADERS = {
 class Middleware:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, config: Config, key: str | None, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, config: Config, key: str | None, metrics: Metrics, closing: Closing) -> None:
         """``key`` None lets everybody in."""
-        self._app, self._config, self._metrics = app, config, metrics
+        self._app, self._config, self._metrics, self._closing = app, config, metrics, closing
         self._key = key.encode() if key else None
         self._taken: Counter[str | None] = Counter()
 
@@ -54,7 +55,7 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _Request(scope, receive, send, self._config)
+        request = _Request(scope, receive, send, self._config, self._closing)
         posted = scope["path"] if scope["method"] == "POST" else ""
         line = next((name for name, start in LINES.items() if posted.startswith(start)), None)
         refusal = self._refusal(scope, line)
@@ -92,8 +93,9 @@ class Middleware:
 class _Request:
     """One request on its way."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config, closing: Closing) -> None:
         self._scope, self._receive, self._send = scope, receive, send
+        self._closing = closing
         self._most = config.server.max_upload_mb * 1e6
         self._config = config
         self._bytes = 0
@@ -109,11 +111,9 @@ class _Request:
     async def receive(self) -> Message:
         if self._uploaded:
             return await self._receive()
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            raise http_errors.HttpError(408, "the upload took too long", "timed_out") from None
+        late = http_errors.HttpError(408, "the upload took too long", "timed_out")
+        async with self._closing.limit(self._deadline, late):
+            message = await self._receive()
         self._uploaded = not message.get("more_body", False)
         self._bytes += len(message.get("body", b""))
         if self._bytes > self._most:

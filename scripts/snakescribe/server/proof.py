@@ -46,7 +46,7 @@ class Proof:
     def failure(self) -> str | None:
         """Why the server is not ready; None when it is."""
         if self._intake.engine.ready is None:
-            return "the engine is being started again"
+            return f"the engine is being started again: {self._intake.engine.death}"
         if self._proved is None:
             return self._failure
         if self._life != self._intake.engine.restarts:

@@ -13,6 +13,7 @@ from snakescribe.server.intake import Intake
 from snakescribe.server.metrics import Metrics
 
 if TYPE_CHECKING:
+    from snakescribe.server.closing import Closing
     from snakescribe.server.jobs import Jobs
     from snakescribe.server.proof import Proof
 
@@ -26,6 +27,7 @@ class Server:
     metrics: Metrics
     jobs: Jobs
     proof: Proof
+    closing: Closing
     uploads: Path
     """Where what is uploaded lies while it is needed."""
     needs_key: bool

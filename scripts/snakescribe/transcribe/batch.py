@@ -123,7 +123,7 @@ class Batch:
         if not jobs:
             return
         quick_check(self.config, self._meter.log)
-        model = open_model(self.config, self.threads)
+        model = open_model(self.config, self.threads, max(journal.deaths.values(), default=0))
         backend = model.backend
         check_backend(backend, model.prepared)
         hardware = backend.hardware
@@ -137,7 +137,7 @@ class Batch:
             recording = recordings[job.key]
             normalised = audio.recordings[recording.recording_id]
             self._meter.recording_finished(normalised.duration or 0.0)
-            if isinstance(result, EngineFailure):
+            if isinstance(result, RecordingError):
                 outcomes[job.key] = result
                 continue
             made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, normalised, wall)

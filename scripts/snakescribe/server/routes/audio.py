@@ -75,8 +75,9 @@ REFUSALS = {
     422: "a recording without a transcript: empty, too long, damaged",
     429: "too many wait; come back after `Retry-After`",
     500: "the engine failed on it",
-    503: "the engine is not ready",
+    503: "the engine is not ready, or the server is being stopped",
     504: "not finished within the time limit",
+    507: "there is not enough memory for it",
 }
 SECONDS = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 EVENT = {
@@ -108,7 +109,7 @@ def transcript_responses(model: object, **more: object) -> dict[int | str, dict[
     return {200: {"model": model, "description": "the transcript in the form that was asked for", "content": content}}
 
 
-NO_TEXT = error_responses(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+NO_TEXT = error_responses(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504, 507)
 
 
 async def until_answered() -> AsyncIterator[contextlib.AsyncExitStack]:
@@ -241,7 +242,8 @@ async def _answered(
     check_model(server.config, model)
     check_asked(server.intake.prepared, asked)
     if server.intake.engine.ready is None:
-        raise HttpError(503, "the engine is being started again", "engine_not_ready", headers={"Retry-After": "10"})
+        message = f"the engine is being started again: {server.intake.engine.death}"
+        raise HttpError(503, message, "engine_not_ready", headers={"Retry-After": "10"})
     folder = ending.enter_context(tempfile.TemporaryDirectory(dir=server.uploads, prefix="request-"))
     source = Path(folder, "recording" + server.config.audio.raw_suffix(file.filename or ""))
     content = await asyncio.to_thread(copied, file.file, source)

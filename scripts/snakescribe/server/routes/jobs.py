@@ -74,7 +74,7 @@ class Job(BaseModel):
     summary="Queue a job",
     status_code=202,
     response_model=Job,
-    responses=error_responses(400, 401, 404, 408, 413, 429) | QUEUED,
+    responses=error_responses(400, 401, 404, 408, 413, 429, 503) | QUEUED,
 )
 async def create(
     request: Request,

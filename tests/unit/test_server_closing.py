@@ -1,0 +1,34 @@
+"""How long a server may take to stop: as long as the option says, but not longer than whoever kills it waits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snakescribe.config import load_config
+from snakescribe.errors import ConfigError
+from snakescribe.server.closing import DOCKER_GIVES, TO_END, patience
+
+IMAGE = {"SNAKESCRIBE_VARIANT": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "asked", "seconds"),
+    [
+        ({}, 60.0, 60.0),
+        (IMAGE, 60.0, DOCKER_GIVES - TO_END),
+        (IMAGE, 1.0, 1.0),
+        (IMAGE | {"SNAKESCRIBE_STOP_TIMEOUT": "70"}, 60.0, 60.0),
+        (IMAGE | {"SNAKESCRIBE_STOP_TIMEOUT": "30"}, 60.0, 30.0 - TO_END),
+        ({"SNAKESCRIBE_STOP_TIMEOUT": "2"}, 60.0, 0.0),
+    ],
+)
+def test_patience(environ: dict[str, str], asked: float, seconds: float) -> None:
+    config = load_config({"server": {"shutdown_seconds": asked}}, Path("/"), {})
+    assert patience(config, environ) == seconds
+
+
+def test_no_number_is_refused() -> None:
+    with pytest.raises(ConfigError, match="SNAKESCRIBE_STOP_TIMEOUT: '70s' is no number"):
+        patience(load_config({}, Path("/"), {}), {"SNAKESCRIBE_STOP_TIMEOUT": "70s"})
