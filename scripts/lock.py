@@ -6,6 +6,7 @@ bench.txt       the same versions, and of what `make bench` needs only what runt
 torch-cpu.txt   torch's CPU build, where it can be had: installed first, it is what runtime.txt asks for
 cuda.txt        what only torch's CUDA build needs; given to pip as constraints, so that the CPU build takes none of it
 no-deps.txt     what is installed without its dependencies; all of them but UNWANTED are in runtime.txt or cuda.txt
+cu117.txt       what the image variant cu117 has instead of the packages of these names, and what only it has
 bootstrap.txt   pip and setuptools themselves; kept by hand
 """
 
@@ -34,6 +35,12 @@ UNWANTED."""
 UNWANTED = re.compile(r"openvino-telemetry==")
 """Reports every `import openvino` to its maker; where it is missing, OpenVINO takes its own stub that does nothing."""
 
+CU117 = ("torch==2.0.1", "numpy==1.26.4", "pandas==2.3.3", "pyarrow==23.0.1")
+"""The last torch for CUDA 11 that every index has; it was built for NumPy 1, and these pandas and pyarrow are the last
+that know that."""
+UNUSED = re.compile(r"(triton|cmake|lit|wheel)==")
+"""Only torch.compile loads triton, which nobody calls here, and triton 2.0 asks for what it was built with."""
+
 COMPILE = [sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--no-emit-index-url"]
 COMPILE += ["--no-emit-trusted-host", "--no-emit-find-links", "--strip-extras", "--allow-unsafe", "--no-header"]
 COMPILE += ["--annotation-style", "line"]
@@ -53,6 +60,26 @@ def main() -> None:
         compiled(second, "--constraint", str(first), *extras)
         compiled(third, "--constraint", str(second), "--extra=bench")
         write(*(packages(lock.read_text()) for lock in (first, second, third)))
+    write_cu117()
+
+
+def write_cu117() -> None:
+    """Resolve once more with the older packages, bound to the written locks in all else."""
+    names = {pin.partition("==")[0] for pin in CU117}
+    usual = {pin for lock in ("runtime.txt", "no-deps.txt") for pin in pins(packages((LOCKS / lock).read_text()))}
+    with tempfile.TemporaryDirectory() as scratch:
+        bound, found = Path(scratch) / "bound.txt", Path(scratch) / "cu117.txt"
+        bound.write_text("\n".join([*CU117, *(pin for pin in usual if pin.partition("==")[0] not in names)]))
+        compiled(found, "--constraint", str(bound))
+        older = [package for package in packages(found.read_text()) if not usual.issuperset(pins([package]))]
+    apart = re.compile(f"{UNUSED.pattern}|{UNWANTED.pattern}")
+    text = "".join(package for package in older if not apart.match(package))
+    (LOCKS / "cu117.txt").write_text("# Written by `make lock`.\n" + text)
+
+
+def pins(lock: list[Package]) -> list[str]:
+    """``name==version`` of each package."""
+    return [package.split()[0] for package in lock]
 
 
 def compiled(target: Path, *options: str) -> None:
@@ -63,7 +90,7 @@ def compiled(target: Path, *options: str) -> None:
 def packages(text: str) -> list[Package]:
     """The packages of a lock, in order; comments that stand alone are dropped."""
     found = re.findall(r"^[a-z0-9][^\n]*==[^\n]*\n(?:[ ]+[^\n]*\n)*", text, re.MULTILINE)
-    return [re.sub(r"-c \S*/(?:everything|runtime|torch).txt, ", "", package) for package in found]
+    return [re.sub(r"-c \S*/(?:everything|runtime|torch|bound).txt, ", "", package) for package in found]
 
 
 def write(runtime: list[Package], everything: list[Package], bench: list[Package]) -> None:

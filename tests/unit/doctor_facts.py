@@ -13,6 +13,8 @@ RTX_3090 = Gpu(name="NVIDIA GeForce RTX 3090", capability="8.6")
 A100 = Gpu(name="NVIDIA A100-SXM4-80GB", capability="8.0")
 H100 = Gpu(name="NVIDIA H100 80GB HBM3", capability="9.0")
 P100 = Gpu(name="Tesla P100-PCIE-16GB", capability="6.0")
+K80 = Gpu(name="Tesla K80", capability="3.7")
+L4 = Gpu(name="NVIDIA L4", capability="8.9")
 M60 = Gpu(name="Tesla M60", capability="5.2")
 RTX_5090 = Gpu(name="NVIDIA GeForce RTX 5090", capability="12.0")
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pynvml
@@ -171,6 +172,18 @@ def test_a_checkout_asks_for_packages(tmp_path: Path) -> None:
     assert found["none-such"].installed is None
     assert not found["numpy"].suits and found["rich"].suits and found["rich"].locked == "1.2.3"
     assert found["pygments"].declared is None
+
+
+def test_a_variant_with_older_packages_has_a_lock_of_its_own(tmp_path: Path) -> None:
+    for folder in ("requirements", "containers"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11"\ndependencies = []\n')
+    (tmp_path / "requirements/runtime.txt").write_text("numpy==2.4.6 \\\nrich==1.2.3\n")
+    (tmp_path / "requirements/old.txt").write_text("numpy==1.26.4 \\\n")
+    known = {"cuda": None, "minimum_driver": None, "ctranslate2": None, "wheels": "any", "lock": "old.txt"}
+    for torch, numpy in ((metadata.version("torch"), "1.26.4"), ("0.1", "2.4.6")):
+        (tmp_path / "containers/variants.yaml").write_text(json.dumps({"variants": {"old": known | {"torch": torch}}}))
+        assert {p.name: p.locked for p in gather.packages(tmp_path)} == {"numpy": numpy, "rich": "1.2.3"}
 
 
 def test_outside_a_checkout_the_metadata_asks(tmp_path: Path) -> None:

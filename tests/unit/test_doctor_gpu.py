@@ -8,6 +8,8 @@ from doctor_facts import (
     CPU_TORCH,
     CU121,
     H100,
+    K80,
+    L4,
     M60,
     P100,
     RTX_3090,
@@ -34,9 +36,10 @@ def test_the_story_this_project_comes_from() -> None:
     old = verdict(machine("470.199.02", RTX_3090), Torch(version="2.5.1+cu121", cuda="12.1", archs=CU121))
     assert old.line == (
         "not ready: NVIDIA driver 470.199.02 supports up to CUDA 11.4, this image (torch 2.5.1+cu121, CUDA 12.1) needs "
-        "525.60.13 or newer: use the variant cu118, update the driver to 525.60.13 or newer, or set STT_DEVICE=cpu"
+        "525.60.13 or newer: use the variant cu117 or cu118, update the driver to 525.60.13 or newer, or set "
+        "STT_DEVICE=cpu"
     )
-    assert old.exit_code == 6 and old.variants == ("cu118",)
+    assert old.exit_code == 6 and old.variants == ("cu117", "cu118")
 
 
 def test_auto_does_not_hide_the_story() -> None:
@@ -45,7 +48,7 @@ def test_auto_does_not_hide_the_story() -> None:
     assert old.line.startswith(
         "ready, but device: auto takes the CPU: NVIDIA driver 470.199.02 supports up to CUDA 11.4, this image"
     )
-    assert "use the variant cu118" in old.line and old.exit_code == 0
+    assert "use the variant cu117 or cu118" in old.line and old.exit_code == 0
 
 
 def test_with_the_cpu_asked_for_the_driver_does_not_matter() -> None:
@@ -56,6 +59,7 @@ def test_with_the_cpu_asked_for_the_driver_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("variant", "too_old", "enough"),
     [
+        ("cu117", ["440.33.01"], ["450.80.02", "470.199.02", "515.65.01", "525.60.13", "550.54.14", "580.65.06"]),
         ("cu118", ["440.33.01"], ["450.80.02", "470.199.02", "515.65.01", "525.60.13", "550.54.14", "580.65.06"]),
         ("cu126", ["440.33.01", "470.199.02", "515.65.01"], ["525.60.13", "550.54.14", "580.65.06"]),
         ("cu130", ["440.33.01", "470.199.02", "515.65.01", "525.60.13", "550.54.14", "575.51.03"], ["580.65.06"]),
@@ -71,6 +75,28 @@ def test_which_driver_runs_which_image(variant: str, too_old: list[str], enough:
         assert found.exit_code == 0 and variant in found.variants, found.line
 
 
+@pytest.mark.parametrize(
+    "driver", ["450.80.02", "460.91.03", "470.256.02", "495.46", "510.108.03", "515.65.01", "520.61.05"]
+)
+@pytest.mark.parametrize(
+    ("gpu", "fits"),
+    [
+        (RTX_3090, "use the variant cu117 or cu118"),
+        (A100, "use the variant cu117 or cu118"),
+        (P100, "use the variant cu117 or cu118"),
+        (K80, "use the variant cu117"),
+        (L4, "use the variant cu117 or cu118"),  # it runs the code of 8.6
+        (H100, "use the variant cu118"),  # of which cu117 has none
+        (RTX_5090, "no variant fits this card"),
+    ],
+)
+def test_drivers_before_525(driver: str, gpu: Gpu, fits: str) -> None:
+    found = verdict(machine(driver, gpu), torch_of("cu117") if gpu in (H100, RTX_5090) else torch_of("cu126"))
+    assert found.exit_code == 6 and f"{fits}, " in found.line.replace(" with this driver: update the driver", ""), (
+        found.line
+    )
+
+
 def test_no_variant_is_named_for_a_driver_that_is_too_old_for_all() -> None:
     line = verdict(machine("440.33.01", RTX_3090), torch_of("cu118")).line
     assert "needs 450.80.02 or newer: update the driver to 450.80.02 or newer, or set STT_DEVICE=cpu" in line
@@ -79,7 +105,10 @@ def test_no_variant_is_named_for_a_driver_that_is_too_old_for_all() -> None:
 def test_a_new_image_on_driver_525() -> None:
     found = verdict(machine("525.60.13", RTX_3090), torch_of("cu130"))
     assert "supports up to CUDA 12.0" in found.line and "needs 580 or newer" in found.line
-    assert "use the variant cu126 or cu118, update the driver to 580 or newer, or set STT_DEVICE=cpu" in found.line
+    assert (
+        "use the variant cu126 or cu117 or cu118, update the driver to 580 or newer, or set STT_DEVICE=cpu"
+        in found.line
+    )
 
 
 @pytest.mark.parametrize(("gpu", "named"), [(A100, True), (H100, True), (RTX_3090, False)])
@@ -93,7 +122,7 @@ def test_a_forward_compatibility_package_that_is_there_counts() -> None:
     assert verdict(there, torch_of("cu130", gpus=1), hearing=heard(device="cuda")).exit_code == 0
 
 
-@pytest.mark.parametrize(("gpu", "fits"), [(P100, "cu126 or cu118"), (M60, "cu126 or cu118")])
+@pytest.mark.parametrize(("gpu", "fits"), [(P100, "cu126 or cu117 or cu118"), (M60, "cu126 or cu117 or cu118")])
 def test_old_cards_that_a_wheel_has_dropped(gpu: Gpu, fits: str) -> None:
     line = verdict(machine("580.65.06", gpu), torch_of("cu130")).line
     assert line.startswith(
@@ -120,7 +149,7 @@ def test_a_cpu_build_beside_a_gpu() -> None:
     assert found.exit_code == 6
     assert found.line == (
         "not ready: NVIDIA GeForce RTX 3090 (driver 550.54.14) is there, but torch 2.13.0+cpu in this image is built "
-        "for the CPU only: use the variant cu126 or cu118, or set STT_DEVICE=cpu"
+        "for the CPU only: use the variant cu126 or cu117 or cu118, or set STT_DEVICE=cpu"
     )
     hidden = verdict(machine("550.54.14", RTX_3090), CPU_TORCH, device="auto")
     assert hidden.exit_code == 0 and "ready, but device: auto takes the CPU: NVIDIA GeForce RTX 3090" in hidden.line
@@ -207,7 +236,7 @@ def test_empty_text_from_a_gpu_names_the_cause() -> None:
     assert found.exit_code == 6
     assert "NVIDIA A100 (ctranslate2, int8_float32) hears nothing in a clear sentence, without an error" in found.line
     assert "(PTX) is newer than a driver for CUDA 12.4 can translate: update the driver, " in found.line
-    assert "use the variant cu118, set engine: torch_whisper, or set STT_DEVICE=cpu" in found.line
+    assert "use the variant cu117 or cu118, set engine: torch_whisper, or set STT_DEVICE=cpu" in found.line
 
 
 def test_outside_a_checkout_no_variant_is_named() -> None:

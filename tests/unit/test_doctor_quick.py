@@ -137,7 +137,7 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, nvidia: Nvidia, build: Torch) -> N
 
 @pytest.mark.usefixtures("old_driver")
 def test_an_old_driver_ends_the_job(store: Store) -> None:
-    with pytest.raises(DeviceError, match=r"supports up to CUDA 11.4, this image .* use the variant cu118"):
+    with pytest.raises(DeviceError, match=r"supports up to CUDA 11.4, this image .* use the variant cu117 or cu118"):
         quick_check(config(store, device="cuda"))
 
 

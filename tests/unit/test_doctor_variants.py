@@ -60,13 +60,16 @@ def test_minimum_drivers_follow_the_toolkits() -> None:
 
 
 def test_the_variants_are_those_of_the_plan_and_of_the_lock() -> None:
-    assert list(VARIANTS.variants) == ["cpu", "cu118", "cu126", "cu130"]
+    assert list(VARIANTS.variants) == ["cpu", "cu117", "cu118", "cu126", "cu130"]
     requirements = (FILE.parents[1] / "requirements/runtime.txt").read_text()
     torch = next(line.split()[0] for line in requirements.splitlines() if line.startswith("torch=="))
     assert torch in {f"torch=={variant.torch.partition('+')[0]}" for variant in VARIANTS.variants.values()}
     assert VARIANTS.ctranslate2 and f"ctranslate2=={VARIANTS.ctranslate2.version}" in requirements
     for variant in VARIANTS.variants.values():
         assert variant.ctranslate2 in (None, VARIANTS.ctranslate2.version)
+        if variant.lock:
+            own = (FILE.parents[1] / "requirements" / variant.lock).read_text()
+            assert f"\ntorch=={variant.torch} " in own
 
 
 def test_outside_a_checkout_there_are_none(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     filling = "fill a folder with the image, install.sh and what they need"
     create = actions.add_parser("create", help=filling, description=filling)
     create.set_defaults(action="create")
-    create.add_argument("--variant", default="cpu", help="of containers/variants.yaml: cpu, cu118, cu126, cu130")
+    create.add_argument("--variant", default="cpu", help="of containers/variants.yaml: cpu, cu117, cu118, cu126, cu130")
     create.add_argument("--model", default="base", help="that is in the image")
     create.add_argument("--models", type=Path, metavar="DIR", help="the model store (option `models`)")
     create.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")

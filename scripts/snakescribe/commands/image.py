@@ -26,7 +26,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         return sub
 
     def variant(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--variant", default="cpu", help="of containers/variants.yaml: cpu, cu118, cu126, cu130")
+        sub.add_argument(
+            "--variant", default="cpu", help="of containers/variants.yaml: cpu, cu117, cu118, cu126, cu130"
+        )
 
     wheels = action("wheels", "collect every wheel of a variant, checked by hash")
     wheels.add_argument("--torch-index", metavar="URL", help="package index that has the variant's torch")

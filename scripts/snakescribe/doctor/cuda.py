@@ -91,6 +91,8 @@ class Variant(Build):
     torch: str
     minimum_driver: str | None
     ctranslate2: str | None
+    openvino: bool = True
+    lock: str | None = None
     wheels: Literal["pytorch", "any"]
 
 
@@ -101,11 +103,14 @@ class Variants(Frozen):
     ctranslate2: Library | None = None
 
     def fitting(self, driver: str | None, capabilities: Iterable[str]) -> list[str]:
-        """Names of the variants with CUDA that this driver and all these GPUs can run, the newest CUDA first."""
-        known = [(version(v.cuda), name, v) for name, v in self.variants.items() if v.cuda]
+        """Names of the variants with CUDA that this driver and all these GPUs can run, best first.
+
+        Those that everybody can build come before those of PyTorch's own index, the newest CUDA before older ones.
+        """
+        known = [(v.wheels == "any", version(v.cuda), name, v) for name, v in self.variants.items() if v.cuda]
         return [
             name
-            for _, name, variant in sorted(known, reverse=True)
+            for *_, name, variant in sorted(known, key=lambda row: row[:2], reverse=True)
             if driver
             and variant.minimum_driver
             and version(driver) >= version(variant.minimum_driver)

@@ -42,7 +42,7 @@ class Diagnosis(Frozen):
     """What is wrong, what to do, which variant fits; or that all is well."""
     exit_code: int
     variants: tuple[str, ...]
-    """Image variants that this driver and these GPUs can run, the newest CUDA first."""
+    """Image variants that this driver and these GPUs can run, best first."""
     checks: tuple[Check, ...]
 
 

@@ -21,7 +21,7 @@ from snakescribe.checkout import ROOT
 from snakescribe.config import Config
 from snakescribe.doctor import probes
 from snakescribe.doctor.child import ChildFailed, in_child
-from snakescribe.doctor.cuda import Variants
+from snakescribe.doctor.cuda import Variants, load_variants
 from snakescribe.doctor.facts import (
     Container,
     CTranslate2,
@@ -248,8 +248,11 @@ def _project(root: Path) -> _Project:
 
 
 def _locked(root: Path) -> dict[str, str]:
+    """Versions by name; those of a variant with a lock of its own, if its torch is installed."""
     locked: dict[str, str] = {}
-    for lock in LOCKS:
+    variants = load_variants(root / "containers/variants.yaml").variants.values()
+    own = [variant.lock for variant in variants if variant.lock and variant.torch == _installed("torch")]
+    for lock in (*LOCKS, *own):
         with suppress(FileNotFoundError):
             text = (root / "requirements" / lock).read_text(encoding="utf-8")
             locked |= dict(re.findall(r"^([a-z0-9][\w.-]*)==([^\s;]+)", text, re.MULTILINE))

@@ -23,8 +23,8 @@ _ONLY_CUDA = re.compile(r"(nvidia-(?!ml-py)|cuda-|triton==)")
 def collect(variant: Variant, folder: Path, torch_index: str | None) -> list[str]:
     """Fill ``folder`` with the wheels of a variant; what is there and right is not fetched again.
 
-    The locks of this checkout are what goes in, except for torch, whose version and build the variant decides, and
-    CTranslate2, which a variant may leave out.
+    The locks of this checkout are what goes in, except for torch, whose version and build the variant decides, what
+    a lock of the variant's own has instead, and CTranslate2 and OpenVINO, which a variant may leave out.
 
     Returns:
         File names.
@@ -68,6 +68,12 @@ def _requirements(variant: Variant, torch_index: str | None) -> list[_Wanted]:
     ours = [p for p in every if not _ONLY_CUDA.match(p) and not p.startswith("torch==")]
     if variant.ctranslate2 is None:
         ours = [p for p in ours if not p.startswith("ctranslate2==")]
+    if not variant.openvino:
+        ours = [p for p in ours if not p.startswith("openvino==")]
+    if variant.lock:
+        own = _lock(variant.lock)
+        names = {p.partition("==")[0] for p in own}
+        return [_Wanted([p for p in ours if p.partition("==")[0] not in names] + own)]
     if variant.cuda is None:
         return [_Wanted(ours), _Wanted(torch_cpu, index=torch_index)]
     torch = [p for p in runtime if p.startswith(f"torch=={variant.torch} ")]

@@ -10,6 +10,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,9 @@ def open_openai(path: Path) -> Checkpoint:
         ModelError: it is damaged, or no Whisper checkpoint in OpenAI's form.
     """
     try:
-        mapped = zipfile.is_zipfile(path)  # torch maps its current format only
-        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        # torch maps its current format only, and torch 2.0 none
+        mapped = {"mmap": True} if zipfile.is_zipfile(path) and "mmap" in signature(torch.load).parameters else {}
+        saved = torch.load(path, map_location="cpu", weights_only=True, **mapped)
         dims = {name: int(saved["dims"][name]) for name in DIMENSIONS}
         tensors: dict[str, Tensor] = dict(saved["model_state_dict"])
     except (

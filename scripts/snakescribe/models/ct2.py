@@ -30,10 +30,15 @@ class Variable:
     shape: tuple[int, ...]
     dtype: torch.dtype
 
+    @property
+    def size(self) -> int:
+        """Bytes. (torch 2.0 tells the size of an element by a tensor only.)"""
+        return math.prod(self.shape) * torch.empty(0, dtype=self.dtype).element_size()
+
     def read(self, path: Path, part: int = 0, parts: int = 1) -> Tensor:
         """The array, or one of ``parts`` equal parts along the first axis."""
         shape = (self.shape[0] // parts, *self.shape[1:]) if parts > 1 else self.shape
-        data = bytearray(math.prod(shape) * self.dtype.itemsize)
+        data = bytearray(self.size // parts)
         with path.open("rb") as file:
             file.seek(self.offset + part * len(data))
             if file.readinto(data) < len(data):
@@ -184,9 +189,9 @@ def _index(path: Path) -> dict[str, Variable]:
             name = _text(file)
             shape = tuple(_number(file, "I") for _ in range(_number(file, "B")))
             dtype, length = DTYPES[_number(file, "B")], _number(file, "I")
-            if length != math.prod(shape) * dtype.itemsize:
-                raise ValueError(f"{name} has {length} bytes")
             variables[name] = Variable(file.tell(), shape, dtype)
+            if length != variables[name].size:
+                raise ValueError(f"{name} has {length} bytes")
             file.seek(length, 1)
         for _ in range(_number(file, "I")):
             alias, target = _text(file), _text(file)

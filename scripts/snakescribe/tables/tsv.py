@@ -32,7 +32,8 @@ def write_tsv(file: IO[bytes], table: pa.Table, header: bool = False) -> None:
     cells = {field.name: cell for field in table.schema if (cell := _cell(field)) is not None}
     frame = table.select(list(cells)).to_pandas(types_mapper=pd.ArrowDtype)
     for name, cell in cells.items():
-        frame[name] = frame[name].map(cell, na_action="ignore")
+        # as objects: pandas 2 makes floats of integers among which one is null
+        frame[name] = frame[name].astype(object).map(cell, na_action="ignore")
     frame.to_csv(file, sep="\t", lineterminator="\n", index=False, header=header)
 
 
