@@ -105,7 +105,7 @@ def test_cut_files_keep_what_is_left_and_say_so(made: Entries, kind: str) -> Non
     entry = made[f"cut.{kind}"]
     if kind in INDEX_AT_THE_END:
         assert entry.error_class == "UnreadableRecording"
-        assert entry.error_message and "moov atom not found" in entry.error_message
+        assert entry.error_message and "never finished, or is only the beginning" in entry.error_message
         return
     assert entry.error_message is None
     assert entry.duration is not None and 3.0 < entry.duration < 6.5

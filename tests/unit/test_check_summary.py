@@ -135,8 +135,11 @@ def test_without_tables_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_what_was_passed_over_is_named(tmp_path: Path) -> None:
     results = finished(tmp_path, [row("a.wav", segment(0, 1, "네"))])
     plan = Plan.read(results.plan)
-    plan.model_copy(update={"passed_over": {".pdf": 2, "": 1}, "passed_names": ("README", "a.pdf")}).write(results.plan)
+    skipped = {"hidden": 3, "temporary": 1, "not audio": 3}
+    passed = {"passed_over": {".pdf": 2, "": 1}, "passed_names": ("README", "a.pdf")}
+    plan.model_copy(update={"skipped": skipped} | passed).write(results.plan)
     check(results)
     assert results.summary.read_text(encoding="utf-8").splitlines()[1:] == [
-        "3 other files, taken for no recordings: 2 .pdf, 1 without extension (README, a.pdf, …)"
+        "left alone: 3 hidden, 1 temporary",
+        "3 other files, taken for no recordings: 2 .pdf, 1 without extension (README, a.pdf, …)",
     ]

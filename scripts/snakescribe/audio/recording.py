@@ -257,6 +257,11 @@ def _why_nothing(recording: Recording, source: str, audio: AudioOptions, decoded
         return UnreadableRecording("not a recording: a playlist, a script or another kind of file that is never opened")
     if decoded.exit_code == 0:
         return EmptyRecording(f"the file holds no audio samples{_detail(heard)}")
+    if any("moov atom not found" in line for line in heard.complaints):  # MP4 and MOV have their index at the end
+        return UnreadableRecording(
+            "the recording was never finished, or is only the beginning of it (its index, `moov`, is missing); copy it"
+            " again from its source, or mend it with untrunc"
+        )
     return UnreadableRecording(
         f"no audio can be read; the file is damaged or not a recording{_detail(heard)}; replace it or move it away"
     )

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from snakescribe.files import read_record, write_atomically
+from snakescribe.inventory.folder import NOT_AUDIO
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
 from snakescribe.keys import fingerprint
 from snakescribe.media.raw import UNSAID
@@ -61,7 +62,10 @@ class Plan(Frozen):
         return read_record(path, cls, f"delete it and {table}, and run again: both are made anew")
 
     def passed_over_notes(self) -> Iterator[str]:
-        """For people: which files were taken for no recordings."""
+        """For people: which files were left alone, and which were taken for no recordings."""
+        alone = [f"{count:,} {reason}" for reason, count in self.skipped.items() if reason != NOT_AUDIO]
+        if alone:
+            yield f"left alone: {', '.join(alone)}"
         if not self.passed_over:
             return
         kinds = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
