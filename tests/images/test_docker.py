@@ -111,7 +111,7 @@ def test_podman_reads_what_docker_wrote(shipped: Path, tmp_path: Path) -> None:
 def story(docker: Tool | None, shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The story's image, and a container of it that has exited at start."""
     folder = tmp_path_factory.mktemp("story")
-    lines = (f"FROM {reference('cpu')}", "USER 0", "RUN pip uninstall --yes python-multipart", "USER 10001")
+    lines = (f"FROM {reference('cpu')}", "USER 0", "RUN pip uninstall --yes python-multipart", "USER 10001:10001")
     (folder / "Dockerfile").write_text("\n".join(lines))
     run("docker build --network none --tag old:tag . && docker create --name exited old:tag", folder)
     said = run("docker start --attach exited", folder, code=10)

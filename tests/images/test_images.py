@@ -74,7 +74,7 @@ def test_an_image_without_a_lazily_needed_package_is_found_out_and_mended(
     doctor = subprocess.run([*command, "doctor"], capture_output=True, text=True, timeout=120)
     assert doctor.returncode == 8
     assert "python-multipart" in doctor.stdout.splitlines()[0]
-    assert main(["doctor", "--image", broken, "--device", "cpu"]) == 8
+    assert main(["doctor", "--image", broken, "--device", "cpu", "--tool", tool.name]) == 8
     (tmp_path / "mend").mkdir()
     for wheel in wheels.glob("python_multipart-*.whl"):
         shutil.copy2(wheel, tmp_path / "mend")

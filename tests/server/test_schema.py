@@ -127,7 +127,7 @@ def test_the_document_reads_well(schema: OpenApiSchema) -> None:
 
 
 def test_a_server_without_a_key_asks_for_none() -> None:
-    server = SimpleNamespace(config=load_config({"recordings": "x"}, Path(), {}), metrics=Metrics())
+    server = SimpleNamespace(config=load_config({"recordings": "x"}, Path(), {}), metrics=Metrics(), closing=None)
     app = cast(Any, create_app(cast(Any, server), None))
 
     async def document() -> dict[str, Any]:
