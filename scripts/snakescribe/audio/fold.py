@@ -62,9 +62,8 @@ class Levels:
         self._products = np.zeros((channels, channels))
         self._powers = np.zeros((channels, channels))
         self._histogram = np.zeros((channels, 1 - FLOOR), np.int64)
-        self._lost = np.zeros(
-            (2, 1 - FLOOR), np.int64
-        )  # moments of two sides, lost in their sum and in their difference
+        # Moments of two sides, lost in their sum and in their difference.
+        self._lost = np.zeros((2, 1 - FLOOR), np.int64)
 
     def add(self, block: Block) -> None:
         """Take in some sound, shape (samples, channels)."""

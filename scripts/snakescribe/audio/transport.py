@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from snakescribe.audio.elements import find
+from snakescribe.media.magic import TS_PACKETS
 
-_PACKETS = ((188, 0), (192, 4), (204, 0))
-"""Bytes of a packet, and which of them is 0x47 (ISO/IEC 13818-1): plain, with a time code, with parity."""
 _ASSOCIATION = b"\x47\x40\x00"  # the beginning of a packet in which the list of programmes begins
 _NEAR = 32  # packets after it in which the programme's own table stands
 _AUDIO = frozenset((0x03, 0x04, 0x0F, 0x11, 0x81, 0x87))
@@ -34,7 +33,7 @@ def starts(file: BinaryIO, most: int) -> list[int]:
     file.seek(0)
     head = file.read(5 * 204)
     found = [0]
-    layout = next(((size, mark) for size, mark in _PACKETS if set(head[mark::size][:4]) == {0x47}), None)
+    layout = next(((size, mark) for size, mark in TS_PACKETS if set(head[mark::size][:4]) == {0x47}), None)
     if layout is None:
         return found
     size, mark = layout

@@ -46,7 +46,7 @@ _CONTAINERS: tuple[tuple[int, bytes], ...] = (
 """Offset and bytes of what stands at the beginning of a recording, from the formats' specifications."""
 _PHOTOS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"jxl ")
 """Brands of pictures in ISO base media files (``ftyp``)."""
-_TS_PACKETS = ((188, 0), (192, 4), (204, 0))
+TS_PACKETS = ((188, 0), (192, 4), (204, 0))
 """Packet size and offset of the byte 0x47 in MPEG transport streams (ISO/IEC 13818-1): plain, with a time code, with
 parity."""
 _MPEG_RATES = (
@@ -135,7 +135,7 @@ def stranger(head: bytes) -> str | None:
 
 
 def _transport_stream(head: bytes) -> bool:
-    for size, offset in _TS_PACKETS:
+    for size, offset in TS_PACKETS:
         marks = head[offset::size]
         if len(marks) >= 4 and set(marks) == {0x47} and head[offset + 1] != 0x47:
             return True
