@@ -60,6 +60,7 @@ def test_the_rest_is_counted_and_named(tmp_path: Path) -> None:
     assert plan.passed_names == ("README", "b.PDF", "b.pdf", "c.txt", "odd\\nname.ulaw2")
     assert plan.skipped == {"hidden": 2, "temporary": 1, "not audio": 8}
     assert list(plan.passed_over_notes()) == [
+        "left alone: 2 hidden, 1 temporary",
         "8 other files, taken for no recordings: 2 without extension, 2 .pdf, 1 .mod, 1 .raw, 1 .txt, 1 .ulaw2"
         " (README, b.PDF, b.pdf, c.txt, odd\\nname.ulaw2, …)",
         "  .raw: if it is sound, say what is in it by audio.raw (docs/formats.md)",
