@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,42 +15,10 @@ import pytest
 from snakescribe.images.archive import check
 from snakescribe.images.build import reference
 from snakescribe.images.tool import Tool
+from tests.pages import PAGES, ROOT, commands, run, said
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = {path.name: path for path in (ROOT / "docs/operations").glob("*.md")}
 SAID = "ever tried"
 """Words of the sample that any model hears."""
-
-
-def commands(page: str) -> list[str]:
-    """Every command of a page's shell blocks, a here-document and continued lines with it, without its comment."""
-    found: list[str] = []
-    for block in re.findall(r"^```sh\n(.*?)^```$", PAGES[page].read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-        for match in re.finditer(r"(?:[^\n]*<< 'END'\n.*?\nEND|(?:[^\n]*\\\n)*[^\n]+)", block, re.DOTALL):
-            command = match[0] if "<<" in match[0] else re.sub(r"\s+#.*", "", match[0])
-            if command.strip():
-                found.append(command)
-    return found
-
-
-def said(page: str, begin: str) -> str:
-    """The command of a page that begins like this."""
-    (command,) = [command for command in commands(page) if command.startswith(begin)]
-    return command
-
-
-def run(command: str, cwd: Path, code: int = 0, **instead: str) -> str:
-    """Run a page's command in a shell, with other words in the place of some; what it printed."""
-    for old, new in instead.items():
-        assert old in command, command
-        command = command.replace(old, new)
-    paths = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
-    script = command.replace(".venv/bin/snakescribe", "snakescribe")
-    done = subprocess.run(
-        ["bash", "-euc", script], cwd=cwd, env=os.environ | {"PATH": paths}, capture_output=True, text=True
-    )
-    assert done.returncode == code, f"{script}\n{done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +118,52 @@ def test_the_exited_container_is_mended_by_docker_cp(story: tuple[str, str], whe
     run("docker rmi --force old:rescued", tmp_path)
 
 
+def test_the_server_of_the_service_page(shipped: Path, tmp_path: Path) -> None:
+    """In the foreground there, behind us here."""
+    begin = "docker run --rm -p 8003:8003"
+    run(said("service.md", begin), tmp_path, **{"--rm": "--rm --detach --name service"})
+    run("curl -sS --retry 60 --retry-all-errors --retry-delay 1 --fail http://127.0.0.1:8003/readyz", tmp_path)
+    waiting = subprocess.Popen(["docker", "wait", "service"], stdout=subprocess.PIPE, text=True)
+    run("docker stop service", tmp_path)
+    assert waiting.communicate()[0].strip() == "0"
+
+
+def test_compose(shipped: Path, models_root: Path, tmp_path: Path) -> None:
+    """The server up, an upload, and down; the batch of a night as cron would call it. By compose 1 or 2."""
+    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+    if not (plugin or shutil.which("docker-compose")):
+        pytest.skip("needs docker-compose")
+    program = {"docker compose": "docker compose" if plugin else "docker-compose"}
+    key = said("service.md", "export SNAKESCRIBE_API_KEY")
+    begin = "docker compose --file containers/compose.yaml --profile cpu"
+
+    def compose(action: str, **instead: str) -> str:
+        return run(f"{key}; {said('service.md', f'{begin} {action}')}", ROOT, **program, **instead)
+
+    compose("up")
+    try:
+        run("curl -sS --retry 60 --retry-all-errors --retry-delay 1 --fail http://127.0.0.1:8003/readyz", tmp_path)
+        recording = str(models_root / "samples/beckett.wav")
+        assert SAID in run(said("images.md", "curl"), tmp_path, **{"call.mp3": recording}).lower()
+        assert "readyz" in compose("logs", **{" --follow": ""})
+        compose("stop")
+        calls, texts = tmp_path / "calls", tmp_path / "texts"
+        calls.mkdir(mode=0o755)
+        texts.mkdir()
+        shutil.copy2(recording, calls / "통화 1.wav")
+        line = next(line for line in PAGES["service.md"].read_text().splitlines() if line.startswith("0 22 * * * "))
+        places = {"/srv/calls": str(calls), "/srv/texts": str(texts), "/opt/snakescribe": str(ROOT)}
+        run(line.removeprefix("0 22 * * * "), tmp_path, **program, **places)
+        assert SAID in (texts / "transcripts/통화 1.wav.txt").read_text().lower()
+    finally:
+        run(f"{begin} --profile batch down --volumes", ROOT, **program)
+
+
 ELSEWHERE = {
     "debootstrap": ".ci/containers/prepare",
     "tar -C rootfs": ".ci/containers/prepare",
     "sudo .ci/containers/prepare": ".ci/run",
+    "make ": ".ci/run",
     ".venv/bin/pytest tests/images": "this is it",
     ".venv/bin/snakescribe image wheels": "tests/images/conftest.py",
     ".venv/bin/snakescribe image build": "tests/images/conftest.py",
@@ -165,18 +174,30 @@ ELSEWHERE = {
     "pip download": "needs an index",
     "docker run --rm --gpus all": "needs a GPU",
     "mkdir -p results": "here",
+    "export ": "here",
+    "chmod -R a+rX /opt": "writes into /opt and /etc",
+    "mkdir -p /etc": "writes into /etc",
+    "(umask 077": "writes into /etc",
+    "cp /opt/snakescribe": "writes into /etc",
+    "systemctl": "needs systemd",
+    "journalctl": "needs systemd",
+    "curl -sSf --retry": "needs systemd",
 }
-"""Commands of the two pages that are run by something else, or cannot be run where there is no such thing."""
+"""Commands of the pages that are run by something else, or cannot be run where there is no such thing."""
 
 
-@pytest.mark.parametrize("page", ["images.md", "mend-an-image.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_no_command_of_the_page_is_never_run(page: str) -> None:
-    text = Path(__file__).read_text(encoding="utf-8")
-    run_here = re.findall(rf'said\("{page}", "([^"]+)"', text) + re.findall(
-        r'"(docker [a-z]+|python3 -m zipfile)"', text
+    text = "".join(
+        path.read_text(encoding="utf-8") for path in (Path(__file__), *(ROOT / "tests/workflow").glob("*.py"))
     )
+    begun = re.findall(r'"((?:\.venv/bin/|docker |python3 -m zipfile|cat > |curl)[^"]*)"', text)
+    begun += [
+        f"docker compose --file containers/compose.yaml --profile cpu {action}"
+        for action in re.findall(r'compose\("(\w+)"', text)
+    ]
     for command in commands(page):
-        assert command.startswith((*run_here, *ELSEWHERE)), command
+        assert command.startswith((*begun, *ELSEWHERE)), command
 
 
 @pytest.mark.slow

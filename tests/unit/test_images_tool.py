@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from snakescribe.errors import ImageError
+from snakescribe.images.build import look_at_builder
 from snakescribe.images.look import container_tools
-from snakescribe.images.tool import find_tool
+from snakescribe.images.tool import Tool, find_tool
 
 DOWN = "Cannot connect to the Docker daemon at unix:///nope. Is the docker daemon running?"
 CLOSED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"
@@ -61,6 +62,27 @@ def test_the_first_that_works(program: Callable[[str, str], None]) -> None:
     podman, docker = container_tools()
     assert podman.problem and docker.problem is None
     assert (docker.version, docker.builder, docker.free_gb, docker.gpus) == ("20.10", "its own", None, False)
+
+
+def test_the_builder_is_looked_at_before_anything_is_sent(
+    program: Callable[[str, str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = f"""case "$1 $2" in
+        info*) echo '{{"ServerVersion": "20.10", "DockerRootDir": "{tmp_path}"}}';;
+        "image inspect") [ "$3" = here ];;
+        *) exit 1;;
+        esac"""
+    program("docker", answers)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    look_at_builder(Tool("docker"), wheels, "here")
+    assert capsys.readouterr().err == f"docker 20.10, builder its own, images in {tmp_path}\n"
+    with pytest.raises(ImageError, match=r"^away is not here and cannot be fetched: .*--base$"):
+        look_at_builder(Tool("docker"), wheels, "away")
+    with (wheels / "large.whl").open("wb") as file:
+        file.truncate(4_000_000_000_000)
+    with pytest.raises(ImageError, match=rf"GB are free in {tmp_path} and the build takes 36000: make room there"):
+        look_at_builder(Tool("docker"), wheels, "here")
 
 
 def test_what_is_here_says_what_it_is() -> None:

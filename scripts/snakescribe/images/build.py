@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from snakescribe import __version__
 from snakescribe.checkout import ROOT
 from snakescribe.doctor.cuda import Variant, load_variants
 from snakescribe.errors import ConfigError, ImageError
+from snakescribe.images.look import look
 from snakescribe.images.tool import Tool
 from snakescribe.models.store import Store
 
@@ -24,6 +26,9 @@ CODE = "scripts/snakescribe"
 """What of the checkout goes into the image."""
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
 BASE = "debian:bookworm-slim"
+
+DISK_PER_WHEEL = 9
+"""Bytes that a build takes for each byte of wheels: context, layers unpacked, compiled and copied."""
 
 
 def reference(variant: str) -> str:
@@ -78,6 +83,7 @@ def build(tool: Tool, name: str, wheels: Path, models: Path, model: str, base: s
         "snakescribe.minimum-driver": variant.minimum_driver or "none",
     }
     arguments = {"BASE_IMAGE": base, "VARIANT": name, "MODEL": model}
+    look_at_builder(tool, wheels, base)
     with _context(wheels, models, model) as context:
         command = ["build", "--network", network, "--file", str(ROOT / "containers/Containerfile")]
         command += ["--tag", reference(name)]
@@ -87,15 +93,30 @@ def build(tool: Tool, name: str, wheels: Path, models: Path, model: str, base: s
             command += ["--build-arg", f"{key}={value}"]
         for key, value in labels.items():
             command += ["--label", f"{key}={value}"]
-        here = tool.there(base)
-        try:
-            tool.run(*command, str(context))
-        except ImageError as error:
-            hint = (
-                "" if here else f"; {base} is not here: without a hub, make one (docs/operations/images.md) for --base"
-            )
-            raise ImageError(f"{error}{hint}") from None
+        tool.run(*command, str(context))
     return reference(name)
+
+
+def look_at_builder(tool: Tool, wheels: Path, base: str) -> None:
+    """Before gigabytes are sent to it: whether the base is there, and room for what is made of it.
+
+    Raises:
+        ImageError: one of them is missing.
+    """
+    found = look(tool)
+    print(f"{tool.name} {found.version}, builder {found.builder}, images in {found.storage}", file=sys.stderr)
+    needed = DISK_PER_WHEEL * sum(wheel.stat().st_size for wheel in wheels.glob("*.whl")) / 1e9
+    if found.free_gb is not None and found.free_gb < needed:
+        raise ImageError(
+            f"{found.free_gb:.1f} GB are free in {found.storage} and the build takes {needed:.0f}: make room there"
+            f" (`{tool.name} system prune`), or move {tool.name}'s storage to a larger disk"
+        )
+    if not tool.there(base):
+        try:
+            tool.run("pull", base)
+        except ImageError:
+            hint = "without a hub, make one (docs/operations/images.md) for --base"
+            raise ImageError(f"{base} is not here and cannot be fetched: {hint}") from None
 
 
 @contextmanager

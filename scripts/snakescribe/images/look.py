@@ -1,4 +1,4 @@
-"""What podman and docker of this machine can do for us, for the doctor."""
+"""What podman and docker of this machine can do for us: for the doctor, and before an image is built."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ CDI = ("/etc/cdi", "/var/run/cdi")
 
 def container_tools() -> tuple[ContainerTool, ...]:
     """Those that are installed."""
-    return tuple(_look(Tool(name)) for name in TOOLS if shutil.which(name))
+    return tuple(look(Tool(name)) for name in TOOLS if shutil.which(name))
 
 
-def _look(tool: Tool) -> ContainerTool:
+def look(tool: Tool) -> ContainerTool:
+    """What it says of itself; ``problem`` if it does not work."""
     try:
         info = tool.info()
     except ImageError as error:
