@@ -56,7 +56,7 @@ def main() -> None:
         pinned, first, second, third = (Path(scratch) / name for name in names)
         pinned.write_text(f"torch=={TORCH}\n")
         compiled(first, "--constraint", str(pinned))
-        extras = [f"--extra={name}" for name in ("dev", "slurm", "kubernetes")]
+        extras = [f"--extra={name}" for name in ("dev", "slurm")]
         compiled(second, "--constraint", str(first), *extras)
         compiled(third, "--constraint", str(second), "--extra=bench")
         write(*(packages(lock.read_text()) for lock in (first, second, third)))
