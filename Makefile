@@ -1,6 +1,7 @@
 # make demo   set up what a run needs and transcribe three sample recordings
 # make test   the same set-up and what the tests need, then every test but the slow ones of images
 # make setup  only set up: .venv (packages) and .models (weights, voice activity, samples)
+# make slurm  what the profile slurm needs beside the set-up
 # make bench DATA=/folder/with/manifest   ours and its peers by turns: speed, errors, scale (benchmarks/README.md; hours)
 # make lock   resolve pyproject.toml anew into requirements/ (10 minutes)
 # make clean  remove everything that these made in this folder
@@ -8,7 +9,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo setup test bench lock clean
+.PHONY: demo setup test slurm bench lock clean
 
 # Any Python from 3.11 on, e.g. `make demo PYTHON=python3.12`.
 PYTHON ?= python3
@@ -75,6 +76,13 @@ test: .venv/.everything .models/.tests
 .venv/.everything: .venv/.runtime requirements/everything.txt
 	@echo 'packages of the tests and checks into .venv: 145 MB'
 	@$(LOCKED) -c requirements/cuda.txt -r requirements/everything.txt $(BRIEFLY)
+	@touch $@
+
+# Not a part of the tests' packages: with it every start of Snakemake takes 0.5 s more. Without dependencies: those are there.
+slurm: .venv/.slurm
+
+.venv/.slurm: .venv/.runtime requirements/slurm.txt
+	@$(LOCKED) --no-deps -r requirements/slurm.txt $(BRIEFLY)
 	@touch $@
 
 # A folder that only peers and plots look into, over .venv's packages: ours never sees it, torch and CTranslate2 are shared.

@@ -1,7 +1,8 @@
 """Write requirements/*.txt anew from pyproject.toml: every version and every hash. `make lock` runs this (10 min).
 
 runtime.txt     what a run needs
-everything.txt  the same versions, and what tests, checks and cluster executors need
+everything.txt  the same versions, and what tests and checks need
+slurm.txt       the same versions, and of what Slurm needs only what runtime.txt has not
 bench.txt       the same versions, and of what `make bench` needs only what runtime.txt and no-deps.txt have not
 torch-cpu.txt   torch's CPU build, where it can be had: installed first, it is what runtime.txt asks for
 cuda.txt        what only torch's CUDA build needs; given to pip as constraints, so that the CPU build takes none of it
@@ -52,14 +53,14 @@ Package = str
 def main() -> None:
     """Resolve twice, the second time bound to the versions of the first; then sort the packages into files."""
     with tempfile.TemporaryDirectory() as scratch:
-        names = ("torch.txt", "runtime.txt", "everything.txt", "bench.txt")
-        pinned, first, second, third = (Path(scratch) / name for name in names)
+        names = ("torch.txt", "runtime.txt", "everything.txt", "bench.txt", "slurm.txt")
+        pinned, first, second, third, fourth = (Path(scratch) / name for name in names)
         pinned.write_text(f"torch=={TORCH}\n")
         compiled(first, "--constraint", str(pinned))
-        extras = [f"--extra={name}" for name in ("dev", "slurm")]
-        compiled(second, "--constraint", str(first), *extras)
+        compiled(second, "--constraint", str(first), "--extra=dev")
         compiled(third, "--constraint", str(second), "--extra=bench")
-        write(*(packages(lock.read_text()) for lock in (first, second, third)))
+        compiled(fourth, "--constraint", str(first), "--extra=slurm")
+        write(*(packages(lock.read_text()) for lock in (first, second, third, fourth)))
     write_cu117()
 
 
@@ -93,8 +94,8 @@ def packages(text: str) -> list[Package]:
     return [re.sub(r"-c \S*/(?:everything|runtime|torch|bound).txt, ", "", package) for package in found]
 
 
-def write(runtime: list[Package], everything: list[Package], bench: list[Package]) -> None:
-    """Sort the packages of the three locks into their files."""
+def write(runtime: list[Package], everything: list[Package], bench: list[Package], slurm: list[Package]) -> None:
+    """Sort the packages of the four locks into their files."""
     apart = re.compile(f"{ONLY_CUDA.pattern}|{NO_DEPS.pattern}|{UNWANTED.pattern}")
     cpu = [f"torch=={TORCH}+cpu", *(f"    --hash=sha256:{digest}" for digest in TORCH_CPU.values())]
     for name, lock in {
@@ -104,6 +105,7 @@ def write(runtime: list[Package], everything: list[Package], bench: list[Package
         "runtime.txt": [package for package in runtime if not apart.match(package)],
         "everything.txt": [package for package in everything if not apart.match(package)],
         "bench.txt": beyond(bench, runtime),
+        "slurm.txt": beyond(slurm, runtime),
     }.items():
         (LOCKS / name).write_text("# Written by `make lock`.\n" + "".join(lock))
 
