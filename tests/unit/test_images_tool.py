@@ -81,7 +81,7 @@ def test_the_builder_is_looked_at_before_anything_is_sent(
         look_at_builder(Tool("docker"), wheels, "away")
     with (wheels / "large.whl").open("wb") as file:
         file.truncate(4_000_000_000_000)
-    with pytest.raises(ImageError, match=rf"GB are free in {tmp_path} and the build takes 36000: make room there"):
+    with pytest.raises(ImageError, match=rf"GB are free in {tmp_path} and the build takes 52000: make room there"):
         look_at_builder(Tool("docker"), wheels, "here")
 
 
