@@ -90,6 +90,12 @@ class CrashError(SnakescribeError):
     http_code = "engine_not_ready"
 
 
+class ClusterError(SnakescribeError):
+    """Slurm refuses jobs, forgets them, or does not answer."""
+
+    exit_code = 11
+
+
 class RecordingError(_Family):
     """The fate of one recording; the class name and message go into its row."""
 

@@ -47,6 +47,11 @@ class Results:
         return self.state / "checked"
 
     @property
+    def cluster(self) -> Path:
+        """Text: where Snakemake's own log of the last run on a cluster lies, which names its jobs."""
+        return self.state / "cluster"
+
+    @property
     def backups(self) -> Path:
         """Snakemake's copies of `update()` files while they are made anew; a killed run leaves them."""
         return self.root / ".snakemake/backups"

@@ -13,18 +13,21 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from shutil import which
 from typing import Any
 
 from snakescribe import __version__, devices
 from snakescribe.checkout import CALLER
+from snakescribe.cluster import orphans
 from snakescribe.config import Config, load_config, read_resolved
 from snakescribe.config.load import at_home, changed
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ConfigError, InstallationError, ResultsError, SnakescribeError
+from snakescribe.estimate import runtime
 from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.ledger import Ledger
@@ -55,10 +58,25 @@ class Run:
     memory_mb: int
     """What a transcribe job needs."""
 
+    def minutes(self, batch: str, threads: int, attempt: int) -> int:
+        """How long a transcribe job may take on a cluster."""
+        return runtime(self.config, _seconds(Path(self.config.results), batch), threads, attempt)
+
     def step(self, command: str, *options: str) -> str:
         """The shell command of a rule: one of ours with the run's configuration; what it says goes to the log too."""
         config = shlex.quote(str(self.files.config))
         return " ".join(["exec snakescribe", command, "--config", config, *options, "2> >(tee {log:q} >&2)"])
+
+
+def _seconds(results: Path, batch: str) -> float:
+    """Of audio in a planned batch."""
+    plan = Results(results).plan
+    return _planned(plan, plan.stat().st_mtime_ns).get(batch, 0.0)
+
+
+@lru_cache(1)
+def _planned(plan: Path, _changed: int) -> dict[str, float]:
+    return {one.batch: one.seconds for one in Plan.read(plan).batches}
 
 
 _BEGUN: dict[Path, Run] = {}
@@ -74,6 +92,7 @@ def begin(
     gpus: bool,
     apptainer: bool,
     local: bool,
+    logs: Sequence[str],
 ) -> Run:
     """Check the configuration and prepare the results folder; exits with the failure's own code.
 
@@ -86,6 +105,7 @@ def begin(
         gpus: some were given with ``--resources gpu=N`` or a profile; then ``device: auto`` means CUDA.
         apptainer: the rules run in ``config.container.image``, if there is one (``--sdm apptainer``).
         local: jobs run on this machine, so that a missing GPU or ffmpeg is seen now.
+        logs: files that Snakemake itself writes.
     """
     _put_our_commands_on_path()
     try:
@@ -125,6 +145,10 @@ def begin(
         prepare_results(results, dry_run)
         _show_to_container(config, files)
         if not dry_run:
+            if LOCK_FD not in os.environ:  # `snakescribe run` has done it
+                orphans.settle(results, os.environ.get(orphans.ORPHANS) or "wait")
+            if not local:
+                orphans.remember(results, logs)
             _write_missing_manifests(results, plan)
             put_aside_unfinished(results, seen, checked.options, config.outputs)
             if config.cache.mode != "off" or config.container.image is not None:

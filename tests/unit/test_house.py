@@ -14,12 +14,12 @@ checkout devices files known_clip schema transcript
 config glossary layout
 models recording
 keys
-failures inventory
+estimate failures inventory
 audio tables
 formats vad
 engine
 doctor
-images transcribe
+cluster images transcribe
 forgetting server speed unfinished
 workflow
 commands

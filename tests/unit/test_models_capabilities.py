@@ -13,9 +13,9 @@ from starlette.requests import Request
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
 from snakescribe.cli import main
-from snakescribe.commands.plan import assumed_speed
 from snakescribe.config import load_config
 from snakescribe.errors import ConfigError, ModelError
+from snakescribe.estimate import core_seconds
 from snakescribe.models.capabilities import capabilities
 from snakescribe.models.catalog import catalog
 from snakescribe.models.configured import check_options, configured_capabilities
@@ -31,7 +31,7 @@ from snakescribe.workflow import begin
 
 def test_a_plan_does_not_take_the_turbo_model_for_the_large_one() -> None:
     names = ("large-v3-turbo", "large-v3")
-    turbo, large = (assumed_speed(load_config({"model": name}, Path.cwd(), {}))[0] for name in names)
+    turbo, large = (core_seconds(load_config({"model": name}, Path.cwd(), {})) for name in names)
     assert 0.4 < turbo / large < 0.6, "809 against 1550 million parameters"
 
 
@@ -124,11 +124,27 @@ def test_the_workflow_ends_with_2_when_it_is_parsed(
     values |= {"models": str(models_root), "model": "tiny.en", "task": "translate"}
     with pytest.raises(SystemExit) as caught:
         begin(
-            values, moves=True, executes=True, main_process=True, dry_run=True, gpus=False, apptainer=False, local=True
+            values,
+            moves=True,
+            executes=True,
+            main_process=True,
+            dry_run=True,
+            gpus=False,
+            apptainer=False,
+            local=True,
+            logs=(),
         )
     assert caught.value.code == 2 and "cannot translate; use model: tiny" in capfd.readouterr().err
     begin(
-        values, moves=True, executes=False, main_process=True, dry_run=True, gpus=False, apptainer=False, local=True
+        values,
+        moves=True,
+        executes=False,
+        main_process=True,
+        dry_run=True,
+        gpus=False,
+        apptainer=False,
+        local=True,
+        logs=(),
     )  # --lint needs no model
 
 

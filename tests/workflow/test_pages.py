@@ -31,7 +31,7 @@ def folders(models_root: Path, tmp_path: Path) -> dict[str, str]:
 
 def test_own_recordings(folders: dict[str, str], tmp_path: Path) -> None:
     """In the order of the page: planned, done, done with other options, the same by plain Snakemake."""
-    assert "to do: 1 recordings" in run(said(README, ".venv/bin/snakescribe plan"), ROOT, **folders)
+    assert "to do: 1 recording, " in run(said(README, ".venv/bin/snakescribe plan"), ROOT, **folders)
     own = ".venv/bin/snakescribe run --recordings /my/folder --results /my/results"
     text = tmp_path / "results/transcripts/통화 1.wav.txt"
     run(said(README, own), ROOT, **folders)

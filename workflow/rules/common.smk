@@ -23,6 +23,7 @@ RUN = begin(
     gpus="gpu" in workflow.global_resources,
     apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     local=workflow.resource_settings.nodes is None,  # workflow.local_exec is always true while this file is read
+    logs=workflow.logger_manager.get_logfile(),
 )
 FILES = RUN.files
 GPU = {"gpu": 1} if RUN.config.device == "cuda" else {}
@@ -50,6 +51,16 @@ def planned_batches(named):
     return files
 
 
+# A step that was killed from outside goes on from where it was. Tries are counted by the main process alone: on a cluster
+# the Snakemake inside a job would have as many of its own, with the memory of the first.
+TRIES = 3 if workflow.is_main_process else 0
+
+
 def transcribe_memory(wildcards, attempt):
     """MB for the model and a look-ahead of audio; more after a job that was killed for memory."""
     return RUN.memory_mb * attempt
+
+
+def transcribe_minutes(wildcards, threads, attempt):
+    """Time limit on a cluster; more after a job that ran out of it."""
+    return RUN.minutes(wildcards.batch, threads, attempt)

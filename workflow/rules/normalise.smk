@@ -15,7 +15,9 @@ rule normalise:
     log:
         FILES.log("normalise", "{batch}"),
     # An ffmpeg that is killed from outside (no memory left) says nothing about the recording.
-    retries: 3
+    retries: TRIES
+    group:
+        "batch"
     threads: 4
     resources:
         mem_mb=1000,

@@ -7,6 +7,11 @@ MAKES:  tables/{recordings,segments,words}.{parquet,tsv}
 """
 
 
+localrules:
+    tables,
+    check,
+
+
 rule tables:
     input:
         plan=FILES.plan,

@@ -22,11 +22,14 @@ rule transcribe:
     priority: 1
     # A job that is killed for memory gets more of it; it goes on from its journal. A window that kills it three times
     # (FATAL_DEATHS) is left out by the fourth.
-    retries: 3
+    retries: TRIES
+    group:
+        "batch"
     threads: 4
     resources:
         **GPU,
         mem_mb=transcribe_memory,
+        runtime=transcribe_minutes,
     params:
         options=RUN.options,
     shell:
@@ -40,6 +43,8 @@ rule export:
         written=update(FILES.exported("{batch}")),
     log:
         FILES.log("export", "{batch}"),
+    group:
+        "batch"
     params:
         outputs=RUN.config.outputs,
     shell:

@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from snakescribe.config import Config
     from snakescribe.layout import Results
 
-BASE_SPEED = 0.05
-"""CPU-seconds per second of audio with `base` and OpenVINO; CTranslate2 takes twice that
-(docs/decisions/precision-and-engines.md)."""
-
 PCM_GB_PER_HOUR = SAMPLE_RATE * SAMPLE_BYTES * 3600 / 1e9
 
 
@@ -107,19 +103,10 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
         if len(rows):
             median = float((rows.wall_seconds / rows.duration).median())
             return median, f"{median:.3f} s per second of audio, median of {counted(len(rows), 'recording')} done"
-    return assumed_speed(config)
+    from snakescribe.estimate import core_seconds
 
-
-def assumed_speed(config: Config) -> tuple[float, str]:
-    """The same before anything was measured: time grows with the size of the model."""
-    from snakescribe.models.capabilities import parameters
-    from snakescribe.models.catalog import catalog
-    from snakescribe.models.configured import configured_capabilities
-
-    size = configured_capabilities(config).parameters
-    cores = len(os.sched_getaffinity(0))
-    speed = BASE_SPEED * size / parameters(catalog().models["base"].dims) / cores
-    return speed, f"no measurement yet, assuming {speed:.3f} s per second of audio ({size / 1e6:.0f} M, on the CPU)"
+    speed = core_seconds(config) / len(os.sched_getaffinity(0))
+    return speed, f"no measurement yet, assuming {speed:.3f} s per second of audio (from the model's size, on the CPU)"
 
 
 def _print(lines: list[tuple[str, str]]) -> None:

@@ -16,8 +16,11 @@ import time
 from pathlib import Path
 from threading import Timer
 from types import FrameType
+from typing import get_args
 
 from snakescribe.checkout import ROOT
+from snakescribe.cluster import orphans
+from snakescribe.cluster.slurm import refusal
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 from snakescribe.errors import ConfigError, CrashError, FailedRecordings
@@ -33,13 +36,22 @@ REFRESH = 1.0
 LOG_EVERY = 60.0
 GRACE = 2.0
 """Seconds between looks at the progress, between lines in a log, and between a stop and a kill."""
+DEFAULT_PROFILE = str(ROOT / "profiles/default")
+CLUSTER_GRACE = 7.0
+"""Seconds that jobs on a cluster have to end after a stop."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     register_options(parser)
-    parser.add_argument("--cores", type=_cores, default="all", metavar="N", help="CPU cores to use (default: all)")
+    parser.add_argument("--cores", type=_cores, metavar="N", help="CPU cores of this machine to use (default: all)")
     parser.add_argument("--profile", metavar="DIR", help="workflow profile, e.g. profiles/slurm")
+    parser.add_argument(
+        "--orphans",
+        choices=get_args(orphans.Treatment),
+        default="wait",
+        help="jobs that a killed run left on the cluster: wait for them (default), or cancel them",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="try the failed recordings once more")
     parser.add_argument(
         "--snakemake", nargs=argparse.REMAINDER, default=[], metavar="ARG", help="all that follows goes to Snakemake"
@@ -58,10 +70,12 @@ def run(args: argparse.Namespace) -> int:
     places = (Path(), Path("profiles"), ROOT / "profiles")  # where Snakemake looks; without any it would go on
     if args.profile not in (None, "none") and not any((place / args.profile).exists() for place in places):
         raise ConfigError(f"--profile: there is no {args.profile}; give a folder like profiles/slurm")
+    profile = args.profile or DEFAULT_PROFILE
     results = Results(Path(config.results))
     options = options_digest(config, configured_model(config))
     os.environ.pop(LOCK_FD, None)
     lock = prepare_results(results)
+    orphans.settle(results, args.orphans)
     asked = results.state / "asked.json"
     write_atomically(asked, config.model_dump_json().encode())
     if args.retry_failed:
@@ -76,11 +90,10 @@ def run(args: argparse.Namespace) -> int:
         "snakemake",
         "--snakefile",
         str(ROOT / "Snakefile"),
-        "--cores",
-        args.cores,
+        *_limits(args.cores, profile),
     ]
     command += ["--configfile", str(asked), "--directory", str(results.root)]
-    command += ["--workflow-profile", args.profile or str(ROOT / "profiles/default")]
+    command += ["--workflow-profile", profile]
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*command, *args.snakemake],
@@ -94,9 +107,23 @@ def run(args: argparse.Namespace) -> int:
         print(f"log: {log}", file=sys.stderr, flush=True)
         code = _watch(process, results, options)
     if stopped and code:
+        orphans.end(results, CLUSTER_GRACE)
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
         return 128 + stopped[0]
     return _tell(code, log, results, nothing_new=bool(before) and before == _batches(results))
+
+
+def _limits(cores: str | None, profile: str) -> list[str]:
+    """What may run at a time. With a cluster `--cores` would hold the jobs there to what this machine has."""
+    if profile not in (DEFAULT_PROFILE, "none"):
+        from snakemake.cli import get_profile_dir  # as Snakemake finds and reads it, with its templates
+        from snakemake.profiles import ProfileConfigFileParser
+
+        if found := get_profile_dir(profile):
+            with found[1].open(encoding="utf-8") as stream:
+                if ProfileConfigFileParser().parse(stream).get("executor", "local") != "local":
+                    return ["--local-cores", cores] if cores else []
+    return ["--cores", cores or "all"]
 
 
 def _cache_of_snakemake(results: Results) -> dict[str, str]:
@@ -194,7 +221,10 @@ def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
         for message in dict.fromkeys(f"{failure['class']}: {failure['message']}" for failure in failures):
             print(f"snakescribe: {message}", file=sys.stderr)
     else:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = log.read_text(encoding="utf-8", errors="replace")
+        if refused := refusal(text):
+            raise refused
+        lines = text.splitlines()
         if any(os.strerror(errno.ENOSPC) in line for line in lines) or not _room(results):
             raise disk_full(results.root)  # so full that neither a step nor Snakemake could say so
         own = [line for line in lines if line.startswith("snakescribe: ")]

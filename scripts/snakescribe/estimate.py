@@ -1,0 +1,35 @@
+"""How long transcribing takes before anything was measured."""
+
+from __future__ import annotations
+
+from snakescribe.config import Config
+from snakescribe.models.capabilities import parameters
+from snakescribe.models.catalog import catalog
+from snakescribe.models.configured import configured_capabilities
+
+BASE_SPEED = 0.05
+"""CPU-seconds per second of audio with `base` and OpenVINO; CTranslate2 takes twice that
+(docs/decisions/precision-and-engines.md)."""
+SLOWEST = 6.0
+"""How many times that an old, busy machine may take."""
+START = 10.0
+"""Minutes for what does not grow with the audio: Snakemake, a model from a network drive."""
+
+
+def core_seconds(config: Config) -> float:
+    """Per second of audio, on a CPU: it grows with the size of the model."""
+    size = configured_capabilities(config).parameters
+    return BASE_SPEED * size / parameters(catalog().models["base"].dims)
+
+
+def runtime(config: Config, seconds: float, threads: int, attempt: int) -> int:
+    """Minutes after which a cluster may end a job; it goes on from its journal then, with more of them.
+
+    Args:
+        config: its model and device.
+        seconds: of audio.
+        threads: of the job.
+        attempt: from 1.
+    """
+    on_gpu = 0.1 if config.device == "cuda" else 1.0 / threads
+    return round(attempt * (START + SLOWEST * core_seconds(config) * on_gpu * seconds / 60))
