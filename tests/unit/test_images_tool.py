@@ -17,22 +17,6 @@ DOWN = "Cannot connect to the Docker daemon at unix:///nope. Is the docker daemo
 CLOSED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"
 
 
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Programs of these names, and no other podman or docker."""
-    shells = {str(Path(folder)) for folder in ("/bin", "/usr/bin")}
-    for name in ("sh", "cat"):
-        (tmp_path / name).symlink_to(next(Path(folder) / name for folder in shells if (Path(folder) / name).exists()))
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    def write(name: str, text: str) -> None:
-        path = tmp_path / name
-        path.write_text(f"#!{tmp_path}/sh\n{text}\n")
-        path.chmod(0o755)
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [
