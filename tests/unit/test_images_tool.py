@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from snakescribe.cli import main
 from snakescribe.errors import ImageError
 from snakescribe.images.build import look_at_builder
 from snakescribe.images.look import container_tools
@@ -67,6 +68,16 @@ def test_the_builder_is_looked_at_before_anything_is_sent(
         file.truncate(4_000_000_000_000)
     with pytest.raises(ImageError, match=rf"GB are free in {tmp_path} and the build takes 36000: make room there"):
         look_at_builder(Tool("docker"), wheels, "here")
+
+
+def test_an_image_of_others_is_not_asked_to_examine_itself(
+    program: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It might be a server, and never end."""
+    program("docker", """case "$1" in info) echo '{"ServerVersion": "20.10"}';; image) echo;; *) exit 3;; esac""")
+    for command in (["doctor", "--image", "x"], ["image", "verify", "x"]):
+        assert main([*command, "--tool", "docker"]) == ImageError.exit_code
+        assert "x is no image of snakescribe" in capsys.readouterr().err
 
 
 def test_what_is_here_says_what_it_is() -> None:
