@@ -18,6 +18,9 @@ import httpx
 import pytest
 import torch
 
+from snakescribe.config import load_config
+from snakescribe.errors import ConfigError
+from snakescribe.server.main import api_key
 from tests.server.handling import (
     Clips,
     Watch,
@@ -146,6 +149,12 @@ def test_second_server_on_the_same_state(server: Served, models_root: Path) -> N
     code, said = command(models_root, "--port", "0", server__state=server.state)
     assert code == 7 and len(said) == 1 and "another server uses" in said[0], said
     until(lambda: ready(server) == 200)
+
+
+def test_a_key_of_spaces_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAKESCRIBE_API_KEY", "  ")
+    with pytest.raises(ConfigError, match=r"^SNAKESCRIBE_API_KEY: the key is empty; make one with"):
+        api_key(load_config({}, tmp_path, {}))
 
 
 def test_open_to_all_is_warned_of(server: Served) -> None:
