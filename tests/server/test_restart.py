@@ -68,6 +68,7 @@ def test_killed_server_goes_on_where_it_was(models_root: Path, folder: Path, cli
         until(lambda: not any(alive(pid) for pid in processes), "no process is left")
     before = journal.read_text(encoding="utf-8")
     assert windows(before) and '"died"' not in before
+    (journal.parent / f".{'0' * 16}.part").write_text("fail better")  # killed while it rewrote its journal
     watch = Watch(journal)
     with serving(models_root, folder, options=TINY) as second:
         assert ended(second, early)["state"] == "done"
