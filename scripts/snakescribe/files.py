@@ -115,15 +115,15 @@ def disk_error(error: OSError) -> ResultsError | None:
     """What to tell the user about a full, read-only or forbidden disk, or names in the way; None for other failures."""
     name = error.filename2 or error.filename  # of a file that was to be renamed, the new name
     where = f" ({name})" if name else ""
+    mount = "mount a folder there that belongs to the container's user (--volume, --user)"
+    elsewhere = mount if "SNAKESCRIBE_VARIANT" in os.environ else "choose another folder with --results"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return disk_full(name)
         case errno.EROFS:
-            return ResultsError(f"the file system is read-only{where}; choose another folder with --results")
+            return ResultsError(f"the file system is read-only{where}; {elsewhere}")
         case errno.EACCES | errno.EPERM:
-            mount = "mount a folder there that belongs to the container's user (--volume, --user)"
-            what = mount if "SNAKESCRIBE_VARIANT" in os.environ else "choose another folder with --results"
-            return ResultsError(f"no permission to write{where}; {what}")
+            return ResultsError(f"no permission to write{where}; {elsewhere}")
         case errno.ENAMETOOLONG:
             return ResultsError(f"a name is too long{where}; choose a shorter one")
         case errno.EISDIR:

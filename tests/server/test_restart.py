@@ -18,6 +18,9 @@ import httpx
 import pytest
 import torch
 
+from snakescribe.config import load_config
+from snakescribe.errors import ConfigError
+from snakescribe.server.main import api_key
 from tests.server.handling import (
     Clips,
     Watch,
@@ -65,6 +68,7 @@ def test_killed_server_goes_on_where_it_was(models_root: Path, folder: Path, cli
         until(lambda: not any(alive(pid) for pid in processes), "no process is left")
     before = journal.read_text(encoding="utf-8")
     assert windows(before) and '"died"' not in before
+    (journal.parent / f".{'0' * 16}.part").write_text("fail better")  # killed while it rewrote its journal
     watch = Watch(journal)
     with serving(models_root, folder, options=TINY) as second:
         assert ended(second, early)["state"] == "done"
@@ -146,6 +150,12 @@ def test_second_server_on_the_same_state(server: Served, models_root: Path) -> N
     code, said = command(models_root, "--port", "0", server__state=server.state)
     assert code == 7 and len(said) == 1 and "another server uses" in said[0], said
     until(lambda: ready(server) == 200)
+
+
+def test_a_key_of_spaces_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAKESCRIBE_API_KEY", "  ")
+    with pytest.raises(ConfigError, match=r"^SNAKESCRIBE_API_KEY: the key is empty; make one with"):
+        api_key(load_config({}, tmp_path, {}))
 
 
 def test_open_to_all_is_warned_of(server: Served) -> None:

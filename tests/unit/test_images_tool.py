@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from snakescribe.cli import main
 from snakescribe.errors import ImageError
 from snakescribe.images.build import look_at_builder
 from snakescribe.images.look import container_tools
@@ -15,22 +16,6 @@ from snakescribe.images.tool import Tool, find_tool
 
 DOWN = "Cannot connect to the Docker daemon at unix:///nope. Is the docker daemon running?"
 CLOSED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Programs of these names, and no other podman or docker."""
-    shells = {str(Path(folder)) for folder in ("/bin", "/usr/bin")}
-    for name in ("sh", "cat"):
-        (tmp_path / name).symlink_to(next(Path(folder) / name for folder in shells if (Path(folder) / name).exists()))
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    def write(name: str, text: str) -> None:
-        path = tmp_path / name
-        path.write_text(f"#!{tmp_path}/sh\n{text}\n")
-        path.chmod(0o755)
-
-    return write
 
 
 @pytest.mark.parametrize(
@@ -83,6 +68,16 @@ def test_the_builder_is_looked_at_before_anything_is_sent(
         file.truncate(4_000_000_000_000)
     with pytest.raises(ImageError, match=rf"GB are free in {tmp_path} and the build takes 52000: make room there"):
         look_at_builder(Tool("docker"), wheels, "here")
+
+
+def test_an_image_of_others_is_not_asked_to_examine_itself(
+    program: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It might be a server, and never end."""
+    program("docker", """case "$1" in info) echo '{"ServerVersion": "20.10"}';; image) echo;; *) exit 3;; esac""")
+    for command in (["doctor", "--image", "x"], ["image", "verify", "x"]):
+        assert main([*command, "--tool", "docker"]) == ImageError.exit_code
+        assert "x is no image of snakescribe" in capsys.readouterr().err
 
 
 def test_what_is_here_says_what_it_is() -> None:

@@ -22,6 +22,7 @@ IMAGE = {"SNAKESCRIBE_VARIANT": "cpu"}
         (IMAGE | {"SNAKESCRIBE_STOP_TIMEOUT": "70"}, 60.0, 60.0),
         (IMAGE | {"SNAKESCRIBE_STOP_TIMEOUT": "30"}, 60.0, 30.0 - TO_END),
         ({"SNAKESCRIBE_STOP_TIMEOUT": "2"}, 60.0, 0.0),
+        (IMAGE | {"SNAKESCRIBE_STOP_TIMEOUT": "inf"}, 60.0, 60.0),
     ],
 )
 def test_patience(environ: dict[str, str], asked: float, seconds: float) -> None:
@@ -29,6 +30,7 @@ def test_patience(environ: dict[str, str], asked: float, seconds: float) -> None
     assert patience(config, environ) == seconds
 
 
-def test_no_number_is_refused() -> None:
-    with pytest.raises(ConfigError, match="SNAKESCRIBE_STOP_TIMEOUT: '70s' is no number"):
-        patience(load_config({}, Path("/"), {}), {"SNAKESCRIBE_STOP_TIMEOUT": "70s"})
+@pytest.mark.parametrize("given", ["70s", "nan", "-1"])
+def test_no_number_of_seconds_is_refused(given: str) -> None:
+    with pytest.raises(ConfigError, match=f"SNAKESCRIBE_STOP_TIMEOUT: '{given}' is no number of seconds"):
+        patience(load_config({}, Path("/"), {}), {"SNAKESCRIBE_STOP_TIMEOUT": given})

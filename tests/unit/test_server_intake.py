@@ -18,7 +18,9 @@ from snakescribe.errors import ResultsError, UnreadableRecording
 from snakescribe.server import intake as room
 from snakescribe.server.intake import Intake, RequestOptions, Ticket, hashed
 from snakescribe.server.job_ledger import JobLedger
+from snakescribe.server.jobs import Jobs
 from snakescribe.server.metrics import Metrics
+from tests.disks import fill
 
 
 class Decoding:
@@ -128,9 +130,47 @@ def _work(uploads: list[Path]) -> list[Path]:
 def test_a_damaged_file_of_jobs_is_named(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     path.write_bytes(b"no database" * 100)
-    with pytest.raises(ResultsError, match="file is not a database; move it away and start again") as caught:
+    with pytest.raises(ResultsError, match="file is not a database; it may be damaged; move it away") as caught:
         JobLedger(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_jobs_are_not_moved_away_because_a_disk_is_full(tmp_path: Path, mounted: Path) -> None:
+    fill(mounted)
+    with pytest.raises(ResultsError, match=r"the disk is full \(.*jobs\.sqlite\); free some space and run again$"):
+        JobLedger(mounted / "jobs.sqlite")
+
+
+def test_the_end_of_a_job_is_noted_when_there_is_room_again(
+    intake: Intake,
+    decoding: Decoding,
+    mounted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("snakescribe.server.jobs.RETRY", 0.05)
+    source = tmp_path / "x.wav"
+    source.write_bytes(b"no recording")
+
+    async def run(ledger: JobLedger) -> None:
+        jobs = Jobs(ledger, intake, load_config({}, tmp_path, {}), Metrics(), tmp_path)
+        intake.engine.is_ready.set()
+        await jobs.start()
+        await jobs.add("one", source.name, source, False, RequestOptions())
+        await asyncio.to_thread(decoding.begun.wait)
+        fill(mounted)
+        decoding.go.set()
+        while "the end of a job cannot be noted" not in caplog.text:
+            await asyncio.sleep(0.05)
+        (mounted / "filler").unlink()
+        while (known := ledger.get("one")) and known.state == "running":
+            await asyncio.sleep(0.05)
+        assert known and known.state == "failed" and known.error and known.error.code == "unreadable_recording"
+        await jobs.stop(0)
+
+    with closing(JobLedger(mounted / "jobs.sqlite")) as ledger:
+        asyncio.run(asyncio.wait_for(run(ledger), 600))
 
 
 def test_jobs_know_the_version_that_they_were_written_by(tmp_path: Path) -> None:

@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from runs import Site, cut, finished, journal, until
 
-
-def fill(folder: Path, leave: int = 0) -> None:
-    """Take up all room but ``leave`` bytes."""
-    (folder / "filler").unlink(missing_ok=True)
-    if leave:
-        free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_bsize
-        with (folder / "filler").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free - leave)
-        return
-    with (folder / "filler").open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1 << 20))
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-        try:
-            while file.write(bytes(512)):
-                pass
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
+from tests.disks import fill
 
 
 def test_a_full_disk_at_every_stage(tmp_path: Path, mounted: Path, models_root: Path, speech: dict[str, Path]) -> None:

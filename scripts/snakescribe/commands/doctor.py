@@ -60,7 +60,7 @@ def _image(args: argparse.Namespace) -> int:
     from snakescribe.images.tool import find_tool
 
     tool = find_tool(args.tool)
-    tool.need(args.image)
+    tool.need_ours(args.image)
     options = ["--env", f"STT_DEVICE={args.device or os.environ.get('STT_DEVICE') or 'auto'}"]
     if Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists():
         options += tool.gpus()

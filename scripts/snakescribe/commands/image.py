@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             from snakescribe.images.build import reference
 
             image = args.image or reference("cpu")
-            tool.need(image)
+            tool.need_ours(image)
             options = ["--read-only", "--env", f"STT_DEVICE={args.device}", *(tool.gpus() if args.gpus else [])]
             tool.container(image, ["selftest"], *options)
         case "patch":

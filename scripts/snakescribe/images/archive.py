@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
+import zlib
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -48,7 +49,10 @@ def save(tool: Tool, image: str, variant: str, folder: Path) -> Path:
             gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0) as packed,
             progress.wrap_file(plain, tool.size(image), description=f"packing {path.name}", console=STDERR) as tar,
         ):
-            _copy(tar, packed, image.removeprefix("localhost/"))
+            try:
+                _copy(tar, packed, image.removeprefix("localhost/"))
+            except tarfile.ReadError:
+                raise ImageError(f"`{tool.name} save {image}` ended too early; see what it said above") from None
         if process.wait():
             raise ImageError(f"`{tool.name} save {image}` ended with {process.returncode}; see what it said above")
     write_atomically(path.with_name(f"{path.name}.sha256"), f"{sha256(path)}  {path.name}\n".encode())
@@ -83,9 +87,11 @@ def check(path: Path) -> None:
         raise ImageError(f"there is no archive {path}; look at the name, or copy it again")
     if not beside.is_file():
         raise ImageError(f"there is no {beside.name} beside the archive; copy it too")
-    expected = beside.read_text(encoding="utf-8").split()[0]
-    if (found := sha256(path)) != expected:
-        raise ImageError(f"{path.name} is damaged: expected sha256 {expected}, found {found}; copy it again")
+    expected = re.match(r"[0-9a-f]{64}\b", beside.read_text(encoding="utf-8", errors="replace"))
+    if not expected:
+        raise ImageError(f"{beside.name} holds no SHA-256; copy it again")
+    if (found := sha256(path)) != expected[0]:
+        raise ImageError(f"{path.name} is damaged: expected sha256 {expected[0]}, found {found}; copy it again")
 
 
 def load(tool: Tool, path: Path) -> str:
@@ -101,8 +107,12 @@ def load(tool: Tool, path: Path) -> str:
         subprocess.Popen([tool.name, "load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
     ):
         assert process.stdin is not None and process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # it gave up; its exit code says so
+        try:
             shutil.copyfileobj(packed, process.stdin, 1 << 20)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ImageError(f"{path.name} is no whole gzipped archive ({error}); make it anew: `image save`") from None
+        except BrokenPipeError:  # it gave up; its exit code says so
+            pass
         process.stdin.close()
         said = process.stdout.read().decode(errors="replace").strip()
         if process.wait():

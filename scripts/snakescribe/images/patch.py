@@ -9,6 +9,8 @@ from pathlib import Path
 from snakescribe.errors import ImageError
 from snakescribe.images.tool import Tool
 
+# First every wheel, also over the same version, whose files may be damaged; then what they need is looked for, and its
+# want ends the build.
 _CONTAINERFILE = """\
 FROM {image}
 USER 0
@@ -17,11 +19,16 @@ RUN set -e; \\
     for python in /opt/venv/bin/python /usr/local/bin/python3 python3 python; do \\
         command -v "$python" > /dev/null && break; \\
     done; \\
+    command -v "$python" > /dev/null || {{ echo "there is no Python in this image" >&2; exit 1; }}; \\
     for pip in "$python -m pip" "$python $(echo /wheels/pip-*.whl)/pip"; do \\
         $pip --version > /dev/null 2>&1 && break; \\
     done; \\
-    PIP_BREAK_SYSTEM_PACKAGES=1 $pip install --no-index --no-cache-dir --root-user-action ignore \\
-        --find-links /wheels $(cd /wheels && ls | sed -E 's/^([^-]+)-([^-]+)-.*/\\1==\\2/'); \\
+    $pip --version > /dev/null 2>&1 || {{ echo "there is no pip in this image; add its wheel" >&2; exit 1; }}; \\
+    wanted=$(cd /wheels && ls | sed -E 's/^([^-]+)-([^-]+)-.*/\\1==\\2/'); \\
+    for how in "--no-deps --force-reinstall" ""; do \\
+        PIP_BREAK_SYSTEM_PACKAGES=1 $pip install --no-index --no-cache-dir --root-user-action ignore \\
+            --find-links /wheels $how $wanted; \\
+    done; \\
     rm -rf /wheels; \\
     $pip check | grep -vE 'openvino-telemetry|requires triton' || true
 USER {user}

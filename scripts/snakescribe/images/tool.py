@@ -65,6 +65,19 @@ class Tool:
         if not self.there(image):
             raise ImageError(f"{self.name} has no image {image}; `{self.name} images` lists what it has")
 
+    def need_ours(self, image: str) -> None:
+        """Refuse to go on without an image made by us, or made from one of ours.
+
+        Raises:
+            ImageError: it is not here, or anybody's: what it would do with our commands, nobody knows.
+        """
+        self.need(image)
+        label = '{{index .Config.Labels "snakescribe.variant"}}'
+        if not self.run("image", "inspect", "--format", label, image, capture=True):
+            raise ImageError(
+                f"{image} is no image of snakescribe, only those examine themselves; start it and read its log"
+            )
+
     def size(self, image: str) -> int:
         """Bytes of an image, unpacked."""
         return int(self.run("image", "inspect", "--format", "{{.Size}}", image, capture=True))

@@ -96,13 +96,13 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_WAIT)
 
 
-def explained(path: Path, error: Exception) -> ResultsError:
-    """What to tell the user about a :data:`BAD_DATABASE`."""
+def explained(path: Path, error: Exception, elsewhere: str = "--results", remedy: str = REMEDY) -> ResultsError:
+    """What to tell the user about a :data:`BAD_DATABASE`; ``elsewhere``: the option that names its place."""
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
         return ResultsError(f"the disk is full ({path}); free some space and run again")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return ResultsError(f"{path}: {error}; check the folder, or choose another --results")
+        return ResultsError(f"{path}: {error}; check the folder, or choose another {elsewhere}")
     if name.startswith("SQLITE_BUSY"):
         return ResultsError(f"{path}: in use by another process; try again when it is done")
-    return ResultsError(f"{path}: {' '.join(str(error).split()):.200}; it may be damaged; {REMEDY}")
+    return ResultsError(f"{path}: {' '.join(str(error).split()):.200}; it may be damaged; {remedy}")

@@ -32,7 +32,10 @@ def patience(config: Config, environ: Mapping[str, str]) -> float:
     try:
         killed_after = float(given)
     except ValueError:
-        raise ConfigError(f"{STOP_TIMEOUT}: {given!r} is no number of seconds; give that of --stop-timeout") from None
+        killed_after = math.nan
+    if not killed_after >= 0:  # NaN is not, either
+        message = f"{given!r} is no number of seconds; give that of --stop-timeout, or inf if nobody kills it"
+        raise ConfigError(f"{STOP_TIMEOUT}: {message}")
     return min(config.server.shutdown_seconds, max(killed_after - TO_END, 0.0))
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from snakescribe.config import Config
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import EngineFailure, SnakescribeError
+from snakescribe.files import HALF_WRITTEN
 from snakescribe.server.logs import to_stderr
 from snakescribe.server.protocol import Drop, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
 
@@ -59,6 +60,9 @@ class _Engine:
         self._connection = connection
         self._gather = config.server.gather_ms / 1000
         model = open_model(config, threads, thrift)
+        for left in journal.parent.iterdir():  # of one that was killed while it rewrote its journal: texts
+            if HALF_WRITTEN.fullmatch(left.name):
+                left.unlink()
         self._journal = Journal(journal)
         self._old = {key for key, *_ in (*self._journal.windows, *self._journal.deaths)} | set(self._journal.languages)
         """Recordings of an earlier process that may come again."""

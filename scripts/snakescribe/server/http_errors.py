@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,6 +114,8 @@ async def on_http(request: Request, error: Exception) -> JSONResponse:
         message = f"{request.url.path} takes {allowed}, not {request.method}"
         return HttpError(405, message, "method_not_allowed", headers={"Allow": allowed}).response()
     if error.status_code == 400:
+        if _disk_is_full(error.__cause__):  # the framework blames the form that it cannot put down
+            return _disk_full().response()
         message = f"{error.detail.rstrip('.')}; send one recording, as a file of a form: curl -F file=@call.mp3 …"
         return HttpError(400, message, "invalid_form").response()
     return HttpError(error.status_code, str(error.detail), "bad_request", headers=error.headers).response()
@@ -128,4 +131,15 @@ def _allowed(request: Request, told: str) -> str:
 
 async def on_failure(request: Request, error: Exception) -> JSONResponse:
     """Answer a failure of ours; the log has the traceback."""
+    if _disk_is_full(error):
+        return _disk_full().response()
     return HttpError(500, "the server failed; its log says why", "internal_error").response()
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return full or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+
+
+def _disk_full() -> HttpError:
+    return HttpError(500, "the server's disk is full; try again when there is room", "internal_error")

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Json, TypeAdapter, ValidationError
 
 from snakescribe.errors import ResultsError
-from snakescribe.inventory.database import BAD_DATABASE
+from snakescribe.inventory.database import BAD_DATABASE, explained
 from snakescribe.server.http_errors import ErrorObject
 from snakescribe.server.intake import RequestOptions
 from snakescribe.transcribe.cache import CachedTranscript
@@ -96,7 +96,7 @@ class JobLedger:
                 raise sqlite3.DatabaseError("it is damaged")
             self._db.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
         except BAD_DATABASE as error:
-            raise ResultsError(f"{path}: {error}; {remedy}") from None
+            raise explained(path, error, "server.state", remedy) from None
 
     def add(self, job_id: str, name: str, source: Path, uploaded: bool, asked: RequestOptions) -> JobRow:
         """A new job, queued."""

@@ -100,7 +100,7 @@ class Jobs:
 
         try:
             entry, error = await self._outcome(row, watch)
-            await asyncio.to_thread(self.ledger.end, row.id, "failed" if error else "done", entry, error)
+            await self._end(row, entry, error)
             _remove_upload(row)
         except asyncio.CancelledError:
             self.ledger.put_back(row.id)  # unless its owner cancelled it: then it has ended already
@@ -110,6 +110,16 @@ class Jobs:
             self._running.pop(row.id, None)
             self._more.set()
         LOG.info("job", extra={"job": row.id, "state": "failed" if error else "done", "error": error and error.code})
+
+    async def _end(self, row: JobRow, entry: CachedTranscript | None, error: ErrorObject | None) -> None:
+        """Note how it ended; what is not on disk has not ended, so it is tried until there is room again."""
+        while True:
+            try:
+                await asyncio.to_thread(self.ledger.end, row.id, "failed" if error else "done", entry, error)
+                return
+            except sqlite3.Error:
+                LOG.exception("the end of a job cannot be noted", extra={"job": row.id})
+                await asyncio.sleep(RETRY)
 
     async def _outcome(
         self, row: JobRow, watch: Callable[[Ticket], None]

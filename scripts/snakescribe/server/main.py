@@ -72,19 +72,20 @@ def api_key(config: Config) -> str | None:
         ConfigError: the file cannot be read or is empty.
     """
     if os.environ.get(KEY):
-        return _usable(os.environ[KEY].strip(), KEY)
+        return _usable(os.environ[KEY], KEY)
     if config.server.key_file is None:
         return None
     try:
-        key = Path(config.server.key_file).read_text(encoding="utf-8").strip()
+        text = Path(config.server.key_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"server.key_file: {config.server.key_file} cannot be read ({error})") from None
+    return _usable(text, f"server.key_file: {config.server.key_file}")
+
+
+def _usable(text: str, where: str) -> str:
+    key = text.strip()
     if not key:
-        raise ConfigError(f"server.key_file: {config.server.key_file} is empty; write the key into it")
-    return _usable(key, "server.key_file")
-
-
-def _usable(key: str, where: str) -> str:
+        raise ConfigError(f"{where}: the key is empty; make one with `openssl rand -hex 24`")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
             f"{where}: clients send only the characters ! to ~ in a key; make one with `openssl rand -hex 24`"
