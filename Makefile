@@ -43,6 +43,7 @@ demo: setup
 	@echo 'your folder:  $(BIN)/snakescribe run --recordings /my/folder --results /my/results'
 
 setup: .venv/.runtime .models/.runtime
+	@echo 'ready: .venv/bin/snakescribe run --recordings /my/folder --results /my/results'
 
 test: .venv/.everything .models/.tests
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder

@@ -37,16 +37,24 @@ def test_a_docker_that_does_not_answer(program: Callable[[str, str], None], answ
 
 
 def test_the_first_that_works(program: Callable[[str, str], None]) -> None:
-    with pytest.raises(ImageError, match="there is no podman or docker here"):
+    with pytest.raises(ImageError, match="there is no docker or podman here"):
         find_tool(None)
     program("podman", "echo 'cannot set up the user namespace' >&2; exit 125")
     program("docker", """[ "$1" = buildx ] && exit 1; echo '{"ServerVersion": "20.10", "DockerRootDir": "/nowhere"}'""")
     assert find_tool(None).name == "docker"
     with pytest.raises(ImageError, match="user namespace"):
         find_tool("podman")
-    podman, docker = container_tools()
+    docker, podman = container_tools()
     assert podman.problem and docker.problem is None
     assert (docker.version, docker.builder, docker.free_gb, docker.gpus) == ("20.10", "its own", None, False)
+
+
+def test_the_one_that_has_the_image(program: Callable[[str, str], None]) -> None:
+    info = '{"ServerVersion": "20.10", "DockerRootDir": "/nowhere"}'
+    for name, has in (("docker", "theirs"), ("podman", "mine")):
+        program(name, f"""case "$1" in info) echo '{info}';; image) [ "$3" = {has} ];; esac""")
+    assert find_tool(None, "mine").name == "podman"
+    assert find_tool(None, "theirs").name == find_tool(None, "nowhere").name == find_tool(None).name == "docker"
 
 
 def test_the_builder_is_looked_at_before_anything_is_sent(

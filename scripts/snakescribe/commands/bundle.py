@@ -23,7 +23,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--models", type=Path, metavar="DIR", help="the model store (option `models`)")
     create.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
     create.add_argument("--sif", action="store_true", help="also the Apptainer image (needs apptainer)")
-    create.add_argument("--tool", choices=["podman", "docker"], help="the first of them that is here")
+    create.add_argument("--tool", choices=["docker", "podman"], help="the first that has the image")
     checking = "name every damaged or missing file"
     verify = actions.add_parser("verify", help=checking, description=checking)
     verify.set_defaults(action="verify")
@@ -38,9 +38,12 @@ def run(args: argparse.Namespace) -> int:
         bundle.verify(args.folder)
         print("every file is as it was")
         return 0
+    from snakescribe.images.build import reference
     from snakescribe.images.tool import find_tool
 
     models = Path(load_config({"models": str(args.models)} if args.models else {}, Path.cwd()).models)
-    bundle.create(find_tool(args.tool), args.variant, models, args.model, args.out.absolute(), args.sif)
+    bundle.create(
+        find_tool(args.tool, reference(args.variant)), args.variant, models, args.model, args.out.absolute(), args.sif
+    )
     print(args.out)
     return 0

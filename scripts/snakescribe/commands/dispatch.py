@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from snakescribe.commands.parser import COMMANDS, parser
-from snakescribe.errors import CrashError, SnakescribeError
+from snakescribe.errors import CrashError, InstallationError, SnakescribeError
 from snakescribe.failures import in_vain, leave_note, report, withdraw_note
 from snakescribe.files import disk_error
 from snakescribe.layout import Results
@@ -42,6 +42,12 @@ def dispatch(argv: list[str]) -> int:
         return _failed(known, results, step) if known else _crashed()
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in ("", "snakescribe"):
+            return _crashed()
+        what = f"the package {name.replace('_', '-')} is missing; `snakescribe doctor` says what else is"
+        return _failed(InstallationError(f"{what}, docs/operations/mend-an-image.md how to mend it"), results, step)
     except Exception:
         return _crashed()
 

@@ -59,7 +59,7 @@ def _image(args: argparse.Namespace) -> int:
     """The doctor of the image, in a container without network that sees the GPUs a container can see here."""
     from snakescribe.images.tool import find_tool
 
-    tool = find_tool(args.tool)
+    tool = find_tool(args.tool, args.image)
     tool.need_ours(args.image)
     options = ["--env", f"STT_DEVICE={args.device or os.environ.get('STT_DEVICE') or 'auto'}"]
     if Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists():

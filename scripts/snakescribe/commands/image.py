@@ -22,7 +22,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         sub = actions.add_parser(name, help=meaning, description=meaning)
         sub.set_defaults(action=name)
         if name != "wheels":
-            sub.add_argument("--tool", choices=["podman", "docker"], help="the first of them that is here")
+            sub.add_argument("--tool", choices=["docker", "podman"], help="the first that has the image")
         return sub
 
     def variant(sub: argparse.ArgumentParser) -> None:
@@ -60,9 +60,13 @@ def run(args: argparse.Namespace) -> int:
     """Do one of them."""
     if args.action == "wheels":
         return _wheels(args)
+    from snakescribe.images.build import reference
     from snakescribe.images.tool import find_tool
 
-    tool = find_tool(args.tool)
+    image = getattr(args, "image", None)
+    if args.action in ("save", "verify"):
+        image = image or reference(getattr(args, "variant", "cpu"))
+    tool = find_tool(args.tool, image)
     match args.action:
         case "build":
             from snakescribe.images.build import build
@@ -73,17 +77,13 @@ def run(args: argparse.Namespace) -> int:
             print(f"{image} ({tool.size(image) / 1e9:.1f} GB)")
         case "save":
             from snakescribe.images.archive import save
-            from snakescribe.images.build import reference
 
-            print(save(tool, args.image or reference(args.variant), args.variant, args.out.absolute()))
+            print(save(tool, image, args.variant, args.out.absolute()))
         case "load":
             from snakescribe.images.archive import load
 
             print(load(tool, args.archive))
         case "verify":
-            from snakescribe.images.build import reference
-
-            image = args.image or reference("cpu")
             tool.need_ours(image)
             options = ["--read-only", "--env", f"STT_DEVICE={args.device}", *(tool.gpus() if args.gpus else [])]
             tool.container(image, ["selftest"], *options)
@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
             patch(tool, args.image, args.wheels, args.tag)
             print(args.tag)
-            print("prove it: `snakescribe image verify` (ours), or start it (others)", file=sys.stderr)
+            how = f"`snakescribe image verify {args.tag} --tool {tool.name}` (ours), or start it (others)"
+            print(f"prove it: {how}", file=sys.stderr)
     return 0
 
 

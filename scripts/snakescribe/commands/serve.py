@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     given = {name: getattr(args, name) for name in ("host", "port", "open") if getattr(args, name) is not None}
     config = load_config(merged(asked_options(args), {"server": given}), Path.cwd())
+    import python_multipart  # noqa: F401 (FastAPI asks for it late, and in words for developers)
+
     from snakescribe.server.main import serve
 
     serve(config, args.threads or len(os.sched_getaffinity(0)))

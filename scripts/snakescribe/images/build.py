@@ -85,7 +85,7 @@ def build(tool: Tool, name: str, wheels: Path, models: Path, model: str, base: s
     }
     arguments = {"BASE_IMAGE": base, "VARIANT": name, "MODEL": model}
     look_at_builder(tool, wheels, base)
-    with _context(wheels, models, model) as context:
+    with _context(name, wheels, models, model) as context:
         command = ["build", "--network", network, "--file", str(ROOT / "containers/Containerfile")]
         command += ["--tag", reference(name)]
         if tool.name == "podman":
@@ -121,10 +121,12 @@ def look_at_builder(tool: Tool, wheels: Path, base: str) -> None:
 
 
 @contextmanager
-def _context(wheels: Path, models: Path, model: str) -> Iterator[Path]:
+def _context(variant: str, wheels: Path, models: Path, model: str) -> Iterator[Path]:
     """The folder that the image is built from; big files are linked, where that works."""
     if not any(wheels.glob("*.whl")):
-        raise ImageError(f"there are no wheels in {wheels}; `snakescribe image wheels` collects them")
+        raise ImageError(
+            f"there are no wheels in {wheels}; `snakescribe image wheels --variant {variant}` collects them"
+        )
     store = Store(models)
     store.verify(model)
     entry = store.entry(model)

@@ -1,4 +1,4 @@
-"""podman or docker, whichever works here: the few commands of theirs that we use."""
+"""docker or podman, whichever works here: the few commands of theirs that we use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from snakescribe.errors import ImageError
 
-TOOLS = ("podman", "docker")
+TOOLS = ("docker", "podman")
 
 
 @dataclass(frozen=True)
@@ -109,19 +109,21 @@ def _remedy(said: str) -> str:
     return said[:200]
 
 
-def find_tool(asked: str | None) -> Tool:
-    """The one asked for, else the first that is installed and works.
+def find_tool(asked: str | None, image: str | None = None) -> Tool:
+    """The one asked for, else the first that works and has an image, else the first that works.
 
     Raises:
-        ImageError: there is none.
+        ImageError: none works.
     """
     problem: ImageError | None = None
+    working = []
     for name in (asked,) if asked else TOOLS:
         if shutil.which(name):
             try:
                 Tool(name).info()
+                working.append(Tool(name))
             except ImageError as error:
                 problem = problem or error
-                continue
-            return Tool(name)
-    raise problem or ImageError(f"there is no {asked or 'podman or docker'} here; install one (apt install podman)")
+    if not working:
+        raise problem or ImageError(f"there is no {asked or 'docker or podman'} here; install one (apt install podman)")
+    return next((tool for tool in working if image and tool.there(image)), working[0])
