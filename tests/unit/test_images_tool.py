@@ -85,6 +85,23 @@ def test_the_builder_is_looked_at_before_anything_is_sent(
         look_at_builder(Tool("docker"), wheels, "here")
 
 
+@pytest.mark.parametrize(
+    ("buildx", "asked", "builder"),
+    [("0", None, "BuildKit"), ("1", None, "its own"), ("1", "1", "BuildKit"), ("0", "0", "its own")],
+)
+def test_which_builder_docker_will_take(
+    buildx: str, asked: str | None, builder: str, program: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the clients 20.10 and 26.1 do."""
+    monkeypatch.delenv("DOCKER_BUILDKIT", raising=False)
+    if asked:
+        monkeypatch.setenv("DOCKER_BUILDKIT", asked)
+    answer = """echo '{"ServerVersion": "26.1.5", "DockerRootDir": "/nowhere"}'"""
+    program("docker", f'[ "$1" = buildx ] && exit {buildx}; {answer}')
+    (docker,) = container_tools()
+    assert docker.builder == builder
+
+
 def test_what_is_here_says_what_it_is() -> None:
     """Those that are installed and work."""
     for tool in container_tools():
