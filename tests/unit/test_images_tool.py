@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from snakescribe.errors import ImageError
+from snakescribe.images.archive import save
 from snakescribe.images.build import look_at_builder
 from snakescribe.images.look import container_tools
 from snakescribe.images.tool import Tool, find_tool
@@ -100,6 +104,27 @@ def test_which_builder_docker_will_take(
     program("docker", f'[ "$1" = buildx ] && exit {buildx}; {answer}')
     (docker,) = container_tools()
     assert docker.builder == builder
+
+
+def test_an_archive_of_docker_26_names_its_image_once(program: Callable[[str, str], None], tmp_path: Path) -> None:
+    """It is an OCI archive too, and podman would take its name from there: ``docker.io/library/…``."""
+    files = {
+        "blobs/sha256/aa": b"layer",
+        "index.json": b'{"manifests": [{"annotations": {"io.containerd.image.name": "docker.io/library/ours:1"}}]}',
+        "manifest.json": b'[{"Config": "blobs/sha256/bb", "RepoTags": ["ours:1"], "Layers": ["blobs/sha256/aa"]}]',
+        "oci-layout": b"{}",
+        "repositories": b"{}",
+    }
+    with tarfile.open(tmp_path / "saved.tar", "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    program("docker", f"""[ "$1" = save ] && exec cat '{tmp_path}/saved.tar'; echo 20480""")
+    with tarfile.open(save(Tool("docker"), "ours:1", "cpu", tmp_path / "out")) as tar:
+        assert tar.getnames() == ["blobs/sha256/aa", "manifest.json"]
+        manifest = tar.extractfile("manifest.json")
+        assert manifest and json.load(manifest)[0]["RepoTags"] == ["ours:1"]
 
 
 def test_what_is_here_says_what_it_is() -> None:
