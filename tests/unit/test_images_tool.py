@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from snakescribe.cli import main
 from snakescribe.errors import ImageError
+from snakescribe.images.archive import save
 from snakescribe.images.build import look_at_builder
 from snakescribe.images.look import container_tools
 from snakescribe.images.tool import Tool, find_tool
@@ -86,6 +90,44 @@ def test_an_image_of_others_is_not_asked_to_examine_itself(
     for command in (["doctor", "--image", "x"], ["image", "verify", "x"]):
         assert main([*command, "--tool", "docker"]) == ImageError.exit_code
         assert "x is no image of snakescribe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("buildx", "asked", "builder"),
+    [("0", None, "BuildKit"), ("1", None, "its own"), ("1", "1", "BuildKit"), ("0", "0", "its own")],
+)
+def test_which_builder_docker_will_take(
+    buildx: str, asked: str | None, builder: str, program: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the clients 20.10 and 26.1 do."""
+    monkeypatch.delenv("DOCKER_BUILDKIT", raising=False)
+    if asked:
+        monkeypatch.setenv("DOCKER_BUILDKIT", asked)
+    answer = """echo '{"ServerVersion": "26.1.5", "DockerRootDir": "/nowhere"}'"""
+    program("docker", f'[ "$1" = buildx ] && exit {buildx}; {answer}')
+    (docker,) = container_tools()
+    assert docker.builder == builder
+
+
+def test_an_archive_of_docker_26_names_its_image_once(program: Callable[[str, str], None], tmp_path: Path) -> None:
+    """It is an OCI archive too, and podman would take its name from there: ``docker.io/library/…``."""
+    files = {
+        "blobs/sha256/aa": b"layer",
+        "index.json": b'{"manifests": [{"annotations": {"io.containerd.image.name": "docker.io/library/ours:1"}}]}',
+        "manifest.json": b'[{"Config": "blobs/sha256/bb", "RepoTags": ["ours:1"], "Layers": ["blobs/sha256/aa"]}]',
+        "oci-layout": b"{}",
+        "repositories": b"{}",
+    }
+    with tarfile.open(tmp_path / "saved.tar", "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    program("docker", f"""[ "$1" = save ] && exec cat '{tmp_path}/saved.tar'; echo 20480""")
+    with tarfile.open(save(Tool("docker"), "ours:1", "cpu", tmp_path / "out")) as tar:
+        assert tar.getnames() == ["blobs/sha256/aa", "manifest.json"]
+        manifest = tar.extractfile("manifest.json")
+        assert manifest and json.load(manifest)[0]["RepoTags"] == ["ours:1"]
 
 
 def test_what_is_here_says_what_it_is() -> None:

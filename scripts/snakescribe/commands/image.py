@@ -63,10 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from snakescribe.images.build import reference
     from snakescribe.images.tool import find_tool
 
-    image = getattr(args, "image", None)
-    if args.action in ("save", "verify"):
-        image = image or reference(getattr(args, "variant", "cpu"))
-    tool = find_tool(args.tool, image)
+    image: str = getattr(args, "image", None) or reference(getattr(args, "variant", "cpu"))
+    tool = find_tool(args.tool, image if args.action in ("save", "verify", "patch") else None)
     match args.action:
         case "build":
             from snakescribe.images.build import build

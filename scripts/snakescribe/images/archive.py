@@ -62,7 +62,8 @@ def save(tool: Tool, image: str, variant: str, folder: Path) -> Path:
 def _copy(tar: IO[bytes], packed: gzip.GzipFile, name: str) -> None:
     """Copy a docker archive; its image is called ``name`` there, which docker and podman then find by the same words.
 
-    podman would write ``localhost/`` before it, and that is another image for docker.
+    podman would write ``localhost/`` before it, and that is another image for docker. What docker 26 adds for readers
+    of OCI archives goes: podman would take the name ``docker.io/library/…`` from it, and run an older ``localhost/…``.
     """
     with tarfile.open(fileobj=tar, mode="r|") as old, tarfile.open(fileobj=packed, mode="w|", bufsize=1 << 20) as new:
         for member in old:
@@ -71,7 +72,7 @@ def _copy(tar: IO[bytes], packed: gzip.GzipFile, name: str) -> None:
                 (manifest,) = json.load(content)
                 data = json.dumps([manifest | {"RepoTags": [name]}]).encode()
                 member.size, content = len(data), io.BytesIO(data)
-            elif member.name == "repositories":  # the same in docker's first format, which nobody reads any more
+            elif member.name in {"repositories", "index.json", "oci-layout"}:  # the first is docker's oldest format
                 continue
             new.addfile(member, content)
 
@@ -101,7 +102,7 @@ def load(tool: Tool, path: Path) -> str:
         ImageError: it is damaged, or the tool failed.
     """
     check(path)
-    # Unpacked here: podman 4.3 of Debian 12 says "invalid tar header" to gzipped archives of this size.
+    # Unpacked here: podman 4.3 of Debian 12 says "invalid tar header" to gzipped docker archives.
     with (
         gzip.open(path) as packed,
         subprocess.Popen([tool.name, "load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from contextlib import suppress
@@ -32,11 +33,12 @@ def look(tool: Tool) -> ContainerTool:
 
 def _docker(info: dict[str, Any]) -> ContainerTool:
     buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True).returncode == 0
+    asked = os.environ.get("DOCKER_BUILDKIT", str(buildx))  # clients before 23 have BuildKit without buildx, if asked
     root = str(info["DockerRootDir"])
     return ContainerTool(
         name="docker",
         version=str(info["ServerVersion"]),
-        builder="BuildKit" if buildx else "its own",
+        builder="BuildKit" if asked.lower() in {"1", "true"} else "its own",
         storage=root,
         free_gb=_free_gb(root),
         cgroup=int(info.get("CgroupVersion") or 1),
