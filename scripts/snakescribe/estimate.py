@@ -22,6 +22,11 @@ def core_seconds(config: Config) -> float:
     return BASE_SPEED * size / parameters(catalog().models["base"].dims)
 
 
+def decoding(seconds: float, attempt: int) -> int:
+    """Minutes for normalising so many seconds of audio, as :func:`runtime`: a tenth of real time, from a slow drive."""
+    return round(attempt * (START + seconds / 600))
+
+
 def runtime(config: Config, seconds: float, threads: int, attempt: int) -> int:
     """Minutes after which a cluster may end a job; it goes on from its journal then, with more of them.
 

@@ -27,7 +27,7 @@ from snakescribe.config import Config, load_config, read_resolved
 from snakescribe.config.load import at_home, changed
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ConfigError, InstallationError, ResultsError, SnakescribeError
-from snakescribe.estimate import runtime
+from snakescribe.estimate import decoding, runtime
 from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.ledger import Ledger
@@ -58,9 +58,13 @@ class Run:
     memory_mb: int
     """What a transcribe job needs."""
 
-    def minutes(self, batch: str, threads: int, attempt: int) -> int:
-        """How long a transcribe job may take on a cluster."""
+    def transcribe_minutes(self, batch: str, threads: int, attempt: int) -> int:
+        """How long transcribing may take on a cluster."""
         return runtime(self.config, _seconds(Path(self.config.results), batch), threads, attempt)
+
+    def normalise_minutes(self, batch: str, attempt: int) -> int:
+        """How long normalising may take on a cluster."""
+        return decoding(_seconds(Path(self.config.results), batch), attempt)
 
     def step(self, command: str, *options: str) -> str:
         """The shell command of a rule: one of ours with the run's configuration; what it says goes to the log too."""

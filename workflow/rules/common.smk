@@ -63,4 +63,9 @@ def transcribe_memory(wildcards, attempt):
 
 def transcribe_minutes(wildcards, threads, attempt):
     """Time limit on a cluster; more after a job that ran out of it."""
-    return RUN.minutes(wildcards.batch, threads, attempt)
+    return RUN.transcribe_minutes(wildcards.batch, threads, attempt)
+
+
+def normalise_minutes(wildcards, attempt):
+    """The same. A job on a cluster may take what its three steps may together."""
+    return RUN.normalise_minutes(wildcards.batch, attempt)

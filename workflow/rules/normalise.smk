@@ -21,5 +21,6 @@ rule normalise:
     threads: 4
     resources:
         mem_mb=1000,
+        runtime=normalise_minutes,
     shell:
         RUN.step("normalise", "--batch {wildcards.batch} --threads {threads}")

@@ -45,6 +45,9 @@ rule export:
         FILES.log("export", "{batch}"),
     group:
         "batch"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         outputs=RUN.config.outputs,
     shell:
