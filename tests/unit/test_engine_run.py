@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from engine_run import Engine, Samples, Watched, heard, job, plain, samples_of
 
 from snakescribe.engine.backend import Bucket, Hypothesis
+from snakescribe.engine.ctranslate2 import CTranslate2Whisper
 from snakescribe.engine.journal import FATAL_DEATHS, Journal
 from snakescribe.engine.listener import Listener
 from snakescribe.engine.load import load_backend
@@ -221,3 +223,24 @@ def test_after_a_death_less_is_held_at_a_time_and_the_text_is_the_same(
     found = Engine(models_root, backend=watched, **options).run(jobs)  # type: ignore[arg-type]
     assert set(asked) == {1} and set(watched.encoded) == {1}
     assert _texts(found) == _texts(usual.run(jobs))
+
+
+def test_a_single_worker_on_a_cpu_samples_without_a_second_copy_of_the_model(
+    models_root: Path, beckett: Samples
+) -> None:
+    options = {"model": "tiny.en", "engine": "ctranslate2", "device": "cpu", "decoding": {"compression_ratio": 0.2}}
+    usual = Engine(models_root, **options)
+    single = load_backend(usual.config, usual.prepared, 2, thrift=1)
+    assert isinstance(single, CTranslate2Whisper)
+    load, models, held = single._load, [weakref.ref(single._model)], list[int]()
+
+    def noted(**options: int) -> object:
+        held.append(sum(model() is not None for model in models))
+        models.append(weakref.ref(model := load(**options)))
+        return model
+
+    single._load = noted
+    engine = Engine(models_root, backend=single, **options)
+    found = [_texts(engine.run([job("b", beckett)])) for _ in range(2)]
+    assert held and not any(held)
+    assert found == [_texts(usual.run([job("b", beckett)]))] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import ctranslate2
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from snakescribe.audio import CONTEXT_TOKENS
 from snakescribe.engine.backend import Bucket, Hardware, Hypothesis
 from snakescribe.engine.beam_search import SAMPLES_PER_WINDOW
+from snakescribe.engine.malloc import trim
 from snakescribe.models.store import Prepared
 
 SPARE = 32
@@ -35,9 +36,13 @@ class CTranslate2Whisper:
             compute_type=hardware.compute_type,
             intra_threads=1,
         )
-        self._model = self._load(inter_threads=workers)
         self.n_mels = int(self._model.n_mels)
         self.multilingual = bool(self._model.is_multilingual)
+
+    @cached_property
+    def _model(self) -> ctranslate2.models.Whisper:
+        """What reads; loaded again where sampling let it go and did not get its own."""
+        return self._load(inter_threads=self.workers)
 
     def encode(self, log_mels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Encode windows of one length together, each at its own length."""
@@ -131,10 +136,16 @@ class CTranslate2Whisper:
         """A model whose sampling starts from ``seed``.
 
         CTranslate2 seeds a generator once, in the thread that runs a model; only a new model samples anew. It
-        takes a fraction of a second for the few windows that come to this.
+        takes a fraction of a second for the few windows that come to this. On a CPU a single worker, as there is after
+        a death for want of memory, exchanges its model: two of them need more than anything else it does.
         """
         ctranslate2.set_random_seed(max(1, seed))
-        return self._load(inter_threads=1)
+        if self.workers > 1 or self.hardware.device != "cpu":
+            return self._load(inter_threads=1)
+        del self._model  # `unload_model` does nothing if the thread that has just read is not at rest yet
+        trim()
+        self._model = self._load(inter_threads=1)
+        return self._model
 
 
 def _alike(keys: Sequence[object]) -> list[list[int]]:
