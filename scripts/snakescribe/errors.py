@@ -64,12 +64,6 @@ class DeviceError(SnakescribeError):
     exit_code = 6
 
 
-class BusyError(SnakescribeError):
-    """Another run works on the same results, or another server on the same state or address."""
-
-    exit_code = 7
-
-
 class InstallationError(SnakescribeError):
     """Packages or ffmpeg are missing or do not work (``snakescribe doctor`` says which)."""
 
@@ -94,6 +88,12 @@ class ClusterError(SnakescribeError):
     """Slurm refuses jobs, forgets them, or does not answer."""
 
     exit_code = 11
+
+
+class BusyError(SnakescribeError):
+    """Another run works on the same results, or another server on the same state or address."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: what starts it may try again later
 
 
 class RecordingError(_Family):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import getpass
 import os
 import re
 import secrets
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -81,18 +84,32 @@ def hold_lock(path: Path, busy: str) -> int:
     The kernel drops it however the process ends, so a killed run leaves nothing to clean.
 
     Raises:
-        BusyError: somebody else holds it (message ``busy``).
+        BusyError: somebody else holds it (message ``busy``, and who).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        holder = os.pread(descriptor, 500, 0).decode(errors="replace")
         os.close(descriptor)
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise BusyError(busy) from None
+            raise BusyError(f"{busy} ({holder})" if holder else busy) from None
         raise
+    with suppress(OSError):  # a full disk is told by who has something to lose
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, _ourselves().encode(), 0)
     return descriptor
+
+
+def _ourselves() -> str:
+    """For whoever finds our lock."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, in a container
+        user = f"user {os.getuid()}"
+    now = datetime.now().astimezone().isoformat(" ", "seconds")
+    return f"process {os.getpid()} of {user} on {socket.gethostname()}, since {now}"
 
 
 def die_with_parent() -> None:

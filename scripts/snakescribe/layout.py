@@ -122,6 +122,11 @@ class Results:
         """How the last run went, for people."""
         return self.root / "summary.txt"
 
+    @property
+    def ending(self) -> Path:
+        """The same for programs, and how the run ended (see ending.py)."""
+        return self.root / "run.json"
+
     def table(self, name: str, kind: str) -> Path:
         """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""
         return self.root / f"tables/{name}.{kind}"

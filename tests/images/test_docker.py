@@ -180,6 +180,7 @@ ELSEWHERE = {
     "(umask 077": "writes into /etc",
     "cp /opt/snakescribe": "writes into /etc",
     "systemctl": "needs systemd",
+    "useradd": "needs systemd",
     "journalctl": "needs systemd",
     "curl -sSf --retry": "needs systemd",
 }

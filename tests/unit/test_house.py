@@ -20,7 +20,7 @@ formats vad
 engine
 doctor
 cluster images transcribe
-forgetting server speed unfinished
+ending forgetting server speed unfinished
 workflow
 commands
 cli

@@ -63,7 +63,7 @@ def site(
     first = site.start()
     until(site.results.plan.exists, first)
     for bare in (False, True):
-        busy["snakemake" if bare else "snakescribe run"] = finished(site.start(bare=bare), 7)
+        busy["snakemake" if bare else "snakescribe run"] = finished(site.start(bare=bare), 75)
     finished(first, 0)
     yield site
 

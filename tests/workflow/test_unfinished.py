@@ -21,7 +21,7 @@ def test_the_same_command_goes_on(models_root: Path, speech: dict[str, Path], tm
     results, batch = site.results, "b000001"
 
     lock = hold_lock(results.journal(batch).with_suffix(".lock"), "")
-    site.run(code=7, words=True)
+    site.run(code=75, words=True)
     os.close(lock)
     site.run(words=True)
     assert site.rows("words"), "the batch is made with the new option"

@@ -7,12 +7,12 @@ estimate, and ends with the exit code of what went wrong. Whatever was finished 
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from threading import Timer
 from types import FrameType
@@ -20,12 +20,11 @@ from typing import get_args
 
 from snakescribe.checkout import ROOT
 from snakescribe.cluster import orphans
-from snakescribe.cluster.slurm import refusal
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
-from snakescribe.errors import ConfigError, CrashError, FailedRecordings
-from snakescribe.failures import notes_left
-from snakescribe.files import die_with_parent, disk_full, write_atomically
+from snakescribe.ending import Outcome, tell, written_down
+from snakescribe.errors import ConfigError
+from snakescribe.files import die_with_parent, write_atomically
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
@@ -37,6 +36,8 @@ LOG_EVERY = 60.0
 GRACE = 2.0
 """Seconds between looks at the progress, between lines in a log, and between a stop and a kill."""
 DEFAULT_PROFILE = str(ROOT / "profiles/default")
+KEPT_LOGS = 14
+"""Of Snakemake, the newest of them included: two weeks of nights."""
 CLUSTER_GRACE = 7.0
 """Seconds that jobs on a cluster have to end after a stop."""
 
@@ -51,6 +52,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         choices=get_args(orphans.Treatment),
         default="wait",
         help="jobs that a killed run left on the cluster: wait for them (default), or cancel them",
+    )
+    parser.add_argument(
+        "--on-end",
+        metavar="COMMAND|URL",
+        help="run a command in a shell when the run has ended, whatever way, or post to an address; it gets run.json",
     )
     parser.add_argument("--retry-failed", action="store_true", help="try the failed recordings once more")
     parser.add_argument(
@@ -75,13 +81,23 @@ def run(args: argparse.Namespace) -> int:
     options = options_digest(config, configured_model(config))
     os.environ.pop(LOCK_FD, None)
     lock = prepare_results(results)
-    orphans.settle(results, args.orphans)
-    asked = results.state / "asked.json"
-    write_atomically(asked, config.model_dump_json().encode())
-    if args.retry_failed:
-        _count_retry(results)
+    with written_down(results, args.on_end) as outcome:
+        orphans.settle(results, args.orphans)
+        asked = results.state / "asked.json"
+        write_atomically(asked, config.model_dump_json().encode())
+        if args.retry_failed:
+            _count_retry(results)
+        found = _snakemake(args, results, asked, lock, profile, options)
+        outcome.code, outcome.failure = found.code, found.failure
+    return outcome.code
+
+
+def _snakemake(
+    args: argparse.Namespace, results: Results, asked: Path, lock: int | None, profile: str, options: str
+) -> Outcome:
+    """Start it, wait for it, and tell how it ended."""
     log = results.log("snakemake")
-    log.parent.mkdir(exist_ok=True)
+    _rotate(log)
     before = _batches(results)
     command = [
         sys.executable,
@@ -109,8 +125,19 @@ def run(args: argparse.Namespace) -> int:
     if stopped and code:
         orphans.end(results, CLUSTER_GRACE)
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-        return 128 + stopped[0]
-    return _tell(code, log, results, nothing_new=bool(before) and before == _batches(results))
+        return Outcome(128 + stopped[0], "stopped")
+    return tell(code, log, results, nothing_new=bool(before) and before == _batches(results))
+
+
+def _rotate(log: Path) -> None:
+    """Keep the logs of the last runs: ``snakemake.1.log`` is the one before."""
+    log.parent.mkdir(exist_ok=True)
+    names = [log, *(log.with_name(f"{log.stem}.{number}{log.suffix}") for number in range(1, KEPT_LOGS))]
+    for newer, older in reversed(list(pairwise(names))):
+        if newer.exists():
+            newer.replace(older)
+    for own in sorted((log.parents[1] / ".snakemake/log").glob("*.log"))[:-KEPT_LOGS]:
+        own.unlink()
 
 
 def _limits(cores: str | None, profile: str) -> list[str]:
@@ -205,43 +232,3 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
             elif now - logged >= LOG_EVERY:
                 print(text, file=sys.stderr, flush=True)
                 logged = now
-
-
-def _tell(code: int, log: Path, results: Results, nothing_new: bool) -> int:
-    """Say how it ended; the exit code is that of the worst failure a step has left."""
-    failures = notes_left(results) if code else []
-    some_failed = any(failure["class"] == FailedRecordings.__name__ for failure in failures)
-    if code == 0 or some_failed:  # everything is done, and the check step has named what failed
-        if nothing_new:
-            print("nothing new to transcribe; the results so far:", file=sys.stderr)
-        told = results.log("check") if code else results.summary
-        print(told.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
-        print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
-    elif failures:
-        for message in dict.fromkeys(f"{failure['class']}: {failure['message']}" for failure in failures):
-            print(f"snakescribe: {message}", file=sys.stderr)
-    else:
-        text = log.read_text(encoding="utf-8", errors="replace")
-        if refused := refusal(text):
-            raise refused
-        lines = text.splitlines()
-        if any(os.strerror(errno.ENOSPC) in line for line in lines) or not _room(results):
-            raise disk_full(results.root)  # so full that neither a step nor Snakemake could say so
-        own = [line for line in lines if line.startswith("snakescribe: ")]
-        print("\n".join(own or lines[-15:]), file=sys.stderr)
-        if code == 1:  # Snakemake's own, for a step that could leave no note; ours for failed recordings is not meant
-            raise CrashError(f"a step crashed or was killed (no memory left?), or Snakemake failed; {log} says more")
-    return max((int(failure["exit_code"]) for failure in failures), default=code)
-
-
-def _room(results: Results) -> bool:
-    """Whether another 64 kB can be written."""
-    probe = results.state / "room"
-    try:
-        write_atomically(probe, bytes(1 << 16))
-        probe.unlink()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return False
-    return True
