@@ -38,7 +38,7 @@ class Results:
 
     @property
     def retry_counter(self) -> Path:
-        """How often a retry of the failed recordings was asked for (text of a number)."""
+        """Text: how often a retry of the failed recordings was asked for, and of which classes the last time."""
         return self.state / "retries"
 
     @property

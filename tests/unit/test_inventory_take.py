@@ -25,6 +25,7 @@ from snakescribe.inventory import take as taking
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import Taken, take
+from snakescribe.inventory.walk import ask_for_retry
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
@@ -138,13 +139,16 @@ def test_retries(config: Config) -> None:
     assert counts(take(config)) == (0, 0, 0, 0, 0), "no tables yet, so nothing has failed"
     where.table("recordings", "parquet").parent.mkdir()
     rows = {"recording_id": ids, "status": ["failed", "ok", "failed"], "attempt": [1, 1, 1]}
+    rows |= {"error_class": ["TimedOut", None, "TooLong"]}
     parquet.write_table(pa.table(rows), where.table("recordings", "parquet"))
     assert take(config).retried == 0, "the first request is dealt with"
+    ask_for_retry(where, ["OutOfMemory", "UnreadableRecording"])
+    assert take(config).retried == 0, "nothing has failed of that"
     (Path(config.recordings) / "c.wav").unlink()
-    where.retry_counter.write_text("2")
+    ask_for_retry(where, ["TimedOut", "TooLong"])
     assert take(config).retried == 1, "what is gone is not tried again"
     assert batches(config)["b000002"] == [("a.wav", 2)]
-    where.retry_counter.write_text("3")
+    ask_for_retry(where, [])
     assert take(config).retried == 0, "the tables do not know the new attempt yet"
 
 

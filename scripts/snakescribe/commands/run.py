@@ -23,8 +23,9 @@ from snakescribe.cluster import orphans
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 from snakescribe.ending import Outcome, tell, written_down
-from snakescribe.errors import ConfigError
+from snakescribe.errors import ConfigError, RecordingError
 from snakescribe.files import die_with_parent, write_atomically
+from snakescribe.inventory.walk import ask_for_retry
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
@@ -58,7 +59,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="COMMAND|URL",
         help="run a command in a shell when the run has ended, whatever way, or post to an address; it gets run.json",
     )
-    parser.add_argument("--retry-failed", action="store_true", help="try the failed recordings once more")
+    parser.add_argument(
+        "--retry-failed",
+        nargs="*",
+        choices=sorted(cls.__name__ for cls in RecordingError.__subclasses__()),
+        metavar="CLASS",
+        help="try the failed recordings once more: all, or those of some classes (docs/errors.md)",
+    )
     parser.add_argument(
         "--snakemake", nargs=argparse.REMAINDER, default=[], metavar="ARG", help="all that follows goes to Snakemake"
     )
@@ -85,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
         orphans.settle(results, args.orphans)
         asked = results.state / "asked.json"
         write_atomically(asked, config.model_dump_json().encode())
-        if args.retry_failed:
-            _count_retry(results)
+        if args.retry_failed is not None:
+            ask_for_retry(results, args.retry_failed)
         found = _snakemake(args, results, asked, lock, profile, options)
         outcome.code, outcome.failure = found.code, found.failure
     return outcome.code
@@ -199,14 +206,6 @@ def _stops(process: subprocess.Popen[bytes]) -> list[int]:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     return came
-
-
-def _count_retry(results: Results) -> None:
-    try:
-        count = int(results.retry_counter.read_text())
-    except (OSError, ValueError):
-        count = 0
-    write_atomically(results.retry_counter, str(count + 1).encode())
 
 
 def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> int:

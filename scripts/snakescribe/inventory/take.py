@@ -24,7 +24,7 @@ from snakescribe.inventory.folder import NOT_AUDIO, REASONS, UNSETTLED, FoundFil
 from snakescribe.inventory.ledger import FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
 from snakescribe.inventory.probe import examine, examine_all
-from snakescribe.inventory.walk import Walk, digest, entry_id, nothing_there, retries_wanted, walk
+from snakescribe.inventory.walk import Walk, digest, entry_id, nothing_there, retries_wanted, retry_classes, walk
 from snakescribe.layout import Results
 from snakescribe.media.magic import head_of, looks_like_sound
 from snakescribe.recording import Header
@@ -106,7 +106,7 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
         known,
         listed,
         frozenset(kept),
-        retry=_failed(results, known) if retries > ledger.retries_done() else frozenset(),
+        retry=_failed(results, known, retry_classes(results)) if retries > ledger.retries_done() else frozenset(),
         minutes=config.batch.minutes,
         files=config.batch.files,
         last_batch=ledger.last_batch(),
@@ -215,8 +215,8 @@ def _listed(entry: FoundFile, content: FileContent) -> Listed:
     return Listed(entry_id(entry), entry.path, content, row.overrides, row.reference, extras)
 
 
-def _failed(results: Results, known: Mapping[str, Known]) -> frozenset[str]:
-    """Recordings whose newest attempt stands as failed in the tables."""
+def _failed(results: Results, known: Mapping[str, Known], classes: frozenset[str]) -> frozenset[str]:
+    """Recordings whose newest attempt stands as failed in the tables, for one of these reasons (for any if empty)."""
     path = results.table("recordings", "parquet")
     if not path.exists():
         return frozenset()
@@ -224,11 +224,14 @@ def _failed(results: Results, known: Mapping[str, Known]) -> frozenset[str]:
     from pyarrow import parquet
 
     try:
-        failed = parquet.read_table(path, columns=["recording_id", "attempt"], filters=[("status", "==", "failed")])
+        columns = ["recording_id", "attempt", "error_class"]
+        failed = parquet.read_table(path, columns=columns, filters=[("status", "==", "failed")])
     except pa.ArrowException as error:
         raise ResultsError(f"{path}: {error}; delete it and run again, it is made from the batches") from None
     return frozenset(
         row["recording_id"]
         for row in failed.to_pylist()
-        if row["recording_id"] in known and known[row["recording_id"]].attempt == row["attempt"]
+        if row["recording_id"] in known
+        and known[row["recording_id"]].attempt == row["attempt"]
+        and (not classes or row["error_class"] in classes)
     )

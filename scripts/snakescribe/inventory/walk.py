@@ -11,12 +11,13 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from snakescribe.config.options import Config
 from snakescribe.errors import InputError
+from snakescribe.files import write_atomically
 from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, PassedOver, search
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read_sheet, spellings
@@ -95,9 +96,19 @@ def digest(config: Config, walked: Walk) -> str:
 def retries_wanted(results: Results) -> int:
     """How often a retry of the failed recordings was asked for."""
     try:
-        return int(results.retry_counter.read_text())
-    except (FileNotFoundError, ValueError):
+        return int(results.retry_counter.read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
         return 0
+
+
+def ask_for_retry(results: Results, classes: Collection[str]) -> None:
+    """Have the next inventory give failed recordings a new attempt: those of some classes, or all."""
+    write_atomically(results.retry_counter, " ".join([str(retries_wanted(results) + 1), *sorted(classes)]).encode())
+
+
+def retry_classes(results: Results) -> frozenset[str]:
+    """The classes of the last retry that was asked for; empty for all."""
+    return frozenset(results.retry_counter.read_text().split()[1:])
 
 
 def entry_id(entry: FoundFile) -> str:
