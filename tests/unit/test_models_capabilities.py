@@ -122,30 +122,12 @@ def test_the_workflow_ends_with_2_when_it_is_parsed(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     values = {"recordings": str(models_root / "samples"), "results": str(tmp_path / "results")}
     values |= {"models": str(models_root), "model": "tiny.en", "task": "translate"}
+    how: dict[str, Any] = {name: True for name in ("moves", "main_process", "dry_run", "local")}
+    how |= {"gpus": False, "apptainer": False, "logs": ()}
     with pytest.raises(SystemExit) as caught:
-        begin(
-            values,
-            moves=True,
-            executes=True,
-            main_process=True,
-            dry_run=True,
-            gpus=False,
-            apptainer=False,
-            local=True,
-            logs=(),
-        )
+        begin(values, executes=True, **how)
     assert caught.value.code == 2 and "cannot translate; use model: tiny" in capfd.readouterr().err
-    begin(
-        values,
-        moves=True,
-        executes=False,
-        main_process=True,
-        dry_run=True,
-        gpus=False,
-        apptainer=False,
-        local=True,
-        logs=(),
-    )  # --lint needs no model
+    begin(values, executes=False, **how)  # --lint needs no model
 
 
 def test_a_model_of_ones_own_is_judged_by_its_dimensions() -> None:
