@@ -122,7 +122,7 @@ def test_the_workflow_ends_with_2_when_it_is_parsed(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     values = {"recordings": str(models_root / "samples"), "results": str(tmp_path / "results")}
     values |= {"models": str(models_root), "model": "tiny.en", "task": "translate"}
-    how: dict[str, Any] = {name: True for name in ("moves", "main_process", "dry_run", "local")}
+    how: dict[str, Any] = dict.fromkeys(("moves", "main_process", "dry_run", "local"), True)
     how |= {"gpus": False, "apptainer": False, "logs": ()}
     with pytest.raises(SystemExit) as caught:
         begin(values, executes=True, **how)
