@@ -1,5 +1,5 @@
 # make demo   set up what a run needs and transcribe three sample recordings
-# make test   the same set-up and what the tests need, then every test but the slow ones of images
+# make test   the same set-up and what the tests need, then every test but slow ones and those of Slurm
 # make setup  only set up: .venv (packages) and .models (weights, voice activity, samples)
 # make slurm  what the profile slurm needs beside the set-up
 # make bench DATA=/folder/with/manifest   ours and its peers by turns: speed, errors, scale (benchmarks/README.md; hours)
@@ -18,6 +18,9 @@ TORCH_INDEX ?=
 
 # Of `make test`: processes; twice as many as two cores, because tests of runs and servers often wait.
 WORKERS ?= 4
+
+# Of `make test`: which tests; CI takes those of Slurm with them.
+MARKS ?= not slow and not slurm
 
 # Of `make bench`: recordings with a manifest, the model, runs of every system, hours of audio of each scale point.
 DATA ?= .models/samples
@@ -46,7 +49,7 @@ setup: .venv/.runtime .models/.runtime
 	@echo 'ready: .venv/bin/snakescribe run --recordings /my/folder --results /my/results'
 
 test: .venv/.everything .models/.tests
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -m '$(MARKS)' --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .venv/.bootstrap: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

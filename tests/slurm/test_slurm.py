@@ -26,7 +26,7 @@ PIECES = 3
 
 
 @pytest.fixture(scope="module", params=["none", pytest.param("dbd", marks=pytest.mark.slow)])
-def accounting(request: pytest.FixtureRequest) -> Iterator[str]:
+def accounting(request: pytest.FixtureRequest, plugin: None) -> Iterator[str]:
     """A cluster without, and one with accounting."""
     with cluster(request.param):
         yield request.param
