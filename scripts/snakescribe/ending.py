@@ -62,14 +62,13 @@ class Ending(Frozen):
     """The first few."""
 
     def line(self) -> str:
-        """For people, and for the subject of a mail."""
+        """For people; what ended it has been told before."""
         seconds = (self.ended - self.started).total_seconds()
         speed = f", {self.transcribed_seconds / seconds:.1f} × real time" if self.transcribed_seconds else ""
         new = f"{counted(self.transcribed, 'recording')} transcribed, {hours(self.transcribed_seconds)} of audio"
         classes = ", ".join(f"{count} {name}" for name, count in self.failures.items())
         failed = f"; {self.recordings.get('failed', 0)} failed in all ({classes})" if classes else ""
-        ended = f"; {self.failure}" if self.failure else ""
-        return f"exit code {self.exit_code} after {hours(seconds)}: {new}{speed}{failed}{ended}"
+        return f"exit code {self.exit_code} after {hours(seconds)}: {new}{speed}{failed}"
 
 
 @dataclass
@@ -183,7 +182,8 @@ def _hand_on(ending: Ending, on_end: str, path: Path) -> None:
             request = urllib.request.Request(on_end, text, {"Content-Type": "application/json"})
             urllib.request.urlopen(request, timeout=PATIENCE / 10).close()
             return
-        environment = os.environ | {"SNAKESCRIBE_RUN": str(path), "SNAKESCRIBE_LINE": ending.line()}
+        said = (ending.line(), ending.failure)
+        environment = os.environ | {"SNAKESCRIBE_RUN": str(path), "SNAKESCRIBE_LINE": "; ".join(filter(None, said))}
         done = subprocess.run(on_end, shell=True, input=text, env=environment, timeout=PATIENCE)
         if done.returncode:
             print(f"snakescribe: the command of --on-end ended with {done.returncode}", file=sys.stderr)

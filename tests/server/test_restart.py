@@ -175,7 +175,7 @@ def test_what_cannot_start(server: Served, models_root: Path, tmp_path: Path) ->
     foreign.write_text("한글키")
     wide = ["--host", "0.0.0.0", "--port", "0"]
     for arguments, options, expected, reason in (
-        (["--port", port], {}, 7, f"cannot listen on 127.0.0.1 port {port}"),
+        (["--port", port], {}, 75, f"cannot listen on 127.0.0.1 port {port}"),
         (["--host", "203.0.113.1", "--port", "0"], {"server__key_file": key}, 2, "cannot listen on 203.0.113.1"),
         (wide, {}, 2, "set an API key"),
         (wide, {"server__key_file": missing}, 2, "cannot be read"),

@@ -75,7 +75,7 @@ def test_a_family_of_errors_cannot_be_raised(family: type[Exception]) -> None:
 
 def test_every_error_has_a_code_of_its_own() -> None:
     runs = errors.SnakescribeError.__subclasses__()
-    assert sorted(error.exit_code for error in runs) == list(range(1, len(runs) + 1))
+    assert sorted(error.exit_code for error in runs) == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 75]
     recordings = errors.RecordingError.__subclasses__()
     assert len({error.http_code for error in recordings}) == len(recordings)
     assert all(400 <= error.http_status < 600 for error in [*runs, *recordings])
