@@ -123,6 +123,9 @@ def written_down(results: Results, on_end: str | None) -> Iterator[Outcome]:
     except SnakescribeError as error:
         outcome.code, outcome.failure = error.exit_code, f"{type(error).__name__}: {error}"
         raise
+    except SystemExit as ended:  # a profile that is no good here has told why
+        outcome.code = ended.code if isinstance(ended.code, int) else outcome.code
+        raise
     finally:
         try:
             ending = look_back(results, started, outcome)
