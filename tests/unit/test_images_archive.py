@@ -13,7 +13,7 @@ from snakescribe.errors import ImageError
 from snakescribe.images.archive import check, load, save
 from snakescribe.images.tool import Tool
 
-WHOLE = gzip.compress(bytes(1 << 16))
+WHOLE = gzip.compress(bytes(1 << 16), mtime=0)  # the time of now would give every process other names of tests
 DOCKER = Tool("docker")
 
 
@@ -26,7 +26,9 @@ def test_a_sum_that_is_none(tmp_path: Path, text: bytes) -> None:
         check(archive)
 
 
-@pytest.mark.parametrize("content", [b"plain", WHOLE[:-20], WHOLE[:12] + b"\xff" + WHOLE[13:]])
+@pytest.mark.parametrize(
+    "content", [b"plain", WHOLE[:-20], WHOLE[:12] + b"\xff" + WHOLE[13:]], ids=["no gzip", "cut", "damaged"]
+)
 def test_what_is_no_whole_archive_though_its_sum_is_right(
     program: Callable[[str, str], None], tmp_path: Path, content: bytes
 ) -> None:
