@@ -47,6 +47,8 @@ class Recording(Overrides, Header):
     """Of the file's content; empty when it could not be read."""
     size: int
     """Bytes."""
+    mtime_ns: int | None = None
+    """Of the file when its content was hashed; None for uploads and in manifests of older versions."""
     attempt: int
     """1 for the first time this recording is transcribed, counted up for new content and retries."""
 

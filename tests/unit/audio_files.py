@@ -54,16 +54,18 @@ def describe(path: bytes | str | Path, root: Path, **known: Any) -> Recording:
     """What the inventory would say about a file (relative path); its probe may have failed."""
     raw = os.fsencode(path)
     full = os.path.join(os.fsencode(root), raw)  # noqa: PTH118
-    sha256, size = "", 0
+    sha256, size, mtime_ns = "", 0, None
     if os.path.isfile(full):  # noqa: PTH113
         with open(full, "rb") as file:
             sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+            mtime_ns = os.fstat(file.fileno()).st_mtime_ns
     fields: dict[str, Any] = {
         "recording_id": hashlib.sha256(raw).hexdigest()[:16],
         "path": raw.decode(errors="backslashreplace"),
         "path_hex": raw.hex(),
         "sha256": sha256,
         "size": size,
+        "mtime_ns": mtime_ns,
         "attempt": 1,
     }
     return Recording(**(fields | known))

@@ -14,6 +14,7 @@ from audio_files import Samples, configure, describe, normalise, normalise_one, 
 
 import snakescribe
 from snakescribe.audio.normalise import normalise_batch
+from snakescribe.audio.recording import normalise_recording
 from snakescribe.audio.samples import SamplesIndex, open_samples, release
 from snakescribe.config import load_config
 from snakescribe.errors import ResultsError
@@ -149,6 +150,32 @@ def test_copies_are_decoded_once(tmp_path: Path) -> None:
     (tmp_path / "b.wav").unlink()
     entries, _ = normalise(tmp_path, recordings[:2], tmp_path / "out")
     assert [entry.error_class for entry in entries] == ["VanishedRecording"] * 2
+
+
+def test_another_file_of_the_same_size(tmp_path: Path) -> None:
+    """Its samples would be kept under the checksum of the first one; a file that was only touched is the same."""
+    write_wav(tmp_path / "a.wav", LEFT)
+    recording = describe("a.wav", tmp_path)
+    os.utime(tmp_path / "a.wav", ns=(0, 0))
+    (entry,), _ = normalise(tmp_path, [recording], tmp_path / "out")
+    assert entry.error_class is None
+    write_wav(tmp_path / "a.wav", RIGHT)
+    (entry,), _ = normalise(tmp_path, [recording], tmp_path / "out")
+    assert entry.error_class == "VanishedRecording"
+
+
+def test_a_file_that_is_replaced_while_it_is_read(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", LEFT)
+    recording = describe("a.wav", tmp_path)
+    write_wav(tmp_path / "b.wav", RIGHT)
+
+    def replace(samples: int) -> None:
+        (tmp_path / "b.wav").replace(tmp_path / "a.wav") if (tmp_path / "b.wav").exists() else None
+
+    with (tmp_path / "out").open("w+b", buffering=0) as target:
+        source = str(tmp_path / "a.wav")
+        entry = normalise_recording(recording, source, configure(tmp_path).audio, target, replace)
+    assert entry.error_class == "VanishedRecording" and not entry.tracks
 
 
 def test_known_recordings_are_left_out(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_finding_by_id_path_or_table_path(filled: Path, text: str) -> None:
 
 def test_forgetting(filled: Path) -> None:
     with Ledger.open(filled) as ledger:
-        ledger.forget("k")
+        ledger.forget(["k"])
     with Ledger.open(filled, readonly=True) as ledger:
         assert list(ledger.current("b000002")) == ["m"]
         assert ledger.batch_of("k") is None
@@ -96,7 +96,7 @@ def test_read_only_makes_no_file_and_needs_no_permission(tmp_path: Path, filled:
     with nobody(tmp_path), Ledger.open(folder / "l", readonly=True) as ledger:
         assert ledger.count() == 2
     with nobody(tmp_path), pytest.raises(ResultsError, match="readonly"), Ledger.open(folder / "l") as ledger:
-        ledger.forget("k")
+        ledger.forget(["k"])
 
 
 def test_a_writer_killed_in_the_middle_is_rolled_back(tmp_path: Path, filled: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_recording_of_another_version_is_said(filled: Path) -> None:
 
 
 def test_attempts_read_as_they_always_stood(filled: Path) -> None:
-    names = "recording_id path path_hex sha256 size attempt duration codec sample_rate channels probe_error"
+    names = "recording_id path path_hex sha256 size mtime_ns attempt duration codec sample_rate channels probe_error"
     with sqlite3.connect(filled) as db:
         (text,) = db.execute("SELECT recording FROM attempts WHERE batch = 'b000001'").fetchone()
     assert json.loads(text).keys() == {*names.split(), "language", "prompt", "channel_mode"}

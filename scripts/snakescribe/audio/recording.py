@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -87,6 +89,7 @@ def normalise_recording(
         _look(recording, source)
         with readable(recording, source, audio, Path(target.name).parent) as (plain, reading):
             tracks, flags = _decoded_tracks(recording, plain, reading, audio, target, tick, speaks)
+        _look(recording, source)  # it may have been replaced meanwhile
     except RecordingError as error:
         tracks, failure = [], error
     return NormalisedRecording(
@@ -217,24 +220,24 @@ def _described(tracks: list[Track]) -> DecodedTrack:
 
 
 def _look(recording: Recording, source: str) -> None:
-    """Refuse what is not the file of the inventory, before ffmpeg sees it."""
+    """Refuse what is not the file of the inventory: its text would be kept under the checksum of that one."""
     try:
         status = Path(source).stat()
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableRecording("this is not a regular file")
-        with open(source, "rb"):
-            pass
+        with open(source, "rb") as file:
+            touched = recording.mtime_ns not in (None, status.st_mtime_ns) and recording.sha256
+            replaced = touched and hashlib.file_digest(file, "sha256").hexdigest() != recording.sha256
     except (FileNotFoundError, NotADirectoryError):
         raise VanishedRecording("the file is gone since the inventory was taken; put it back and run again") from None
     except PermissionError:
         raise UnreadableRecording("no permission to read the file; change its permissions and run again") from None
     except OSError as error:
-        raise UnreadableRecording(f"the file cannot be opened: {error.strerror}") from None
-    if recording.sha256 and status.st_size != recording.size:
-        raise VanishedRecording(
-            f"the file has changed since the inventory was taken ({recording.size} bytes then,"
-            f" {status.st_size} now); run again to take it as it is"
-        )
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise UnreadableRecording(f"the file cannot be opened: {error.strerror}") from None
+        raise drive_failed(error.strerror or str(error)) from None
+    if replaced or (recording.sha256 and status.st_size != recording.size):
+        raise VanishedRecording("the file has changed since the inventory was taken; run again to take it as it is")
     if status.st_size == 0:
         raise EmptyRecording("the file is empty (0 bytes)")
 

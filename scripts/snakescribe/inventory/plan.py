@@ -227,6 +227,7 @@ def _recording(item: Listed, attempt: int) -> Recording:
         path_hex=item.path.hex(),
         sha256=item.content.sha256,
         size=item.content.size,
+        mtime_ns=item.content.mtime_ns,
         attempt=attempt,
         **asdict(item.content.header),
         **asdict(item.overrides),
