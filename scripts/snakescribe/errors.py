@@ -103,13 +103,24 @@ class RecordingError(_Family):
     """Of the server's answer when there is no transcript."""
     http_code: ClassVar[str]
     """Names it there for programs."""
+    passing: ClassVar[bool] = False
+    """The fault may be the machine's, and gone the next time: later runs try again, up to `attempts`."""
 
 
 class VanishedRecording(RecordingError):
-    """The file was there when the inventory was taken and is gone now."""
+    """The file was there when the inventory was taken and is gone now, or another one."""
 
     http_status = 422
     http_code = "vanished_recording"
+    passing = True
+
+
+class DriveFailure(RecordingError):
+    """The drive or network share failed while the file was read; nothing of it is kept."""
+
+    http_status = 500
+    http_code = "drive_failure"
+    passing = True
 
 
 class UnreadableRecording(RecordingError):
@@ -152,6 +163,7 @@ class TimedOut(RecordingError):
 
     http_status = 422
     http_code = "timed_out"
+    passing = True
 
 
 class EngineFailure(RecordingError):
@@ -159,6 +171,7 @@ class EngineFailure(RecordingError):
 
     http_status = 500
     http_code = "engine_failure"
+    passing = True
 
 
 class OutOfMemory(RecordingError):
@@ -166,8 +179,11 @@ class OutOfMemory(RecordingError):
 
     http_status = 507
     http_code = "out_of_memory"
+    passing = True
 
 
 EXIT_CODES: dict[int, str] = {0: "Everything is done."} | {
     cls.exit_code: (cls.__doc__ or "").split("\n")[0] for cls in SnakescribeError.__subclasses__()
 }
+PASSING = frozenset(cls.__name__ for cls in RecordingError.__subclasses__() if cls.passing)
+"""Names of the classes that later runs try again."""

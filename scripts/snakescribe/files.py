@@ -9,6 +9,7 @@ import getpass
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -122,10 +123,21 @@ def die_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def disk_full(path: object) -> ResultsError:
+def disk_full(path: object, why: str = "") -> ResultsError:
     """What to tell the user about a full disk; ``path`` is what was written, if it is known."""
     where = f" ({path})" if path else ""
-    return ResultsError(f"the disk is full{where}; free some space and run again: nothing finished is lost")
+    return ResultsError(f"the disk is full{where}{why}; free some space and run again: nothing finished is lost")
+
+
+def see_room(folder: Path, size: float) -> None:
+    """Look whether ``size`` bytes can be written in ``folder``, before hours of work end in a full disk.
+
+    Raises:
+        ResultsError: they cannot.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise disk_full(folder, f": {free / 1e6:,.0f} MB are free, {size / 1e6:,.0f} MB are needed")
 
 
 def disk_error(error: OSError) -> ResultsError | None:

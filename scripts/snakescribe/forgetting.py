@@ -1,4 +1,4 @@
-"""Taking what one recording said out of everything that a results folder and the cache hold.
+"""Taking what some recordings said out of everything that a results folder and the cache hold.
 
 The ledger comes first, so that no later step brings anything back; whatever is left over is found again by
 looking at the files themselves. Killed anywhere, the same command goes on. Modification times are kept:
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,17 @@ from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache
 
 
-def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str], list[str]]:
-    """Remove all text of a recording; it comes back only when its file has other content.
+def forget(
+    results: Results, config: Config, found: Sequence[Found], for_good: bool = True
+) -> tuple[Counter[str], list[str]]:
+    """Remove all text of some recordings.
 
     Args:
-        results: its folder, locked by the caller.
+        results: their folder, locked by the caller.
         config: of the last run there.
-        found: the recording, from :meth:`Ledger.find`.
+        found: the recordings, from :meth:`Ledger.find`.
+        for_good: they come back only when their files get other content, and the cache forgets it; otherwise as soon as
+            the files are there again, and the cache keeps what it has.
 
     Returns:
         How many of what was removed, and the paths of other recordings with the same content (they stay).
@@ -54,21 +58,24 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
         OSError: something cannot be written or removed.
     """
     removed: Counter[str] = Counter()
+    ids = {one.recording_id for one in found}
+    contents = {sha256 for one in found for sha256 in one.sha256}
     with Ledger.open(results.ledger) as ledger:
-        manifests = [ledger.manifest(batch) for batch in found.batches]
-        twins = ledger.twins(found)
-        ledger.forget(found.recording_id)
+        manifests = [ledger.manifest(batch) for batch in sorted({batch for one in found for batch in one.batches})]
+        twins = [path for one in found for path in ledger.twins(one)]
+        ledger.forget(ids, for_good)
     cache = Cache(config)
-    for sha256 in found.sha256:
+    for sha256 in contents if for_good else ():
         removed["contents in the cache"] += cache.forget(sha256)
     for manifest in manifests:
         batch = manifest.batch
-        removed["windows in journals"] += _journal_lines(results.journal(batch), _other_keys(config, manifest, found))
+        kept = _other_keys(config, manifest, ids, contents)
+        removed["windows in journals"] += _journal_lines(results.journal(batch), kept)
         removed["work files"] += _deleted(_work_files(results, batch))
         for path in (results.batch(batch), results.earlier(batch)):
-            removed["rows of batch files"] += _batch_rows(path, found.recording_id)
+            removed["rows of batch files"] += _batch_rows(path, ids)
     for manifest in manifests:
-        own = [entry for entry in manifest.recordings if entry.recording_id == found.recording_id]
+        own = [entry for entry in manifest.recordings if entry.recording_id in ids]
         removed["transcript files"] += _transcripts(results, manifest.batch, own)
     removed["work files"] += _deleted(results.half_written())
     shutil.rmtree(results.backups, ignore_errors=True)
@@ -79,7 +86,7 @@ def forget(results: Results, config: Config, found: Found) -> tuple[Counter[str]
     return removed, twins
 
 
-def _other_keys(config: Config, manifest: Manifest, found: Found) -> set[str]:
+def _other_keys(config: Config, manifest: Manifest, ids: set[str], contents: set[str]) -> set[str]:
     """What the journal calls the other recordings of a batch; of options before the last run's we know nothing."""
     try:
         prepared = configured_model(config)
@@ -88,7 +95,7 @@ def _other_keys(config: Config, manifest: Manifest, found: Found) -> set[str]:
     return {
         content_key(recording, transcript_key(config, prepared, recording))
         for recording in manifest.recordings
-        if recording.recording_id != found.recording_id and recording.sha256 not in found.sha256
+        if recording.recording_id not in ids and recording.sha256 not in contents
     }
 
 
@@ -132,25 +139,25 @@ def _deleted(paths: Iterable[Path]) -> int:
     return count
 
 
-def _batch_rows(path: Path, recording_id: str) -> int:
-    """Write a batch file again without the recording; how many rows it had."""
+def _batch_rows(path: Path, ids: set[str]) -> int:
+    """Write a batch file again without these recordings; how many rows they had."""
     if not path.exists():
         return 0
     keys = (key for group in row_groups(path, ["recording_id"]) for key in group["recording_id"].to_pylist())
-    count = sum(bool(key == recording_id) for key in keys)
+    count = sum(key in ids for key in keys)
     if count:
         before = path.stat()
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
         with atomic_file(path) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for group in row_groups(path):
-                writer.write_table(group.filter(pc.field("recording_id") != recording_id))
+                writer.write_table(group.filter(~pc.field("recording_id").isin(list(ids))))
         _keep_time(path, before)
     return count
 
 
 def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
-    """Remove the transcript files of the recording's attempts, and what the batch's lists know of them."""
+    """Remove the transcript files of these attempts, and what the batch's lists know of them."""
     stems = {stem for recording in own for stem in every_stem(recording.path_bytes, recording.recording_id)}
     removed = sum(remove_transcripts(results, stem) for stem in stems)
     for recording in own:

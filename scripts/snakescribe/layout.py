@@ -42,6 +42,11 @@ class Results:
         return self.state / "retries"
 
     @property
+    def passing(self) -> Path:
+        """JSON: attempts that failed by what may be the machine's fault, by recording (see inventory/again.py)."""
+        return self.state / "passing.json"
+
+    @property
     def checked(self) -> Path:
         """Empty; there when the last run counts as good."""
         return self.state / "checked"

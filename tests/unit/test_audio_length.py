@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 import time
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pytest
 from audio_files import Samples, ffmpeg, normalise_one, tone, write_wav
 from two_descriptions import two_descriptions
 
-from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.audio.parts import MOST_PARTS, parts_of
 from snakescribe.audio.report import FfmpegReport
+from tests.disks import failing_drive
 
 RATE = 16_000
 
@@ -316,43 +315,15 @@ def test_more_parts_than_are_read(voices: Path, tmp_path: Path, monkeypatch: pyt
         assert entry.flags == flags and entry.duration == pytest.approx(1.5, abs=0.1)
 
 
-FAILING_DRIVE = '''#!{python}
-"""ffmpeg, whose file lies in the memory of a child that has only its first half: reading on is a real EIO."""
-import ctypes, os, signal, sys
-
-arguments = sys.argv[1:]
-if "-i" in arguments:
-    name = arguments.index("-i") + 1
-    data = open(arguments[name].removeprefix("file:"), "rb").read()
-    libc = ctypes.CDLL(None)
-    libc.mmap.restype = ctypes.c_void_p
-    size, kept = len(data) // 4096 * 4096 + 8192, len(data) // 2 // 4096 * 4096
-    start = libc.mmap(None, ctypes.c_size_t(size), 3, 0x22, -1, ctypes.c_long(0))
-    ctypes.memmove(start, data, kept)
-    libc.munmap(ctypes.c_void_p(start + kept), ctypes.c_size_t(size - kept))
-    child = os.fork()
-    if child == 0:
-        libc.prctl(1, signal.SIGKILL)
-        os.closerange(0, 20)
-        signal.pause()
-    arguments[name] = f"subfile,,start,{{start}},end,{{start + len(data)}},,:file:/proc/{{child}}/mem"
-    arguments[arguments.index("-protocol_whitelist") + 1] += ",subfile"
-os.execv("{ffmpeg}", ["ffmpeg", *arguments])
-'''
-
-
 @pytest.mark.parametrize("name", ["a.flac", "a.mka", "a.opus", "a.au"])
 def test_a_drive_that_fails_is_a_failure(
     voices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Never half a text: the row names the drive and says to run again."""
     make(voices, name, *(OPUS if name == "a.opus" else ()))
-    wrapper = tmp_path / "ffmpeg"
-    wrapper.write_text(FAILING_DRIVE.format(python=sys.executable, ffmpeg=ffmpeg_path()))
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(wrapper))
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(failing_drive(tmp_path)))
     entry, tracks = normalise_one(voices, name, tmp_path / "out")
-    assert entry.error_class == "UnreadableRecording" and not tracks
+    assert entry.error_class == "DriveFailure" and not tracks
     assert entry.error_message and "drive or network share failed" in entry.error_message
     assert "Input/output error" in entry.error_message and "run again" in entry.error_message
 

@@ -20,7 +20,7 @@ formats vad
 engine
 doctor
 cluster images transcribe
-ending forgetting server speed unfinished
+ending forgetting pruning server speed unfinished
 workflow
 commands
 cli

@@ -19,13 +19,14 @@ from test_inventory_walk import NAMES, configured, put
 
 from snakescribe.commands import plan as plan_command
 from snakescribe.config import Config, load_config
+from snakescribe.errors import ResultsError
 from snakescribe.files import write_atomically
-from snakescribe.inventory import probe
+from snakescribe.inventory import again, probe
 from snakescribe.inventory import take as taking
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.take import Taken, take
-from snakescribe.inventory.walk import ask_for_retry
+from snakescribe.inventory.walk import ask_for_retry, digest, walk
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
@@ -152,10 +153,35 @@ def test_retries(config: Config) -> None:
     assert take(config).retried == 0, "the tables do not know the new attempt yet"
 
 
+def test_what_may_be_the_machines_fault_is_tried_again(config: Config) -> None:
+    """Without a request, until it was tried ``attempts`` times; another content begins anew."""
+    take(config)
+    where, seen = results(config), digest(config, walk(config))
+    ids = [recording.recording_id for recording in manifests(config)["b000001"]]
+    again.leave(where, {ids[0]: 1, ids[2]: 7})
+    assert digest(config, walk(config)) != seen, "so that the inventory is taken"
+    assert (take(config).retried, batches(config)["b000002"]) == (1, [("a.wav", 2)])
+    assert take(config).retried == 0, "the list is of another attempt"
+    again.leave(where, {ids[0]: 2})
+    assert (take(config).retried, batches(config)["b000003"]) == (1, [("a.wav", 3)])
+    again.leave(where, {ids[0]: 3})
+    assert take(config).retried == 0
+    assert take(config.model_copy(update={"attempts": 4})).retried == 1
+    speak(Path(config.recordings) / "a.wav", value=99)
+    assert (take(config).changed, batches(config)["b000005"]) == (1, [("a.wav", 5)])
+    again.leave(where, {ids[0]: 5})
+    assert (take(config).retried, batches(config)["b000006"]) == (1, [("a.wav", 6)])
+    again.leave(where, {})
+    take(config)
+    where.passing.write_bytes(b"{")
+    with pytest.raises(ResultsError, match="delete it"):
+        take(config)
+
+
 def test_forgotten_recordings_stay_away(config: Config) -> None:
     take(config)
     with Ledger.open(results(config).ledger) as ledger:
-        ledger.forget(manifests(config)["b000001"][0].recording_id)
+        ledger.forget([manifests(config)["b000001"][0].recording_id])
     plan = take(config).plan
     assert (plan.recordings, plan.seconds) == (2, 1.0)
     os.utime(Path(config.recordings) / "a.wav", (1, 1))

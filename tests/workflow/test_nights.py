@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from snakescribe.ending import Ending
-from tests.pages import PAGES, run, said
+from tests.disks import failing_drive
+from tests.pages import PAGES, commands, run, said
 from tests.workflow.runs import Site, cut
 
 
@@ -72,6 +73,23 @@ def test_the_lines_of_the_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("line.txt", "shell.txt"):
         assert (site.folder / name).read_text().startswith("exit code 1 after ")
     assert "exit code 1 after" in (site.folder / "night.log").read_text()
+    for prune in (one for one in commands("nights.md") if one.startswith(".venv/bin/snakescribe prune")):
+        assert "0 transcripts in the cache, not used for 90 days" in run(prune, site.folder, **{"/srv/texts": "."})
+
+
+def test_a_drive_that_fails_is_tried_again(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of it could be read: no text of it is kept anywhere, and the next night reads it whole."""
+    broken = "깨진 'file'.mp3".encode()
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(failing_drive(tmp_path)))
+    site.run(code=1, attempts=2)
+    assert site.by_path()["통화 1.wav".encode()]["error_class"] == "DriveFailure"
+    assert not list(site.cache.rglob("*.json")) and site.by_path()[broken]["error_class"] != "DriveFailure"
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
+    ended = site.run(code=1, attempts=2)
+    assert "1 ok, 0 empty, 1 failed" in ended.said
+    row = site.by_path()["통화 1.wav".encode()]
+    assert (row["attempt"], site.by_path()[broken]["attempt"]) == (2, 1)
+    assert row["duration"] == pytest.approx(5.0) and "ever tried" in row["text"].lower()
 
 
 def test_a_step_that_fails_is_named(site: Site) -> None:

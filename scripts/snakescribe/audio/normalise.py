@@ -11,13 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import BinaryIO
 
-from snakescribe.audio import SAMPLE_RATE
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.audio.clock import copy_with_holes
 from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.audio.recording import Speaks, anybody, normalise_recording
 from snakescribe.audio.samples import ChannelSpan, NormalisedRecording, SamplesIndex
 from snakescribe.config import Config
-from snakescribe.files import write_atomically
+from snakescribe.files import see_room, write_atomically
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.inventory.walk import recordings_root
 from snakescribe.keys import samples_key
@@ -81,6 +81,7 @@ def normalise_batch(
 
     Raises:
         OSError: the outputs cannot be written (full disk); nothing is left behind.
+        ResultsError: they would not fit.
         InstallationError: there is no ffmpeg, or it does not work.
         CrashError: it was killed from outside.
     """
@@ -91,6 +92,7 @@ def normalise_batch(
         skipped = {recording.recording_id for recording in manifest.recordings if skip(recording)}
         wanted = [recording for recording in manifest.recordings if recording.recording_id not in skipped]
         if wanted:
+            see_room(parts, sum(_expected_bytes(group[0], config) for group in _same_samples(wanted, config)))
             ffmpeg_version()  # one that does not work would make every recording unreadable
         joined = parts / "joined"
         with joined.open("wb") as target:
@@ -147,6 +149,13 @@ def _decode_all(
             progress.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _expected_bytes(recording: Recording, config: Config) -> float:
+    """Of its samples, by its header."""
+    seconds = min(recording.duration or 0.0, config.audio.max_hours * 3600)
+    split = (recording.channel_mode or config.audio.channels) == "split"
+    return seconds * SAMPLE_RATE * SAMPLE_BYTES * ((recording.channels or 1) if split else 1)
 
 
 def _same_samples(wanted: list[Recording], config: Config) -> list[list[Recording]]:

@@ -15,7 +15,7 @@ from snakescribe.audio.decoder import Decoded
 from snakescribe.audio.elements import core_audio_is_cut
 from snakescribe.audio.parts import Part
 from snakescribe.audio.wave import WaveHeader
-from snakescribe.errors import TruncatedRecording, UnreadableRecording
+from snakescribe.errors import DriveFailure, TruncatedRecording
 from snakescribe.flags import RecordingFlag
 
 COUNTED = {"aiff", "ape", "au", "caf", "dsf", "flac", "mp3", "tta", "w64", "wav", "wv"}
@@ -75,7 +75,7 @@ def shortfall(source: str, part: Part, decoded: Decoded) -> Shortfall:
     """Compare what was decoded of a part with what its container and its packets promise.
 
     Raises:
-        UnreadableRecording: the drive failed.
+        DriveFailure: the file cannot be read again.
     """
     heard = decoded.heard
     seconds = decoded.samples / SAMPLE_RATE
@@ -134,7 +134,7 @@ def prove_readable(source: str) -> None:
     """Read the whole file once, because ffmpeg takes some errors of a drive for the end of the file.
 
     Raises:
-        UnreadableRecording: it cannot be read to its end.
+        DriveFailure: it cannot be read to its end.
     """
     try:
         with open(source, "rb", buffering=0) as file:
@@ -144,9 +144,9 @@ def prove_readable(source: str) -> None:
         raise drive_failed(error.strerror or str(error)) from None
 
 
-def drive_failed(why: str) -> UnreadableRecording:
+def drive_failed(why: str) -> DriveFailure:
     """For the row."""
-    return UnreadableRecording(
+    return DriveFailure(
         f"the drive or network share failed while the file was read ({why}); nothing of it was kept, see that the file"
         " can be copied and run again"
     )

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         if len(found) > 1:
             ids = ", ".join(one.recording_id for one in found)
             raise InputError(f"{args.recording!r} is the path of {len(found)} recordings; give an id of theirs: {ids}")
-        removed, twins = forget(results, read_resolved(results.config), found[0])
+        removed, twins = forget(results, read_resolved(results.config), found)
         print(f"forgotten: {found[0].recording_id} {found[0].path!r}")
         for what, count in removed.items():
             if count:

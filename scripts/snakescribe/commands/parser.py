@@ -14,6 +14,7 @@ FOR_PEOPLE = (
     "plan",
     "models",
     "forget",
+    "prune",
     "export",
     "config",
     "doctor",

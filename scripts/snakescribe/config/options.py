@@ -295,6 +295,12 @@ class AskedConfig(Options):
         "fail",
         description="exit 1 when recordings failed, after everything else is done, or only report them",
     )
+    attempts: int = Field(
+        3,
+        ge=1,
+        description="how often a recording is tried, each time by another run, when it failed by what may be the "
+        "machine's fault: `VanishedRecording`, `DriveFailure`, `TimedOut`, `EngineFailure`, `OutOfMemory`",
+    )
     settle: float = Field(
         0.0, ge=0, description="seconds a file must have been left alone before it is taken (drop folders)"
     )

@@ -153,6 +153,14 @@ class Ledger:
         ).fetchone()
         return row[0] if row else None
 
+    def tries(self, recording_id: str) -> int:
+        """Attempts at what is in the file now."""
+        statement = (
+            "SELECT count(*) FROM attempts JOIN recordings USING (recording_id)"
+            " WHERE recording_id = ? AND json_extract(recording, '$.sha256') = sha256"
+        )
+        return int(self._db.execute(statement, (recording_id,)).fetchone()[0])
+
     def earlier(self, batch: str) -> list[str]:
         """Other batches that held the recordings of ``batch`` before."""
         rows = self._rows(
@@ -205,22 +213,36 @@ class Ledger:
         )
         return [path.decode("utf-8", "backslashreplace") for (path,) in rows]
 
-    def forget(self, recording_id: str) -> None:
-        """Have a recording leave the tables; it comes back only with other content."""
+    def gone(self) -> list[Found]:
+        """Recordings that have left the folder and are still in the tables.
+
+        Raises:
+            ResultsError: all of them have: a drive that is not mounted looks like that.
+        """
+        rows = self._rows(tuple[str, str], "SELECT recording_id, state FROM recordings WHERE NOT forgotten")
+        states = list(rows)
+        gone = [key for key, state in states if state == "removed"]
+        if gone and len(gone) == len(states):
+            raise ResultsError("all recordings have left their folder; is its drive mounted?")
+        return [self._found(key) for key in gone]
+
+    def forget(self, recording_ids: Iterable[str], for_good: bool = True) -> None:
+        """Have recordings leave the tables; they come back only with other content, or (not ``for_good``) with any."""
         self._db.execute("PRAGMA secure_delete = ON")  # a reference text is overwritten, not only unlinked
         with self._db:
-            # The next copy of its content takes its place as the first one.
-            self._db.execute(
-                "UPDATE recordings SET duplicate_of = nullif(heir.id, recording_id) FROM"
-                " (SELECT recording_id AS id FROM recordings WHERE duplicate_of = ?1 ORDER BY path LIMIT 1) AS heir"
-                " WHERE duplicate_of = ?1",
-                (recording_id,),
-            )
-            self._db.execute(
-                "UPDATE recordings SET forgotten = 1, reference = NULL, extras = '{}', duplicate_of = NULL"
-                " WHERE recording_id = ?",
-                (recording_id,),
-            )
+            for recording_id in recording_ids:
+                # The next copy of its content takes its place as the first one.
+                self._db.execute(
+                    "UPDATE recordings SET duplicate_of = nullif(heir.id, recording_id) FROM"
+                    " (SELECT recording_id AS id FROM recordings WHERE duplicate_of = ?1 ORDER BY path LIMIT 1) AS heir"
+                    " WHERE duplicate_of = ?1",
+                    (recording_id,),
+                )
+                self._db.execute(
+                    "UPDATE recordings SET forgotten = 1, reference = NULL, extras = '{}', duplicate_of = NULL,"
+                    " sha256 = iif(?2, sha256, ''), fingerprint = iif(?2, fingerprint, '') WHERE recording_id = ?1",
+                    (recording_id, for_good),
+                )
 
     # What the inventory asks and writes.
 

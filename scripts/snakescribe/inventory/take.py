@@ -20,6 +20,7 @@ from pathlib import Path
 from snakescribe.config.options import Config
 from snakescribe.errors import InputError, ResultsError
 from snakescribe.files import write_atomically
+from snakescribe.inventory import again
 from snakescribe.inventory.folder import NOT_AUDIO, REASONS, UNSETTLED, FoundFile, printable
 from snakescribe.inventory.ledger import FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
@@ -102,11 +103,12 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
     if not listed and not kept and not known:
         raise InputError(nothing_there(config.recordings, skipped))
     retries = max(retries_wanted(results), ledger.retries_done())
+    asked = _failed(results, known, retry_classes(results)) if retries > ledger.retries_done() else frozenset()
     found = changes(
         known,
         listed,
         frozenset(kept),
-        retry=_failed(results, known, retry_classes(results)) if retries > ledger.retries_done() else frozenset(),
+        retry=asked | again.wanted(results, ledger, known, config.attempts),
         minutes=config.batch.minutes,
         files=config.batch.files,
         last_batch=ledger.last_batch(),

@@ -18,6 +18,7 @@ from pathlib import Path
 from snakescribe.config.options import Config
 from snakescribe.errors import InputError
 from snakescribe.files import write_atomically
+from snakescribe.inventory import again
 from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, PassedOver, search
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read_sheet, spellings
@@ -81,7 +82,7 @@ def digest(config: Config, walked: Walk) -> str:
     for entry in walked.entries:
         lines.update(b"%d %d %d %d%d " % (len(entry.path), entry.size, entry.mtime_ns, entry.settled, entry.sure))
         lines.update(entry.path)
-    options = {
+    options: dict[str, object] = {
         "minutes": config.batch.minutes,
         "files": config.batch.files,
         "settle": config.settle,
@@ -90,6 +91,8 @@ def digest(config: Config, walked: Walk) -> str:
         "sheet": hashlib.sha256(walked.sheet.content).hexdigest() if walked.sheet else None,
         "files_seen": lines.hexdigest(),
     }
+    if failed := again.listed(Results(Path(config.results))):
+        options |= {"attempts": config.attempts, "failed": failed}
     return json_digest(options)
 
 

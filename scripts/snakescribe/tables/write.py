@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from snakescribe.errors import ResultsError
+from snakescribe.errors import PASSING, ResultsError
 from snakescribe.files import atomic_file
+from snakescribe.inventory import again
 from snakescribe.inventory.ledger import Current, Ledger
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
@@ -32,7 +33,7 @@ def write_tables(results: Results) -> dict[str, int]:
     """Write ``tables/{recordings,segments,words}.{parquet,tsv}`` in the plan's order, whole or not at all.
 
     A recording's row comes from the batch that the ledger calls its current one (newest attempt, not
-    forgotten).
+    forgotten). What the next run is to try again is left for it.
 
     Returns:
         Number of rows per table.
@@ -46,16 +47,19 @@ def write_tables(results: Results) -> dict[str, int]:
         recordings = _Table(stack, results, "recordings", _with_sheet(plan.columns))
         segments = _Table(stack, results, "segments", SEGMENTS)
         words = _Table(stack, results, "words", WORDS)
+        failed: dict[str, int] = {}
         for batch in plan.batches:
             current = ledger.current(batch.batch)
             for group in _current_rows(results, batch.batch, current):
                 recordings.add(group, _ledger_columns(group, current, plan.columns))
+                failed |= _passing(group)
                 said = _unnested(group, "segments", "segment")
                 segments.add(said)
                 words.add(_unnested(said, "words", "word"))
         tables = (recordings, segments, words)
         for table in tables:
             table.flush()
+        again.leave(results, failed)
         return {table.name: table.rows for table in tables}
 
 
@@ -104,6 +108,12 @@ def _current_rows(results: Results, batch: str, current: Mapping[str, Current]) 
         raise ResultsError(
             f"{results.batch(batch)} holds {found} of its {len(current)} recordings; delete it and run again"
         )
+
+
+def _passing(rows: pa.Table) -> dict[str, int]:
+    """Attempts that failed by what may have been the machine's fault, by recording."""
+    failed = rows.filter(pc.is_in(rows["error_class"], pa.array(PASSING, pa.string())))
+    return dict(zip(failed["recording_id"].to_pylist(), failed["attempt"].to_pylist(), strict=True))
 
 
 def _unnested(rows: pa.Table, column: str, index: str) -> pa.Table:

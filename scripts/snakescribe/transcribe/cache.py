@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -73,12 +73,16 @@ class Cache:
         shutil.rmtree(folder)
         return True
 
+    def entries(self) -> Iterator[Path]:
+        """Files of all entries; the time of each is that of its last use."""
+        return self._root.glob("??/*/*.json")
+
     def trim(self) -> None:
         """Remove the entries not used for longest until the cache fits ``cache.max_gb``."""
-        if self._mode == "off" or not self._root.is_dir():
+        if self._mode == "off":
             return
         entries = []
-        for path in self._root.glob("??/*/*.json"):
+        for path in self.entries():
             try:
                 stat = path.stat()
             except FileNotFoundError:
