@@ -56,6 +56,20 @@ def test_a_recording_is_posted_to_the_server(docker: Tool, server: str, models_r
     )
 
 
+def test_a_stop_is_heard_from_the_first_moment(docker: Tool, shipped: Path) -> None:
+    """Before Python is there, while it imports, and the exit code of a command is that of the container."""
+    for moment in (0, 0.05, 0.2, 0.5):
+        docker.run("run", "--detach", "--name", "early", reference("cpu"))
+        try:
+            time.sleep(moment)
+            docker.run("stop", "--time", "60", "early")
+            assert docker.run("inspect", "--format", "{{.State.ExitCode}}", "early", capture=True) in ("143", "0")
+        finally:
+            docker.run("rm", "--force", "--volumes", "early")
+    wrong = subprocess.run(["docker", "run", "--rm", reference("cpu"), "serve", "--port", "no"], capture_output=True)
+    assert wrong.returncode == 2
+
+
 def test_a_folder_is_transcribed_inside(shipped: Path, models_root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
     folder.mkdir(mode=0o755)
