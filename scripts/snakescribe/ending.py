@@ -53,8 +53,10 @@ class Ending(Frozen):
     """All that are in the folder, by status: ``ok``, ``empty``, ``failed``."""
     audio_seconds: float
     """Of all of them."""
+    removed: int
+    """Recordings that are in the tables and no longer in the folder."""
     transcribed: int
-    """Of them by this run, and not taken from the cache."""
+    """By this run, and neither failed nor taken from the cache."""
     transcribed_seconds: float
     failures: dict[str, int]
     """Failed recordings by class."""
@@ -68,7 +70,12 @@ class Ending(Frozen):
         new = f"{counted(self.transcribed, 'recording')} transcribed, {hours(self.transcribed_seconds)} of audio"
         classes = ", ".join(f"{count} {name}" for name, count in self.failures.items())
         failed = f"; {self.recordings.get('failed', 0)} failed in all ({classes})" if classes else ""
-        return f"exit code {self.exit_code} after {hours(seconds)}: {new}{speed}{failed}"
+        gone = (
+            "; all recordings have left their folder: is its drive mounted?"
+            if self.removed and not self.recordings
+            else ""
+        )
+        return f"exit code {self.exit_code} after {hours(seconds)}: {new}{speed}{failed}{gone}"
 
 
 @dataclass
@@ -110,14 +117,22 @@ def tell(code: int, log: Path, results: Results, nothing_new: bool) -> Outcome:
 
 
 @contextmanager
-def written_down(results: Results, on_end: str | None) -> Iterator[Outcome]:
+def written_down(results: Results, lock: int | None, on_end: str | None) -> Iterator[Outcome]:
     """Write ``run.json`` when the block ends, whatever way it ends, and hand it on.
+
+    Until then there is none: that of an earlier run is not to be taken for this one's.
+
+    Args:
+        results: their folder.
+        lock: on it; let go before it is handed on, which may take long.
+        on_end: command or address.
 
     Yields:
         For the block to fill in.
     """
     started = datetime.now(UTC)
     outcome = Outcome()
+    results.ending.unlink(missing_ok=True)
     try:
         yield outcome
     except SnakescribeError as error:
@@ -131,6 +146,8 @@ def written_down(results: Results, on_end: str | None) -> Iterator[Outcome]:
             ending = look_back(results, started, outcome)
             write_atomically(results.ending, ending.model_dump_json(indent=1).encode() + b"\n")
             print(ending.line(), file=sys.stderr)
+            if lock is not None:
+                os.close(lock)
             if on_end:
                 _hand_on(ending, on_end, results.ending)
         except (OSError, SnakescribeError) as error:  # a full disk, a damaged table: told already
@@ -138,25 +155,31 @@ def written_down(results: Results, on_end: str | None) -> Iterator[Outcome]:
 
 
 def look_back(results: Results, started: datetime, outcome: Outcome) -> Ending:
-    """What the tables say, and what this run added to them."""
+    """What the tables say, and what this run added to the batches, also when it came no further."""
     from snakescribe.tables.batch import row_groups
 
     status: Counter[str] = Counter()
     classes: Counter[str] = Counter()
     failed: list[Failed] = []
     audio = new_audio = 0.0
-    new = 0
+    new = removed = 0
+    for batch in results.batch("b").parent.glob("*.parquet"):
+        if batch.stat().st_mtime < started.timestamp():
+            continue
+        for group in row_groups(batch, ["status", "duration", "finished_at", "cached"]):
+            for row in group.to_pylist():
+                if row["status"] != "failed" and not row["cached"] and row["finished_at"] >= started:
+                    new += 1
+                    new_audio += row["duration"] or 0
     table = results.table("recordings", "parquet")
-    columns = ["path", "status", "error_class", "error_message", "duration", "finished_at", "cached", "source_state"]
+    columns = ["path", "status", "error_class", "error_message", "duration", "source_state"]
     for group in row_groups(table, columns) if table.exists() else ():
         for row in group.to_pylist():
             if row["source_state"] == "removed":
+                removed += 1
                 continue
             status[row["status"]] += 1
             audio += row["duration"] or 0
-            if row["finished_at"] >= started and not row["cached"]:
-                new += 1
-                new_audio += row["duration"] or 0
             if row["status"] == "failed":
                 classes[row["error_class"]] += 1
                 if len(failed) < WORST:
@@ -170,6 +193,7 @@ def look_back(results: Results, started: datetime, outcome: Outcome) -> Ending:
         failure=outcome.failure,
         recordings=dict(status),
         audio_seconds=audio,
+        removed=removed,
         transcribed=new,
         transcribed_seconds=new_audio,
         failures=dict(classes.most_common()),

@@ -137,7 +137,7 @@ def see_room(folder: Path, size: float) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise disk_full(folder, f": {free / 1e6:,.0f} MB are free, {size / 1e6:,.0f} MB are needed")
+        raise disk_full(folder, f": {free / 1e6:,.1f} MB are free, {size / 1e6:,.1f} MB are needed")
 
 
 def disk_error(error: OSError) -> ResultsError | None:

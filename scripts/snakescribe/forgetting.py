@@ -47,8 +47,8 @@ def forget(
         results: their folder, locked by the caller.
         config: of the last run there.
         found: the recordings, from :meth:`Ledger.find`.
-        for_good: they come back only when their files get other content, and the cache forgets it; otherwise as soon as
-            the files are there again, and the cache keeps what it has.
+        for_good: they come back only when their files get other content, and the cache forgets what it has of them also
+            where another recording has the same content; otherwise they come back as soon as their files do.
 
     Returns:
         How many of what was removed, and the paths of other recordings with the same content (they stay).
@@ -64,8 +64,9 @@ def forget(
         manifests = [ledger.manifest(batch) for batch in sorted({batch for one in found for batch in one.batches})]
         twins = [path for one in found for path in ledger.twins(one)]
         ledger.forget(ids, for_good)
+        shared = set() if for_good else {one.sha256 for one in ledger.recordings().values() if not one.forgotten}
     cache = Cache(config)
-    for sha256 in contents if for_good else ():
+    for sha256 in contents - shared:
         removed["contents in the cache"] += cache.forget(sha256)
     for manifest in manifests:
         batch = manifest.batch

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snakescribe.config import Config
-from snakescribe.files import HALF_WRITTEN
 from snakescribe.layout import Results
 from snakescribe.transcribe.cache import Cache
 
@@ -38,7 +37,7 @@ def useless(results: Results, config: Config, days: float) -> list[Useless]:
     logs += [results.log("export", "b").parent, results.benchmark("b").parent]
     kinds = {
         "transcripts in the cache": Cache(config).entries(),
-        "journals": (path for path in results.journal("b").parent.glob("*") if not HALF_WRITTEN.fullmatch(path.name)),
+        "journals of batches that never went on": results.journal("b").parent.glob("*.jsonl"),
         "logs": (path for folder in logs for path in folder.glob("*")),
         "half-written files": results.half_written(),
     }

@@ -21,7 +21,7 @@ from snakescribe.layout import Results
 )
 def test_its_code_is_that_of_the_process(raised: BaseException, code: int, failure: str | None, tmp_path: Path) -> None:
     results = Results(tmp_path)
-    with pytest.raises(type(raised)), written_down(results, None):
+    with pytest.raises(type(raised)), written_down(results, None, None):
         raise raised
     ending = Ending.model_validate_json(results.ending.read_bytes())
     assert (ending.exit_code, ending.failure, ending.recordings) == (code, failure, {})

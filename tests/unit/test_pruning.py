@@ -36,11 +36,12 @@ def results(tmp_path: Path, models_root: Path) -> Results:
     for sha256 in ("a" * 64, "b" * 64):
         cache.put(sha256, "k", entry("네"))
     for batch in ("b000001", "b000002"):
-        for path in (results.journal(batch), results.log("normalise", batch), results.benchmark(batch)):
+        places = (results.journal(batch), results.progress(batch), results.log("normalise", batch))
+        for path in (*places, results.benchmark(batch)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("")
     old = [path for path in tmp_path.rglob("*") if path.stem == "b000002" or path.parent.name == "a" * 64]
-    assert len(old) == 4
+    assert len(old) == 5
     for path in old:
         os.utime(path, (path.stat().st_mtime - OLD,) * 2)
     return results
@@ -56,7 +57,7 @@ def test_without_yes_it_only_says_so(results: Results, tmp_path: Path, capsys: p
     said = capsys.readouterr().out
     for line in (
         "1 transcripts in the cache",
-        "1 journals",
+        "1 journals of batches that never went on",
         "2 logs",
         "0 half-written",
         "1 recording that left",
@@ -72,8 +73,11 @@ def test_what_is_old_goes_and_what_is_gone_only_if_asked(results: Results, tmp_p
     lost = {path.relative_to(tmp_path).parts[:2] for path in before - files(tmp_path).keys()}
     assert lost == {("cache", "aa"), ("out", "journal"), ("out", "logs"), ("out", "benchmarks")}
     assert len(list(read_batch(results.batch("b000001")))) == 2
+    assert results.progress("b000002").exists(), "it says which batches are done"
 
+    Cache(read_resolved(results.config)).put("a" * 64, "k", entry("네"))
     main(["prune", "--results", str(results.root), "--yes", "--gone", "--days", "0.5"])
+    assert [path.parent.name for path in (tmp_path / "cache").rglob("*.json")] == ["b" * 64]
     assert [one["path"] for one in read_batch(results.batch("b000001"))] == ["b.wav"]
     assert [path.name for path in results.transcripts.iterdir()] == ["b.wav.txt"]
     assert "a.wav" not in results.table("recordings", "tsv").read_text()

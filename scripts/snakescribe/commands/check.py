@@ -25,10 +25,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print and write the summary; fail if the run counts as failed."""
     from snakescribe.formats.corrected import notes
+    from snakescribe.inventory.again import later
     from snakescribe.tables.summary import summarise
 
     config, results = resolved(args)
-    summary = summarise(results, notes(results))
+    summary = summarise(results, [*notes(results), *later(results, config.attempts)])
     print(summary.text, file=sys.stderr)
     if summary.failed and config.on_error == "fail":
         plural = "s" * (summary.failed > 1)

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     options = options_digest(config, configured_model(config))
     os.environ.pop(LOCK_FD, None)
     lock = prepare_results(results)
-    with written_down(results, args.on_end) as outcome:
+    with written_down(results, lock, args.on_end) as outcome:
         orphans.settle(results, args.orphans)
         asked = results.state / "asked.json"
         write_atomically(asked, config.model_dump_json().encode())

@@ -6,7 +6,7 @@ The tables leave the list, and the next inventory takes it; ``attempts`` bounds 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from snakescribe.errors import ResultsError
 from snakescribe.files import write_atomically
@@ -41,3 +41,17 @@ def wanted(results: Results, ledger: Ledger, known: Mapping[str, Known], attempt
         for key, attempt in listed(results).items()
         if key in known and known[key].attempt == attempt and ledger.tries(key) < attempts
     )
+
+
+def later(results: Results, attempts: int) -> Iterator[str]:
+    """For people: what becomes of them."""
+    failed = listed(results)
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        again = sum(ledger.tries(key) < attempts for key in failed)
+    if again:
+        yield f"the next run tries {again} of the failed again; each is tried {attempts} times in all (`attempts`)"
+    if len(failed) > again:
+        yield (
+            f"{len(failed) - again} of the failed were tried {attempts} times; once the fault is mended,"
+            " `snakescribe run --retry-failed` tries them again"
+        )

@@ -52,7 +52,7 @@ def write_tables(results: Results) -> dict[str, int]:
             current = ledger.current(batch.batch)
             for group in _current_rows(results, batch.batch, current):
                 recordings.add(group, _ledger_columns(group, current, plan.columns))
-                failed |= _passing(group)
+                failed |= _passing(group, current)
                 said = _unnested(group, "segments", "segment")
                 segments.add(said)
                 words.add(_unnested(said, "words", "word"))
@@ -110,10 +110,11 @@ def _current_rows(results: Results, batch: str, current: Mapping[str, Current]) 
         )
 
 
-def _passing(rows: pa.Table) -> dict[str, int]:
-    """Attempts that failed by what may have been the machine's fault, by recording."""
+def _passing(rows: pa.Table, current: Mapping[str, Current]) -> dict[str, int]:
+    """Attempts that failed by what may have been the machine's fault, by recording that is still there."""
     failed = rows.filter(pc.is_in(rows["error_class"], pa.array(PASSING, pa.string())))
-    return dict(zip(failed["recording_id"].to_pylist(), failed["attempt"].to_pylist(), strict=True))
+    attempts = zip(failed["recording_id"].to_pylist(), failed["attempt"].to_pylist(), strict=True)
+    return {key: attempt for key, attempt in attempts if current[key].source_state == "present"}
 
 
 def _unnested(rows: pa.Table, column: str, index: str) -> pa.Table:
