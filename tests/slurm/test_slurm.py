@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from snakescribe.cluster.orphans import run_id
@@ -119,3 +121,43 @@ def test_stopped_and_killed_and_nothing_is_done_twice(site: Site, local: list[di
     assert site.lasting("segments") == local
     assert read(site) == dict.fromkeys(site.batches(), 1)
     assert "has been submitted" not in site.log()
+
+
+def workers(site: Site) -> list[psutil.Process]:
+    """Processes on the nodes that transcribe for this run."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(site.results.root) and "transcribe" in process.cmdline():
+                found.append(process)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["worker", "slurmstepd"])
+def test_what_is_killed_on_a_node_is_done_again(site: Site, local: list[dict[str, object]], killed: str) -> None:
+    """And a second run meanwhile ends at once and says who works there."""
+    run = site.start("--profile", PROFILE, "--snakemake", *OFTEN)
+    until(lambda: workers(site), run, every=0.1)
+    if killed == "worker":
+        workers(site)[0].kill()
+    else:
+        next(one for one in psutil.process_iter() if one.name() == "slurmstepd").kill()
+    assert "another run works on" in site.run("--profile", PROFILE, code=75).said
+    finished(run, 0)
+    assert site.lasting("segments") == local
+    assert sum(read(site).values()) <= PIECES + 1
+
+
+@pytest.mark.slow
+def test_a_job_that_runs_out_of_its_time(site: Site, local: list[dict[str, object]]) -> None:
+    """Slurm ends it; it is tried again. (A worker that is held up uses up the minutes.)"""
+    steps = (f"{step}:runtime=1" for step in ("normalise", "transcribe", "export"))
+    run = site.start("--profile", PROFILE, "--snakemake", *OFTEN, "--set-resources", *steps)
+    until(lambda: workers(site), run, every=0.1)
+    held = workers(site)[0]
+    held.suspend()
+    until(lambda: not held.is_running(), run, every=1.0)
+    finished(run, 0)
+    assert site.lasting("segments") == local
+    assert sum(read(site).values()) <= PIECES + 1
