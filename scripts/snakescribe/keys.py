@@ -20,6 +20,8 @@ TEXT_VERSION = 4
 """Raised whenever our own code changes what text comes out of the same audio and options, so that no cache gives an
 old one; ``tests/unit/text_versions.json`` keeps a digest of what each version hears."""
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
 
 def digest(value: object) -> str:
     """SHA-256 over the canonical JSON of ``value``, as 64 hex digits.
@@ -27,8 +29,7 @@ def digest(value: object) -> str:
     >>> digest({"b": 1, "a": "네"}) == digest({"a": "네", "b": 1})
     True
     """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 def text_options(config: Config) -> dict[str, Any]:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Set
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snakescribe.inventory import plan
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
-from snakescribe.inventory.plan import Changes, Listed, Plan, assign, changes, estimated_seconds
-from snakescribe.recording import Header, Overrides
+from snakescribe.inventory.plan import Batches, Listed, Plan, estimated_seconds
+from snakescribe.recording import Header, Overrides, Recording
 
 SECONDS = st.lists(st.floats(0, 200, allow_nan=False), max_size=60)
+
+
+def assign(seconds: list[float], longest: float, files: int) -> list[list[int]]:
+    """Indices into ``seconds``, by batch."""
+    placed, batches = Batches(longest, files), list[list[int]]()
+    for index, duration in enumerate(seconds):
+        number, position = placed.place(duration)
+        batches += [[]] if number > len(batches) else []
+        batches[number - 1].append(index)
+        assert len(batches[number - 1]) == position + 1
+    return batches
 
 
 @given(SECONDS, st.floats(1, 120), st.integers(1, 10))
@@ -49,6 +63,32 @@ def listed(name: str, content: str, language: str | None = None) -> Listed:
     path = name.encode()
     sha256 = hashlib.sha256(content.encode()).hexdigest()
     return Listed(name, path, FileContent(len(content), 0, sha256, Header(duration=30.0)), Overrides(language))
+
+
+class Changes(NamedTuple):
+    """All of them together."""
+
+    recordings: dict[str, Known]
+    attempts: list[tuple[str, int, float, Recording]]
+    new: int
+    changed: int
+    retried: int
+
+
+def changes(
+    known: Mapping[str, Known],
+    items: list[Listed],
+    kept: Set[str],
+    retry: frozenset[str],
+    minutes: float,
+    files: int,
+    last_batch: int,
+) -> Changes:
+    found = list(plan.changes(known, items, kept, retry, minutes, files, last_batch))
+    attempts = sorted((one.attempt for one in found if one.attempt), key=lambda attempt: attempt[:2])
+    why = [one.why for one in found]
+    counts = why.count("new"), why.count("changed"), why.count("retried")
+    return Changes({one.recording_id: one.entry for one in found}, attempts, *counts)
 
 
 def applied(known: dict[str, Known], there: dict[str, str], retry: frozenset[str] = frozenset()) -> Changes:

@@ -12,8 +12,10 @@ import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pebble import ProcessPool
 from test_inventory_walk import NAMES, nobody, put
 
 from snakescribe.inventory.ledger import FileContent
@@ -127,6 +129,43 @@ def test_a_crash_a_hang_and_a_missing_file_cost_one_row_each(tmp_path: Path) -> 
     assert crash.sha256 == hang.sha256 == fine.sha256, "they are still known by their content"
     assert crash.header.probe_error and "crashed (exit code -11)" in crash.header.probe_error
     assert hang.header.probe_error and "too long" in hang.header.probe_error
+
+
+def noted(path: str, hashing: bool) -> FileContent:
+    """Examined, with a note of it beside."""
+    Path(f"{path}.seen").touch()
+    return examine(path, hashing)
+
+
+def test_hard_links_are_examined_once(tmp_path: Path) -> None:
+    for number in range(3):
+        speak(tmp_path / f"{number}.wav", value=number)
+        for other in range(40):
+            os.link(tmp_path / f"{number}.wav", tmp_path / f"{number} {other}.wav")
+        os.link(
+            tmp_path / f"{number}.wav", tmp_path / f"{number}.ulaw"
+        )  # what is in it may be taken for something else
+    files = [(os.fsencode(path.name), str(path), path.stat().st_size) for path in sorted(tmp_path.iterdir())]
+    found = dict(examine_all(files, how=noted))
+    assert list(found) == [key for key, _, _ in files]
+    assert all(found[key] == examine(path) for key, path, _ in files)
+    assert len(list(tmp_path.glob("*.seen"))) == 6
+
+
+def test_small_files_go_to_the_children_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question costs more than a small file; a large one goes alone, so that all children have work."""
+    asked: list[list[str]] = []
+    schedule = ProcessPool.schedule
+
+    def counted(pool: ProcessPool, function: Any, args: Any, **more: Any) -> Any:
+        asked.append(args[1])
+        return schedule(pool, function, args, **more)
+
+    monkeypatch.setattr(ProcessPool, "schedule", counted)
+    files = [(b"%d" % number, str(speak(tmp_path / f"{number}.wav")), 8044) for number in range(100)]
+    large = [(b"l%d" % number, str(speak(tmp_path / f"l{number}.wav")), 10_000_000) for number in range(3)]
+    assert len(dict(examine_all(files + large))) == 103
+    assert list(map(len, asked)) == [16] * 6 + [5, 1, 1]
 
 
 def test_a_hung_child_whose_parent_was_killed_ends_by_itself() -> None:

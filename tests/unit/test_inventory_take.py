@@ -314,6 +314,39 @@ def test_killed_and_started_again(tmp_path: Path, where: str, name: str, count: 
     assert written("disturbed") == written("quiet")
 
 
+PEAK = """
+import re, sys
+from pathlib import Path
+from snakescribe.config import read_resolved
+from snakescribe.inventory.take import take
+if __name__ == "__main__":
+    take(read_resolved(Path(sys.argv[1])))
+    print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024)
+"""
+"""Its own peak; that of ``getrusage`` begins with the one of the process that started it."""
+
+
+def test_a_name_costs_little_memory(tmp_path: Path) -> None:
+    """The first inventory and the next one look up what is known, and keep only what they walked over."""
+    program = tmp_path / "program.py"
+    program.write_text(PEAK)
+    peaks = []
+    for folders in (1, 30):
+        top = tmp_path / str(folders)
+        first = speak(put(top / "in", "0/0.wav"))
+        for folder in range(folders):
+            (top / f"in/{folder}").mkdir(exist_ok=True)
+            for number in range(folder == 0, 1000):
+                os.link(first, top / f"in/{folder}/{number}.wav")
+        config = load_config({"recordings": "in", "results": "out"}, top)
+        (top / "c.json").write_text(config.model_dump_json())
+        command = [sys.executable, str(program), str(top / "c.json")]
+        peaks.append([int(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(2)])
+    each = [(large - small) / 29_000 for small, large in zip(*peaks, strict=True)]
+    print(f"{each[0]:.0f} bytes per name, {each[1]:.0f} when nothing is new")
+    assert each[0] < 1000 and each[1] < 1000, peaks
+
+
 def test_an_error_is_one_line_and_its_exit_code(tmp_path: Path) -> None:
     config = load_config({"recordings": "none", "results": "out"}, tmp_path)
     (tmp_path / "c.json").write_text(config.model_dump_json())

@@ -38,6 +38,16 @@ def test_what_the_next_run_would_transcribe_again_is_to_do(
         assert f"done: {counted(done, 'recording')}," in said and f"to do: {counted(todo, 'recording')}," in said, more
 
 
+def test_nothing_done_is_no_less_than_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The seconds of the batches do not add up to those of the plan, to the last bit."""
+    (tmp_path / "in").mkdir()
+    for seconds in (0.1, 0.2):
+        write_wav(tmp_path / f"in/{seconds}.wav", tone(440, seconds))
+    asked = ["--recordings", str(tmp_path / "in"), "--results", str(tmp_path / "out")]
+    assert main(["plan", *asked, "--config", "batch.files=1"]) == 0
+    assert "done: 0 recordings, 0.0 min\n" in capsys.readouterr().out
+
+
 def test_what_is_gone_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in").mkdir()
     for name in ("stays.wav", "goes.wav"):

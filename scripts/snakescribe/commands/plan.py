@@ -72,7 +72,7 @@ def _lines(config: Config) -> list[tuple[str, str]]:
         ("recordings", f"{plan.recordings - plan.removed:,}, {hours(plan.seconds)} of audio by their headers"),
         ("new", f"{taken.new:,} new, {taken.changed:,} changed, {taken.retried:,} to be retried"),
         ("removed", f"{plan.removed:,}"),
-        ("done", f"{counted(plan.recordings - recordings, 'recording')}, {hours(plan.seconds - seconds)}"),
+        ("done", f"{counted(plan.recordings - recordings, 'recording')}, {hours(max(0.0, plan.seconds - seconds))}"),
         ("to do", f"{counted(recordings, 'recording')}, {hours(seconds)}, in {counted(len(waiting), 'batch', 'es')}"),
         ("time", f"about {hours(seconds * speed)}, {hours(seconds * speed * cores)} of processor time"),
         ("basis", f"{basis}; one batch after the other on {cores} cores; less what is in the cache"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -22,6 +23,10 @@ from snakescribe.recording import Header, Recording
 
 _IN_ORDER = "ORDER BY length(batch), batch"
 _ATTEMPT = TypeAdapter(Recording)  # as JSON in a cell
+_KNOWN = (
+    "SELECT recording_id, path, sha256, fingerprint, state, duplicate_of, reference, extras, attempt, batch, forgotten"
+    " FROM recordings"
+)
 
 T = TypeVar("T")
 State = Literal["present", "removed"]
@@ -127,12 +132,15 @@ class Ledger:
         Raises:
             ResultsError: a value is not of its column's type.
         """
-        validated = TypeAdapter(kind).validate_python
+        validated = _validator(kind)  # type: ignore[arg-type]
         try:
             for row in self._db.execute(statement, tuple(values)):
                 yield validated((row[0], row[1:]) if keyed else row)
         except ValidationError as error:
-            raise ResultsError(f"{self.path}: a row in it is damaged ({first_problem(error)}); {REMEDY}") from None
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: ValidationError) -> ResultsError:
+        return ResultsError(f"{self.path}: a row in it is damaged ({first_problem(error)}); {REMEDY}")
 
     # What the other steps ask.
 
@@ -255,32 +263,38 @@ class Ledger:
         rows = self._rows(tuple[bytes, int, int], "SELECT path, size, mtime_ns FROM looks")
         return {path: (size, mtime) for path, size, mtime in rows}
 
-    def contents(self) -> dict[bytes, FileContent]:
-        """Everything ever examined, by path."""
+    def contents(self) -> Iterator[tuple[bytes, FileContent]]:
+        """Everything ever examined, in the order of paths."""
         rows = self._rows(
             tuple[bytes, int, int, str, float | None, str | None, int | None, int | None, str | None],
-            "SELECT * FROM files",
+            "SELECT * FROM files ORDER BY path",
         )
-        return {
-            path: FileContent(size, mtime, sha256, Header(duration, codec, rate, channels, problem))
-            for path, size, mtime, sha256, duration, codec, rate, channels, problem in rows
-        }
+        for path, size, mtime, sha256, duration, codec, rate, channels, problem in rows:
+            yield path, FileContent(size, mtime, sha256, Header(duration, codec, rate, channels, problem))
 
     def add_contents(self, contents: Iterable[tuple[bytes, FileContent]]) -> None:
         """Keep what was examined (one transaction)."""
         with self._db:
             self._db.executemany(
                 "REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((path, *content, *astuple(header)) for path, (*content, header) in contents),
+                ((path, *content, *vars(header).values()) for path, (*content, header) in contents),
             )
 
-    def recordings(self) -> dict[str, Known]:
-        """Every recording by id."""
-        statement = (
-            "SELECT recording_id, path, sha256, fingerprint, state, duplicate_of, reference, extras,"
-            " attempt, batch, forgotten FROM recordings"
-        )
-        return dict(self._rows(tuple[str, Known], statement, keyed=True))
+    def recordings(self) -> Mapping[str, Known]:
+        """Every recording by id, looked up when it is asked for."""
+        return _Recordings(self)
+
+    def recording(self, recording_id: str) -> Known | None:
+        """One of them; asked a million times in an inventory, so without the detours of :meth:`_rows`."""
+        row = self._db.execute(f"{_KNOWN} WHERE recording_id = ?", (recording_id,)).fetchone()
+        try:
+            return _validator(Known)(row[1:]) if row else None
+        except ValidationError as error:
+            raise self._damaged(error) from None
+
+    def everything(self) -> Iterator[tuple[str, Known]]:
+        """Every recording, in the order of ids."""
+        return self._rows(tuple[str, Known], f"{_KNOWN} ORDER BY recording_id", keyed=True)
 
     def last_batch(self) -> int:
         """Number of the newest batch, 0 when there is none."""
@@ -307,20 +321,24 @@ class Ledger:
             retries: requests for a retry that are now dealt with.
         """
         with self._db:
-            self._db.executemany(
-                "REPLACE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((key, *known) for key, known in changed.items()),
-            )
-            self._db.executemany(
-                "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    (entry.recording_id, entry.attempt, batch, position, seconds, _ATTEMPT.dump_json(entry).decode())
-                    for batch, position, seconds, entry in attempts
-                ),
-            )
+            self.enter(changed, attempts)
             self._db.execute("DELETE FROM looks")
             self._db.executemany("INSERT INTO looks VALUES (?, ?, ?)", looks)
             self._db.execute("REPLACE INTO meta VALUES ('retries', ?)", (str(retries),))
+
+    def enter(self, changed: Mapping[str, Known], attempts: Iterable[tuple[str, int, float, Recording]]) -> None:
+        """Enter a part of an inventory: it counts when :meth:`commit` enters the last one."""
+        self._db.executemany(
+            "REPLACE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((key, *known) for key, known in changed.items()),
+        )
+        self._db.executemany(
+            "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (entry.recording_id, entry.attempt, batch, position, seconds, _ATTEMPT.dump_json(entry).decode())
+                for batch, position, seconds, entry in attempts
+            ),
+        )
 
     def batches(self) -> list[str]:
         """Every batch ever made, in order."""
@@ -356,6 +374,33 @@ class Ledger:
         target = sqlite3.connect(path)
         self._db.backup(target)
         target.close()
+
+
+class _Recordings(Mapping[str, Known]):
+    """The table as it is now: of a million rows only those that are asked for are in memory."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __getitem__(self, key: str) -> Known:
+        if known := self._ledger.recording(key):
+            return known
+        raise KeyError(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Without an exception where there is none: of a million new ones each would cost one."""
+        return self._ledger.recording(key) or default
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for (key,) in self._ledger._rows(tuple[str], "SELECT recording_id FROM recordings"))
+
+    def __len__(self) -> int:
+        return self._ledger.count()
+
+
+@cache
+def _validator(kind: Any) -> Callable[[Any], Any]:
+    return TypeAdapter(kind).validator.validate_python
 
 
 def still_wanted(results: Results, batch: str) -> Manifest:

@@ -6,17 +6,17 @@ paths. What has a batch keeps it, whatever else changes, also when the batch opt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from snakescribe.files import read_record, write_atomically
 from snakescribe.inventory.folder import NOT_AUDIO
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
-from snakescribe.keys import fingerprint
+from snakescribe.keys import fingerprint as fingerprint_of
 from snakescribe.media.raw import UNSAID
 from snakescribe.recording import Overrides, Recording
 from snakescribe.records import Frozen
@@ -99,20 +99,21 @@ class Listed:
         """Changes when there is something new to transcribe."""
         # Of an unreadable file there is no content; its size and time must do.
         content = self.content.sha256 or f"{self.content.size}:{self.content.mtime_ns}"
-        return fingerprint(content, self.path, self.overrides)
+        return fingerprint_of(content, self.path, self.overrides)
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What one inventory makes of the recordings."""
+Why = Literal["new", "changed", "retried"]
 
-    recordings: dict[str, Known]
-    """Entries of the ledger that are new or different."""
-    attempts: list[tuple[str, int, float, Recording]]
+
+class Change(NamedTuple):
+    """What one inventory makes of a recording that is new or different."""
+
+    recording_id: str
+    entry: Known
+    why: Why | None = None
+    """What there is to do, if anything."""
+    attempt: tuple[str, int, float, Recording] | None = None
     """Batch, position in it, seconds and recording."""
-    new: int
-    changed: int
-    retried: int
 
 
 def estimated_seconds(content: FileContent) -> float:
@@ -121,75 +122,73 @@ def estimated_seconds(content: FileContent) -> float:
     return duration if duration is not None else content.size / TYPICAL_RATE
 
 
-def assign(seconds: Sequence[float], longest: float, files: int) -> list[list[int]]:
-    """Group recordings, given in the order of their paths, into batches.
+class Batches:
+    """Recordings, given in the order of their paths, as they go into batches, which are numbered by their first one.
 
-    Args:
-        seconds: of audio, per recording.
-        longest: seconds a batch may hold; a longer recording is a batch of its own and does not end the one
-            being filled.
-        files: recordings a batch may hold.
-
-    Returns:
-        Indices into ``seconds``; batches are ordered by their first recording.
-
-    >>> assign([10, 20, 90, 25, 10], longest=60, files=500)
-    [[0, 1, 3], [2], [4]]
+    >>> batches = Batches(longest=60, files=500)
+    >>> [batches.place(seconds) for seconds in [10, 20, 90, 25, 10]]
+    [(1, 0), (1, 1), (2, 0), (1, 2), (3, 0)]
     """
-    batches: list[list[int]] = []
-    filling: list[int] = []
-    filled = 0.0
-    for index, duration in enumerate(seconds):
-        if duration > longest:
-            batches.append([index])
-            continue
-        if not filling or filled + duration > longest or len(filling) >= files:
-            filling, filled = [], 0.0
-            batches.append(filling)
-        filling.append(index)
-        filled += duration
-    return batches
+
+    def __init__(self, longest: float, files: int, last: int = 0) -> None:
+        """A batch holds ``longest`` seconds and so many ``files``; ``last`` is the newest one's number so far.
+
+        A longer recording is a batch of its own and does not end the one being filled.
+        """
+        self._longest, self._files, self._last = longest, files, last
+        self._number, self._count, self._seconds = last, files, 0.0  # as if it were full
+
+    def place(self, seconds: float) -> tuple[int, int]:
+        """Number of the batch that the next recording goes into, and its position in it."""
+        if seconds > self._longest:
+            self._last += 1
+            return self._last, 0
+        if self._seconds + seconds > self._longest or self._count >= self._files:
+            self._last += 1
+            self._number, self._count, self._seconds = self._last, 0, 0.0
+        self._count += 1
+        self._seconds += seconds
+        return self._number, self._count - 1
 
 
 def changes(
-    known: dict[str, Known],
+    known: Mapping[str, Known],
     listed: Iterable[Listed],
-    kept: frozenset[str],
+    kept: Set[str],
     retry: frozenset[str],
     minutes: float,
     files: int,
     last_batch: int,
-) -> Changes:
+) -> Iterator[Change]:
     """Compare what is there with what is known, and make new batches for new work.
+
+    One recording after the other: for a million of them there is no room. What has left comes last.
 
     Args:
         known: the ledger's recordings, by id.
         listed: recordings there now, sorted by path.
-        kept: ids that are there but not to be looked at this time (not settled): they stay as they are.
+        kept: ids that are there but not to be looked at this time (not settled): they stay as they are. May grow
+            while ``listed`` is read.
         retry: ids of failed recordings that get a new attempt.
         minutes: ``batch.minutes``.
         files: ``batch.files``.
         last_batch: number of the newest batch so far.
     """
-    entries: dict[str, Known] = {}
-    work: list[Listed] = []
-    count = {"new": 0, "changed": 0, "retried": 0}
+    batches = Batches(minutes * 60, files, last_batch)
     first: dict[str, str] = {}
-    present = set(kept)
+    present = set[str]()
     for item in listed:
         present.add(item.recording_id)
         before = known.get(item.recording_id)
         if before and before.forgotten and before.sha256 == item.content.sha256:
             continue
         twin = first.setdefault(item.content.sha256 or item.recording_id, item.recording_id)
-        why = _why(item, before, retry)
-        if why:
-            count[why] += 1
-            work.append(item)
-        entries[item.recording_id] = Known(
+        fingerprint = item.fingerprint
+        why = _why(item.recording_id, fingerprint, before, retry)
+        entry = Known(
             path=item.path,
             sha256=item.content.sha256,
-            fingerprint=item.fingerprint,
+            fingerprint=fingerprint,
             state="present",
             duplicate_of=twin if twin != item.recording_id else None,
             reference=item.reference,
@@ -197,27 +196,26 @@ def changes(
             attempt=before.attempt if before else 0,
             batch=before.batch if before else "",
         )
-    for key, before in known.items():
-        if key not in present:
-            entries[key] = before._replace(state="removed", duplicate_of=None)
-    attempts = []
-    seconds = [estimated_seconds(item.content) for item in work]
-    for number, batch in enumerate(assign(seconds, minutes * 60, files), last_batch + 1):
-        for position, index in enumerate(batch):
-            key = work[index].recording_id
-            entry = entries[key]._replace(batch=f"b{number:06d}", attempt=entries[key].attempt + 1)
-            entries[key] = entry
-            attempts.append((entry.batch, position, seconds[index], _recording(work[index], entry.attempt)))
-    different = {key: entry for key, entry in entries.items() if entry != known.get(key)}
-    return Changes(different, attempts, **count)
+        if why:
+            seconds = estimated_seconds(item.content)
+            number, position = batches.place(seconds)
+            entry = entry._replace(batch=f"b{number:06d}", attempt=entry.attempt + 1)
+            attempt = (entry.batch, position, seconds, _recording(item, entry.attempt))
+            yield Change(item.recording_id, entry, why, attempt)
+        elif entry != before:
+            yield Change(item.recording_id, entry)
+    for key in [key for key in known if key not in present and key not in kept]:
+        before = known[key]
+        if before != (entry := before._replace(state="removed", duplicate_of=None)):
+            yield Change(key, entry)
 
 
-def _why(item: Listed, before: Known | None, retry: frozenset[str]) -> str | None:
+def _why(key: str, fingerprint: str, before: Known | None, retry: frozenset[str]) -> Why | None:
     if before is None:
         return "new"
-    if before.fingerprint != item.fingerprint:
+    if before.fingerprint != fingerprint:
         return "changed"
-    return "retried" if item.recording_id in retry else None
+    return "retried" if key in retry else None
 
 
 def _recording(item: Listed, attempt: int) -> Recording:
@@ -229,6 +227,6 @@ def _recording(item: Listed, attempt: int) -> Recording:
         size=item.content.size,
         mtime_ns=item.content.mtime_ns,
         attempt=attempt,
-        **asdict(item.content.header),
-        **asdict(item.overrides),
+        **vars(item.content.header),
+        **vars(item.overrides),
     )

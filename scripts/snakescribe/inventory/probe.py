@@ -12,9 +12,9 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import wait
-from typing import Any
+from typing import Any, NamedTuple
 
 from snakescribe.inventory.ledger import FileContent
 from snakescribe.media.magic import has_header, head_of
@@ -26,8 +26,12 @@ PROBE_SECONDS = 30.0
 SLOWEST_READ = 1e6
 """Bytes per second; a file is given :data:`PROBE_SECONDS` and the time to be hashed at this speed."""
 
-WINDOW = 64
-"""Files handed out ahead, per child."""
+BUNDLE_FILES, BUNDLE_BYTES = 16, 1_000_000
+"""What a child is given at a time: asking it costs more than a small file does."""
+WINDOW = 4
+"""Bundles handed out ahead, per child."""
+LINKS = 65_536
+"""Files with other names (hard links) that are remembered, so that each is examined once."""
 
 LEAST_RATE = 10.0
 """Bytes per second of audio (digital silence in FLAC at 8 kHz needs about 25). A header that claims more than
@@ -71,7 +75,7 @@ def examine_all(
     seconds: float = PROBE_SECONDS,
     waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[bytes, FileContent | None]]:
-    """Examine files in child processes; results come in the order of ``files``.
+    """Examine files in child processes; results come in the order of ``files``. Hard links are examined once.
 
     Args:
         files: key, absolute path (``os.fsdecode`` form) and size of each.
@@ -83,48 +87,110 @@ def examine_all(
     Yields:
         Key and content; None for a file that is gone.
     """
-    from pebble import ProcessPool
+    from pebble import ProcessExpired, ProcessPool
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "av"])
     count = workers()
     with ProcessPool(count, initializer=_prepare_child, context=context) as pool:
-        queue: deque[tuple[bytes, str, Any]] = deque()
+
+        def ask(todo: Sequence[_File]) -> Any:
+            if not todo:
+                return None
+            limit = seconds + sum(file.size for file in todo) / SLOWEST_READ
+            return pool.schedule(_several, (how, [file.path for file in todo], hashing, limit), timeout=limit)
+
+        def answers(todo: Sequence[_File], future: Any) -> Iterator[FileContent | None]:
+            while not future.done() and not wait([future], timeout=1).done:
+                waiting()
+            try:
+                yield from future.result()
+                return
+            except TimeoutError:
+                problem = "examining it took too long"
+            except ProcessExpired as error:
+                problem = f"examining it crashed (exit code {error.exitcode})"
+            if len(todo) == 1:
+                yield _only_hashed(todo[0].path, hashing, problem)
+            else:  # one of them is to blame
+                for file, alone in [(file, ask([file])) for file in todo]:
+                    yield from answers([file], alone)
+
+        def collect(bundle: Sequence[_File], future: Any) -> Iterator[tuple[bytes, FileContent | None]]:
+            todo = [file for file in bundle if file.first]
+            for file, content in zip(todo, answers(todo, future) if todo else (), strict=True):
+                file.content.append(content)
+            yield from ((file.key, file.content[0]) for file in bundle)
+
+        queue: deque[tuple[Sequence[_File], Any]] = deque()
         try:
-            for key, path, size in files:
-                limit = seconds + size / SLOWEST_READ
-                queue.append((key, path, pool.schedule(_limited, (how, path, hashing, limit), timeout=limit)))
+            for bundle in _bundles(files):
+                queue.append((bundle, ask([file for file in bundle if file.first])))
                 if len(queue) >= WINDOW * count:
-                    yield _collect(*queue.popleft(), hashing, waiting)
+                    yield from collect(*queue.popleft())
             while queue:
-                yield _collect(*queue.popleft(), hashing, waiting)
+                yield from collect(*queue.popleft())
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]
             raise
 
 
-def _collect(
-    key: bytes, path: str, future: Any, hashing: bool, waiting: Callable[[], None]
-) -> tuple[bytes, FileContent | None]:
-    from pebble import ProcessExpired
+class _File(NamedTuple):
+    key: bytes
+    path: str
+    size: int
+    content: list[FileContent | None]
+    """What it comes to; shared with the other names of the same file."""
+    first: bool
+    """The name by which it is examined."""
 
-    while not future.done() and not wait([future], timeout=1).done:
-        waiting()
+
+def _bundles(files: Iterable[tuple[bytes, str, int]]) -> Iterator[list[_File]]:
+    links: dict[object, list[FileContent | None]] = {}
+    bundle: list[_File] = []
+    filled = 0
+    for key, path, size in files:
+        content: list[FileContent | None] = []
+        shared = content
+        if link := _link(path):
+            if len(links) >= LINKS:
+                links.clear()
+            shared = links.setdefault(link, content)
+        bundle.append(_File(key, path, size, shared, shared is content))
+        filled += size if shared is content else 0
+        if len(bundle) >= BUNDLE_FILES or filled >= BUNDLE_BYTES:
+            yield bundle
+            bundle, filled = [], 0
+    if bundle:
+        yield bundle
+
+
+def _link(path: str) -> object:
+    """Equal for names of one file that are examined in the same way; None for a file with a single name."""
     try:
-        content: FileContent | None = future.result()
-    except TimeoutError:
-        content = _only_hashed(path, hashing, "examining it took too long")
-    except ProcessExpired as error:
-        content = _only_hashed(path, hashing, f"examining it crashed (exit code {error.exitcode})")
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
-        content = None
-    return key, content
+        return None
+    if status.st_nlink == 1:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, os.path.splitext(path)[1]  # noqa: PTH122
 
 
 def _prepare_child() -> None:
     import av
 
     av.logging.set_level(None)
+
+
+def _several(how: Examine, paths: Sequence[str], hashing: bool, seconds: float) -> list[FileContent | None]:
+    """What is in each; None for a file that is gone."""
+    found: list[FileContent | None] = []
+    for path in paths:
+        try:
+            found.append(_limited(how, path, hashing, seconds))
+        except OSError:
+            found.append(None)
+    return found
 
 
 def _limited(how: Examine, path: str, hashing: bool, seconds: float) -> FileContent:

@@ -13,8 +13,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from snakescribe.config.options import Config
@@ -33,6 +35,8 @@ from snakescribe.units import counted, hours
 
 KEEP_EVERY = 3.0
 """Seconds between commits of what was examined."""
+TOGETHER = 1000
+"""Recordings entered into the ledger at a time."""
 SAY_EVERY = 20.0
 """Seconds between lines of progress."""
 
@@ -86,79 +90,98 @@ def take(config: Config) -> Taken:
 def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -> Taken:
     """Bring the ledger to what was seen; without ``hashing`` every touched file counts as changed."""
     results = Results(Path(config.results))
-    contents = _contents(ledger, config, walked, hashing)
+    passing = _examine(ledger, config, walked, hashing)
     passed = copy.deepcopy(walked.passed)
-    listed: list[Listed] = []
     kept: set[str] = set()  # known, perhaps, but being written now: left as they are
-    for entry in walked.entries:
-        content = contents.get(entry.path)
-        if not entry.settled or (content and not _describes(content, entry)):
-            kept.add(entry_id(entry))
-        elif content and content.header.probe_error == NOT_AUDIO and not entry.sure:
-            passed.add(entry.path)
-        elif content:  # otherwise it went away since the walk
-            listed.append(_listed(entry, content))
+
+    def listed() -> Iterator[Listed]:
+        for entry, stored in _with_contents(ledger, walked):
+            content = passing.get(entry.path, stored)
+            if not entry.settled or (content and not _describes(content, entry)):
+                kept.add(entry_id(entry))
+            elif content and content.header.probe_error == NOT_AUDIO and not entry.sure:
+                passed.add(entry.path)
+            elif content:  # otherwise it went away since the walk
+                yield _listed(entry, content)
+
     known = ledger.recordings()
-    skipped = walked.skipped | {UNSETTLED: len(kept), NOT_AUDIO: passed.extensions.total()}
-    if not listed and not kept and not known:
-        raise InputError(nothing_there(config.recordings, skipped))
     retries = max(retries_wanted(results), ledger.retries_done())
     asked = _failed(results, known, retry_classes(results)) if retries > ledger.retries_done() else frozenset()
     found = changes(
         known,
-        listed,
-        frozenset(kept),
+        listed(),
+        kept,
         retry=asked | again.wanted(results, ledger, known, config.attempts),
         minutes=config.batch.minutes,
         files=config.batch.files,
         last_batch=ledger.last_batch(),
     )
-    looks = [
-        (path, size, mtime_ns)
-        for path, (size, mtime_ns) in {e.path: (e.size, e.mtime_ns) for e in walked.entries}.items()
-        if mtime_ns > walked.taken_ns
-    ]
-    ledger.commit(found.recordings, found.attempts, looks, retries)
+    count: Counter[str | None] = Counter()
+    while part := list(islice(found, TOGETHER)):
+        ledger.enter({change.recording_id: change.entry for change in part}, [c.attempt for c in part if c.attempt])
+        count.update(change.why for change in part)
+    skipped = walked.skipped | {UNSETTLED: len(kept), NOT_AUDIO: passed.extensions.total()}
+    if not kept and not known:
+        raise InputError(nothing_there(config.recordings, skipped))
+    looks = {e.path: (e.path, e.size, e.mtime_ns) for e in walked.entries if e.mtime_ns > walked.taken_ns}
+    ledger.commit({}, [], looks.values(), retries)
     batches = ledger.planned()
-    everything = known | found.recordings
-    now = [entry for entry in everything.values() if not entry.forgotten]
+    recordings = removed = duplicates = 0
     shown = hashlib.sha256()
-    for key in sorted(everything):
-        shown.update(repr((key, *everything[key][3:])).encode("utf-8", "surrogatepass"))
+    for key, entry in ledger.everything():
+        shown.update(repr((key, *entry[3:])).encode("utf-8", "surrogatepass"))
+        if not entry.forgotten:
+            recordings += 1
+            removed += entry.state == "removed"
+            duplicates += entry.duplicate_of is not None
     plan = Plan(
         batches=tuple(batches),
-        recordings=len(now),
+        recordings=recordings,
         seconds=round(sum(batch.seconds for batch in batches), 3),
-        removed=sum(entry.state == "removed" for entry in now),
-        duplicates=sum(entry.duplicate_of is not None for entry in now),
+        removed=removed,
+        duplicates=duplicates,
         skipped={reason: skipped[reason] for reason in REASONS if skipped.get(reason)},
         passed_over=dict(sorted(passed.extensions.items())),
         passed_names=tuple(map(printable, passed.names)),
         columns=walked.columns,
         ledger=shown.hexdigest(),
     )
-    return Taken(plan, found.new, found.changed, found.retried)
+    return Taken(plan, count["new"], count["changed"], count["retried"])
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
-def _contents(ledger: Ledger, config: Config, walked: Walk, hashing: bool) -> dict[bytes, FileContent]:
-    """What is in every settled file: known from before, or examined now.
+def _with_contents(ledger: Ledger, walked: Walk) -> Iterator[tuple[FoundFile, FileContent | None]]:
+    """Every file, with what the ledger knows to be in it; both are in the order of paths, so neither is looked up."""
+    contents = ledger.contents()
+    path, content = b"", None
+    for entry in walked.entries:
+        while path < entry.path:
+            path, content = next(contents, (entry.path, None))
+        yield entry, content if path == entry.path else None
+
+
+def _examine(ledger: Ledger, config: Config, walked: Walk, hashing: bool) -> dict[bytes, FileContent | None]:
+    """Look into every settled file that the ledger does not know as it is now, and tell the ledger.
 
     Of a name that does not say so (``sure``), the first bytes decide whether it may be a recording.
+
+    Returns:
+        What is not for the ledger: None for a file that is gone, and what was in one that changed meanwhile.
     """
-    contents = ledger.contents()
-    todo = {entry.path: entry for entry in walked.entries if entry.settled and _unknown(entry, contents)}
-    for path in todo:
-        contents.pop(path, None)
-    fresh = [
-        (path, _no_sound(entry)) for path, entry in todo.items() if not (entry.sure or _may_be_sound(walked, entry))
-    ]
-    contents.update(fresh)
-    todo = {path: entry for path, entry in todo.items() if path not in contents}
-    files = ((path, os.path.join(walked.root, os.fsdecode(path)), entry.size) for path, entry in todo.items())  # noqa: PTH118
+    passing: dict[bytes, FileContent | None] = {}
+    todo: list[FoundFile] = []
+    fresh: list[tuple[bytes, FileContent]] = []
+    for entry, known in _with_contents(ledger, walked):
+        if not entry.settled or not _unknown(entry, known) or (todo and todo[-1].path == entry.path):
+            continue
+        if entry.sure or _may_be_sound(walked, entry):
+            todo.append(entry)
+        else:
+            fresh.append((entry.path, _no_sound(entry)))
+    files = ((entry.path, os.path.join(walked.root, os.fsdecode(entry.path)), entry.size) for entry in todo)  # noqa: PTH118
     how = functools.partial(examine, raw=config.audio.raw_format)
     kept = said = time.monotonic()
     done = 0
@@ -169,24 +192,23 @@ def _contents(ledger: Ledger, config: Config, walked: Walk, hashing: bool) -> di
             said = time.monotonic()
             print(f"inventory: {done:,} of {len(todo):,} files examined", file=sys.stderr, flush=True)
 
-    for path, content in examine_all(files, hashing, how, waiting=say) if todo else ():
+    for entry, (path, content) in zip(todo, examine_all(files, hashing, how, waiting=say) if todo else (), strict=True):
         done += 1
         say()
-        if content:
-            if content.header.probe_error and not todo[path].sure:
-                content = _no_sound(todo[path])
-            contents[path] = content
-            if _describes(content, todo[path]):  # else it changed under our hands, and the sum is of no content
-                fresh.append((path, content))
+        if content and content.header.probe_error and not entry.sure:
+            content = _no_sound(entry)
+        if content and _describes(content, entry):
+            fresh.append((path, content))
+        else:  # gone, or it changed under our hands, and the sum is of no content
+            passing[path] = content
         if time.monotonic() - kept > KEEP_EVERY:
             ledger.add_contents(fresh)
             fresh, kept = [], time.monotonic()
     ledger.add_contents(fresh)
-    return contents
+    return passing
 
 
-def _unknown(entry: FoundFile, contents: Mapping[bytes, FileContent]) -> bool:
-    content = contents.get(entry.path)
+def _unknown(entry: FoundFile, content: FileContent | None) -> bool:
     if content is None or not _describes(content, entry):
         return True
     if not entry.sure and content.header.probe_error == NOT_AUDIO:

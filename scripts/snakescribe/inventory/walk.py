@@ -68,7 +68,7 @@ def walk(config: Config) -> Walk:
         sheet = None
         found, skipped, passed = _searched(config)
     settled = _settled(config, now, found)
-    entries = [entry._replace(settled=settled(entry)) for entry in sorted(found, key=_by_path)]
+    entries = [e if settled(e) else e._replace(settled=False) for e in sorted(found, key=_by_path)]
     skipped[UNSETTLED] = sum(not entry.settled for entry in entries)
     if not entries and not _knows_recordings(config):
         raise InputError(nothing_there(config.recordings, skipped))
