@@ -12,7 +12,8 @@ from benchmarks.bench import SOFTWARE, Bench
 from benchmarks.folder import BenchmarkError, Folder
 from benchmarks.peer import PEERS
 from benchmarks.records import Row
-from benchmarks.score import Errors, groups, score
+from benchmarks.score import groups, score
+from snakescribe.evaluation.counts import Errors
 
 KEY_PACKAGES = (
     *("python", "ffmpeg", "snakemake", "torch", "numpy", "av", "onnxruntime"),

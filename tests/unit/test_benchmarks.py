@@ -4,7 +4,6 @@ import io
 import json
 import struct
 import sys
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,13 @@ from benchmarks.bench import Bench
 from benchmarks.folder import BenchmarkError, Folder, Recording, read_folder
 from benchmarks.measure import measured
 from benchmarks.report import Result, document, ratios, result
-from benchmarks.score import Errors, edits, groups, score
+from benchmarks.score import groups, score
+from snakescribe.evaluation.counts import Errors
 from snakescribe.models import Store
 
 
 def recording(path: str, language: str, *references: str, kind: str = "read") -> Recording:
     return Recording(path, language, 10.0, kind, references)
-
-
-def test_words_are_counted_after_normalising() -> None:
-    assert edits("Don't stop the colour.", "do not, stop a color right now", "en") == Errors(1, 0, 2, 5)
-    assert edits("un deux trois", "", "fr") == Errors(0, 3, 0, 3)
-
-
-def test_korean_is_counted_in_syllables_without_spaces() -> None:
-    assert edits("커피 한 잔 주세요", "커피 한잔 주세요.", "ko") == Errors(0, 0, 0, 7)
-    assert edits("학교에 갔다", unicodedata.normalize("NFD", "학교에 같다"), "ko") == Errors(1, 0, 0, 5)
 
 
 def test_score_of_a_folder() -> None:

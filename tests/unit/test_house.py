@@ -16,6 +16,7 @@ models recording
 keys
 estimate failures inventory
 audio tables
+evaluation
 formats vad
 engine
 doctor

@@ -16,6 +16,8 @@ FOR_PEOPLE = (
     "forget",
     "prune",
     "export",
+    "evaluate",
+    "compare",
     "config",
     "doctor",
     "bench",

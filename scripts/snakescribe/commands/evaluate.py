@@ -1,0 +1,42 @@
+"""Error rates of a finished run beside reference texts: words and characters, by language and group, with intervals.
+
+References are the sheet's column `reference` (a text, or the path of a .txt, .srt, .vtt or .TextGrid file), or files in
+a folder that are named after the recordings. What was found for each recording goes to `evaluation.tsv` in the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from snakescribe.commands.common import finished_run, register_results
+from snakescribe.config import read_resolved
+from snakescribe.errors import InputError
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Which run, which references, and how they are counted."""
+    register_results(parser)
+    parser.add_argument("--references", type=Path, metavar="DIR", help="folder of references: x.txt for x.mp3")
+    parser.add_argument("--group", metavar="COLUMN", help="a column of the recordings table, e.g. one of the sheet's")
+    parser.add_argument("--fold-numbers", action="store_true", help="Korean numbers that are spelt out count as digits")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the rates and keep the counts of every recording."""
+    from snakescribe.evaluation.evaluate import judge, rates
+    from snakescribe.evaluation.tell import table, write_counts
+
+    with finished_run(args) as results:
+        config = read_resolved(results.config)
+        found = list(judge(results, config, args.references, args.group, args.fold_numbers))
+        if not found:
+            raise InputError("no recording has a reference; fill the sheet's `reference`, or give --references DIR")
+        path = results.root / "evaluation.tsv"
+        write_counts(path, found)
+    print(table(rates(found)))
+    for one in found:
+        if one.strange:
+            print(f"the reference of another recording? {one.path} ({one.usual.rate:.0%} errors)")
+    print(f"of each recording: {path}")
+    return 0

@@ -1,0 +1,94 @@
+"""Errors of a text beside its reference: substitutions, deletions and insertions, of words and of characters.
+
+Texts are composed (NFC) and normalised by openai-whisper's own normalisers, the basic one without taking diacritics
+away, which would fall Hangul apart into jamo. What remains are lower-case words without punctuation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from functools import cache
+from typing import Literal
+
+from rapidfuzz.distance import Levenshtein
+
+from snakescribe.evaluation.numbers import in_digits
+
+Unit = Literal["words", "characters"]
+BY_CHARACTER = frozenset({"ko", "ja", "zh", "yue", "th"})
+"""Languages without spaces, or with spaces that are a matter of taste: characters are counted, without spaces."""
+WITHOUT_WORDS = BY_CHARACTER - {"ko"}
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Counts that add up."""
+
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    units: int = 0
+    """Words or characters of the references."""
+    invented: int = 0
+    """Words where the reference is empty."""
+
+    def __add__(self, other: Errors) -> Errors:
+        """Both together."""
+        return Errors(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def total(self) -> int:
+        """Substitutions, deletions and insertions."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float | None:
+        """Errors per unit of reference (WER, CER); None without references."""
+        return self.total / self.units if self.units else None
+
+
+def usual_unit(language: str) -> Unit:
+    """What is counted in a language when nothing else is asked for."""
+    return "characters" if language in BY_CHARACTER else "words"
+
+
+def edits(reference: str, text: str, language: str, unit: Unit | None = None, fold_numbers: bool = False) -> Errors:
+    """Errors of one text.
+
+    Args:
+        reference: what was said.
+        text: what was heard.
+        language: its code.
+        unit: counted; the language's usual one if it is not given.
+        fold_numbers: Korean numbers that are spelt out count as digits.
+
+    >>> edits("커피 한 잔 주세요", "커피 한잔 주세용", "ko")
+    Errors(substitutions=1, deletions=0, insertions=0, units=7, invented=0)
+    """
+    expected, heard = (units(spoken, language, unit, fold_numbers) for spoken in (reference, text))
+    found = Counter(step.tag for step in Levenshtein.editops(expected, heard))
+    return Errors(found["replace"], found["delete"], found["insert"], len(expected))
+
+
+def units(text: str, language: str, unit: Unit | None = None, fold_numbers: bool = False) -> list[str]:
+    """The words or characters of a text that are compared."""
+    text = unicodedata.normalize("NFC", text)
+    if fold_numbers and language == "ko":
+        text = in_digits(text)
+    words = _normaliser(language == "en")(text).split()
+    if (unit or usual_unit(language)) == "words":
+        return words
+    return list(("" if language in BY_CHARACTER else " ").join(words))
+
+
+@cache
+def _normaliser(english: bool) -> Callable[[str], str]:
+    from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+    normaliser: Callable[[str], str] = (
+        EnglishTextNormalizer() if english else BasicTextNormalizer(remove_diacritics=False)
+    )
+    return normaliser
