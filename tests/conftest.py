@@ -30,13 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class ByFixtures(LoadScopeScheduling):
     """Which tests one process runs, because they share what takes long to make.
 
-    Those of a file; all of images; of the demo, those with one engine. (pytest-xdist 3.8.0 writes a test's group into a
-    name that pytest 9.2.0 no longer reads: its own `--dist loadgroup` groups nothing, without a word.)
+    Those of a file; all of images; of the demo, those with one engine; of the campaign, each alone.
+    (pytest-xdist 3.8.0 writes a test's group into a name that pytest 9.2.0 no longer reads: its own `--dist loadgroup`
+    groups nothing, without a word.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, test = nodeid.partition("::")
         folder = path.split("/")[-2]
+        if path.endswith("/test_campaign.py"):
+            return nodeid
         engine = test.rpartition("[")[2].rstrip("]").partition("-")[0]
         return {"images": folder, "e2e": f"{path} {engine}"}.get(folder, path)
 

@@ -110,7 +110,7 @@ def tell(code: int, log: Path, results: Results, nothing_new: bool) -> Outcome:
             raise disk_full(results.root)  # so full that neither a step nor Snakemake could say so
         said = [line for line in lines if line.startswith("snakescribe: ")]
         print("\n".join(said or lines[-15:]), file=sys.stderr)
-        if code == 1:  # Snakemake's own, for a step that could leave no note; ours for failed recordings is not meant
+        if code == 1 or code < 0:  # Snakemake's own, for a step that could leave no note; or a signal has killed it
             raise CrashError(f"a step crashed or was killed (no memory left?), or Snakemake failed; {log} says more")
     worst = max((int(failure["exit_code"]) for failure in failures), default=code)
     return Outcome(worst, "; ".join(line.removeprefix("snakescribe: ") for line in said) or None)

@@ -7,6 +7,8 @@ and before the jobs are planned every file that does not fit is put aside: what 
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable
 
 from snakescribe.formats.listing import Listing
@@ -44,3 +46,19 @@ def put_aside_unfinished(results: Results, seen: str, options: str, outputs: Ite
         results.plan.unlink(missing_ok=True)
     if not complete or not results.plan.exists():
         results.checked.unlink(missing_ok=True)  # the last file of a run: for it the others are asked for
+
+
+def bring_back(results: Results) -> None:
+    """Give files of tomorrow, made by a clock that was ahead, times of now, in their order.
+
+    Snakemake fails a job whose output is older than its input, as often as it is tried until tomorrow has come.
+    """
+    now = time.time_ns()
+    own = (results.plan, results.manifest("b"), results.samples("b"), results.batch("b"), results.exported("b"))
+    folders = {path.parent for path in (*own, results.checked, *results.tables)}
+    times = {path: path.stat().st_mtime_ns for folder in folders for path in folder.glob("*") if path.is_file()}
+    ahead = sorted({made for made in times.values() if made > now}, reverse=True)
+    ranks = {made: rank for rank, made in enumerate(ahead)}
+    for path, made in times.items():
+        if made in ranks:
+            os.utime(path, ns=(now, now - 1000 * ranks[made]))

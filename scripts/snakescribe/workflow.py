@@ -37,7 +37,7 @@ from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_capabilities, configured_model
-from snakescribe.unfinished import put_aside_unfinished
+from snakescribe.unfinished import bring_back, put_aside_unfinished
 
 LOCK_FD = "SNAKESCRIBE_LOCK_FD"
 """``snakescribe run`` hands its lock to Snakemake as this open descriptor."""
@@ -154,6 +154,7 @@ def begin(
             if not local:
                 orphans.remember(results, logs)
             _write_missing_manifests(results, plan)
+            bring_back(results)
             put_aside_unfinished(results, seen, checked.options, config.outputs)
             if config.cache.mode != "off" or config.container.image is not None:
                 _make_folder(Path(config.cache.path), "cache.path")  # what is not there cannot be bound

@@ -20,6 +20,7 @@ class ControlGroup:
         first = mount == ROOT / "memory"
         self._limit = self._folder / ("memory.limit_in_bytes" if first else "memory.max")
         self._unlimited, self._anonymous = ("-1", "rss") if first else ("max", "anon")
+        self.remove()  # of a test before, whose last process was slow to die
         self._folder.mkdir()
         if not self._limit.exists():
             self._folder.rmdir()

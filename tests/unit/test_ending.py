@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from snakescribe.ending import Ending, written_down
-from snakescribe.errors import ClusterError
+from snakescribe.ending import Ending, tell, written_down
+from snakescribe.errors import ClusterError, CrashError
 from snakescribe.layout import Results
 
 
@@ -25,3 +25,11 @@ def test_its_code_is_that_of_the_process(raised: BaseException, code: int, failu
         raise raised
     ending = Ending.model_validate_json(results.ending.read_bytes())
     assert (ending.exit_code, ending.failure, ending.recordings) == (code, failure, {})
+
+
+def test_a_snakemake_that_was_killed_is_a_crash(tmp_path: Path) -> None:
+    log = tmp_path / "snakemake.log"
+    log.write_text("Building DAG of jobs...\n")
+    results = Results(tmp_path)
+    with pytest.raises(CrashError, match=r"was killed .* or Snakemake failed"):
+        tell(-9, log, results, nothing_new=False)

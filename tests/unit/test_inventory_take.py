@@ -405,3 +405,14 @@ def test_planning_says_what_a_run_would_do_and_writes_nothing(
     assert "0.500 s per second of audio, median of 1 recording done" in lines["basis"]
     assert lines["disk"].startswith("up to 0.01 GB")
     assert sorted((path, path.stat().st_mtime_ns) for path in where.root.rglob("*")) == before
+
+
+def test_what_goes_away_meanwhile_was_not_seen(config: Config, tmp_path: Path) -> None:
+    """A share that is gone for a moment: when the file is back, there is something to do."""
+    walked, path, away = walk(config), Path(config.recordings) / "c.wav", tmp_path / "away"
+    path.rename(away)
+    assert take(config, walked).new == 2
+    assert results(config).seen.read_text() == digest(config, walk(config))
+    away.rename(path)
+    assert results(config).seen.read_text() != digest(config, walk(config))
+    assert take(config).new == 1

@@ -69,6 +69,19 @@ def test_modes_damage_forgetting_and_size(models_root: Path, tmp_path: Path) -> 
     assert cache.get("11" * 32, "k") is None and cache.get("22" * 32, "k") is not None
 
 
+def test_a_flipped_bit_is_no_text(models_root: Path, tmp_path: Path) -> None:
+    """Wherever it is; an entry of an older version, without a sum, is taken as it is."""
+    cache = Cache(_config(models_root, tmp_path))
+    cache.put(SHA, "k", _entry())
+    (path,) = (tmp_path / "cache").rglob("k.json")
+    good = path.read_bytes()
+    for place in range(len(good)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        assert cache.get(SHA, "k") is None, good[place - 20 : place + 20]
+    path.write_text(_entry().model_dump_json())
+    assert cache.get(SHA, "k") == _entry()
+
+
 def test_audio_of_a_known_transcript_is_not_needed(models_root: Path, tmp_path: Path) -> None:
     config = _config(models_root, tmp_path)
     key = transcript_key(config, Store(models_root).resolve("base"), _recording())

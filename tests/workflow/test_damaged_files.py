@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +146,17 @@ def test_what_stands_in_the_way_of_a_transcript(done: Site, tmp_path: Path, fold
     assert f"ResultsError: {told}" in site.tell(*step(site, "export", "--batch", BATCH), code=4).said
     assert f"ResultsError: {told}" in site.tell("export", "--missing", "--results", str(site.results.root), code=4).said
     assert where.exists()
+
+
+def test_results_of_a_clock_that_was_ahead(done: Site, tmp_path: Path) -> None:
+    """What is made now is newer than what was made tomorrow."""
+    site = copied(done, tmp_path)
+    site.results.batch(BATCH).unlink()
+    for path in site.results.root.rglob("*"):
+        os.utime(path, (time.time() + 86400,) * 2)
+    site.run()
+    assert site.jobs()["transcribe"] == site.jobs()["tables"] == 1
+    assert "nothing new" in site.run().said and not site.jobs()
 
 
 def copied(site: Site, folder: Path) -> Site:

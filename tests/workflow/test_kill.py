@@ -50,7 +50,7 @@ def killed(site: Site, moment: Callable[[], object], only_snakemake: bool = Fals
     else:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
-    assert process.returncode != 0
+    assert process.returncode == (10 if only_snakemake else -signal.SIGKILL)
     all_gone(everyone)
 
 

@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -49,6 +49,8 @@ class Taken:
     new: int
     changed: int
     retried: int
+    there: tuple[FoundFile, ...]
+    """What the walk had found, without what had gone away when it was to be examined."""
 
     def __str__(self) -> str:
         """One line for people."""
@@ -67,15 +69,15 @@ class Taken:
         )
 
 
-def take(config: Config) -> Taken:
-    """Take the inventory of ``config.recordings`` into the results folder.
+def take(config: Config, walked: Walk | None = None) -> Taken:
+    """Take the inventory of ``config.recordings`` into the results folder; ``walked`` if they were looked at before.
 
     Raises:
         InputError: see :func:`snakescribe.inventory.walk.walk`.
         ResultsError: the ledger cannot be written or read.
     """
     results = Results(Path(config.results))
-    walked = walk(config)
+    walked = walked or walk(config)
     with Ledger.open(results.ledger) as ledger:
         taken = update(ledger, config, walked)
         for batch in ledger.batches():
@@ -83,7 +85,8 @@ def take(config: Config) -> Taken:
             if not path.exists():
                 ledger.manifest(batch).write(path)
     taken.plan.write(results.plan)
-    write_atomically(results.seen, digest(config, walked).encode())
+    seen = replace(walked, entries=taken.there)  # so that what is back by the next run is something new
+    write_atomically(results.seen, digest(config, seen).encode())
     return taken
 
 
@@ -146,7 +149,9 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
         columns=walked.columns,
         ledger=shown.hexdigest(),
     )
-    return Taken(plan, count["new"], count["changed"], count["retried"])
+    gone = {path for path, content in passing.items() if content is None}
+    there = tuple(entry for entry in walked.entries if entry.path not in gone)
+    return Taken(plan, count["new"], count["changed"], count["retried"], there)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

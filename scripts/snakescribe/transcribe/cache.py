@@ -6,12 +6,11 @@ recording can be forgotten by removing one folder. The batch workflow and the HT
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from snakescribe.audio.samples import DecodedTrack
 from snakescribe.config import Config
@@ -54,16 +53,16 @@ class Cache:
             return None
         path = self._path(sha256, key)
         try:
-            entry = CachedTranscript.model_validate_json(path.read_bytes())
+            entry = CachedTranscript.model_validate_json(_opened(path.read_bytes()))
             os.utime(path)  # so that trim() sees when it was last used
-        except (OSError, ValidationError):
+        except (OSError, ValueError):
             return None
         return entry
 
     def put(self, sha256: str, key: str, entry: CachedTranscript) -> None:
         """Keep a finished transcript."""
         if self._mode != "off" and sha256:
-            write_atomically(self._path(sha256, key), entry.model_dump_json().encode())
+            write_atomically(self._path(sha256, key), _sealed(entry.model_dump_json().encode()))
 
     def forget(self, sha256: str) -> bool:
         """Remove everything about one recording's content; whether there was anything."""
@@ -94,6 +93,28 @@ class Cache:
                 break
             path.unlink(missing_ok=True)
             total -= size
+
+
+_SEAL = b'{"seal":"'
+
+
+def _sealed(entry: bytes) -> bytes:
+    """An entry with its own SHA-256 in front: with a flipped bit it may still be good JSON, of another text."""
+    return _SEAL + hashlib.sha256(entry).hexdigest().encode() + b'",' + entry[1:]
+
+
+def _opened(data: bytes) -> bytes:
+    """The entry again; one of an older version has no seal.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if not data.startswith(_SEAL):
+        return data
+    entry = b"{" + data[len(_SEAL) + 64 + 2 :]
+    if data != _sealed(entry):
+        raise ValueError("damaged")
+    return entry
 
 
 def skip_known(config: Config) -> Callable[[Recording], bool]:
