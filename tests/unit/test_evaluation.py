@@ -88,12 +88,12 @@ def test_what_is_no_number_stays(text: str) -> None:
 
 
 def test_nineteen_of_twenty_intervals_hold_the_rate() -> None:
-    """A thousand draws of 60 recordings whose rate is known; errors of a recording hang together."""
+    """A thousand draws of 50 recordings whose rate is known; errors of a recording hang together."""
     generator = np.random.default_rng(7)
     held = 0
     for _ in range(1000):
-        lengths = generator.integers(20, 200, 60)
-        wrong = generator.binomial(lengths, generator.beta(4, 36, 60))
+        lengths = generator.integers(20, 200, 50)
+        wrong = generator.binomial(lengths, generator.beta(4, 36, 50))
         low, high = interval(wrong.tolist(), lengths.tolist()) or (1.0, 0.0)
         held += low <= 0.1 <= high
     assert 0.92 <= held / 1000 <= 0.98

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-DRAWS = 10_000
+DRAWS = 2000
 SEED = 20041
 """The same counts give the same interval."""
 LEVEL = 0.95
@@ -50,5 +50,5 @@ def better_by_chance(first: Sequence[int], second: Sequence[int], units: Sequenc
 def _draws(count: int) -> npt.NDArray[np.int64]:
     """How often each of ``count`` recordings is in each draw, shape (draws, recordings); less for very many."""
     generator = np.random.default_rng(SEED)
-    most = max(1000, min(DRAWS, 20_000_000 // count))
+    most = max(500, min(DRAWS, 20_000_000 // count))
     return generator.multinomial(count, np.full(count, 1 / count), size=most)
