@@ -64,7 +64,7 @@ def forget(
         manifests = [ledger.manifest(batch) for batch in sorted({batch for one in found for batch in one.batches})]
         twins = [path for one in found for path in ledger.twins(one)]
         ledger.forget(ids, for_good)
-        shared = set() if for_good else {one.sha256 for one in ledger.recordings().values() if not one.forgotten}
+        shared = set() if for_good else {one.sha256 for _, one in ledger.everything() if not one.forgotten}
     cache = Cache(config)
     for sha256 in contents - shared:
         removed["contents in the cache"] += cache.forget(sha256)

@@ -107,7 +107,7 @@ def test_a_difference_by_chance_and_one_that_is_none() -> None:
 
 
 def test_references_as_people_write_them(tmp_path: Path) -> None:
-    srt = "2\n00:00:03,000 --> 00:00:04,000\n<i>커피</i>\n\n1\n00:00:01,000 --> 00:00:02,000\n주문하신\n"
+    srt = "2\n00:00:03,000 --> 00:00:04,000\n<i>커피</i> {한 잔}\n둘\n\n1\n00:00:01,000 --> 00:00:02,000\n주문하신\n"
     grid = (
         'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 4\ntiers? <exists>\nsize = 1\n'
         "item []:\n"
@@ -127,7 +127,8 @@ def test_references_as_people_write_them(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         found = beside(tmp_path, f"{name[0]}.mp3")
         assert found == tmp_path / name
-        assert units(read_reference(found), "ko") == list("주문하신커피"), name
+        more = "한잔둘" if name.endswith(("srt", "vtt")) else ""
+        assert units(read_reference(found), "ko") == list(f"주문하신커피{more}"), name
     (tmp_path / "f.TextGrid").write_text("no grid")
     with pytest.raises(InputError, match="correct it or take it away"):
         read_reference(tmp_path / "f.TextGrid")
@@ -183,5 +184,10 @@ def test_a_run_is_judged_and_compared(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_without_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = finish(tmp_path, {"b000001": [row("a.wav", segment(0, 2, "x"))]})
     write_tables(results)
-    assert main(["evaluate", "--results", str(results.root)]) == 3
-    assert "give --references DIR" in capsys.readouterr().err
+    for more, said in (
+        ([], "give --references DIR"),
+        (["--references", str(tmp_path / "nowhere")], "there is no folder"),
+        (["--group", "departmnt"], "no column 'departmnt'; it has recording_id, "),
+    ):
+        assert main(["evaluate", "--results", str(results.root), *more]) == 3
+        assert said in capsys.readouterr().err

@@ -91,12 +91,13 @@ def normalise_batch(
     try:
         skipped = {recording.recording_id for recording in manifest.recordings if skip(recording)}
         wanted = [recording for recording in manifest.recordings if recording.recording_id not in skipped]
+        groups = _same_samples(wanted, config)
         if wanted:
-            see_room(parts, sum(_expected_bytes(group[0], config) for group in _same_samples(wanted, config)))
+            see_room(parts, sum(_expected_bytes(group[0], config) for group in groups))
             ffmpeg_version()  # one that does not work would make every recording unreadable
         joined = parts / "joined"
         with joined.open("wb") as target:
-            done = dict(_decode_all(wanted, config, parts, target, jobs, log, speaks))
+            done = dict(_decode_all(groups, config, parts, target, jobs, log, speaks))
             target.truncate()
             target.flush()
             os.fsync(target.fileno())
@@ -115,7 +116,7 @@ def normalise_batch(
 
 
 def _decode_all(
-    wanted: list[Recording],
+    groups: list[list[Recording]],
     config: Config,
     parts: Path,
     target: BinaryIO,
@@ -124,7 +125,6 @@ def _decode_all(
     speaks: Speaks,
 ) -> Iterator[tuple[str, NormalisedRecording]]:
     """Every recording's id and entry, its samples appended to ``target``."""
-    groups = _same_samples(wanted, config)
     progress = _DecodingProgress(sum(group[0].duration or 0.0 for group in groups), log)
     base = 0
     with ThreadPoolExecutor(max(1, jobs)) as pool:

@@ -34,12 +34,8 @@ def run(args: argparse.Namespace) -> int:
     first, second = map(heard, runs)
     print(changes(first, second, args.fold_numbers))
     judged = [
-        {
-            one.path: one
-            for one in judge(results, read_resolved(results.config), args.references, None, args.fold_numbers)
-        }
-        for results in runs
+        judge(results, read_resolved(results.config), args.references, None, args.fold_numbers) for results in runs
     ]
-    for line in verdicts(*judged):
+    for line in verdicts(*({one.recording_id: one for one in some} for some in judged)):
         print(line)
     return 0

@@ -20,6 +20,7 @@ SHOWN = 20
 class Heard:
     """What a run says of a recording."""
 
+    path: str
     language: str | None
     text: str
 
@@ -47,35 +48,36 @@ class Changed:
 
 
 def heard(results: Results) -> dict[str, Heard]:
-    """What a run says, by path.
+    """What a run says, by recording: a sheet may name a file more than once.
 
     Raises:
         ResultsError: it has no tables, or damaged ones.
     """
-    groups = row_groups(results.table("recordings", "parquet"), ["path", "language", "text", "status"])
+    columns = ["recording_id", "path", "language", "text", "status"]
+    groups = row_groups(results.table("recordings", "parquet"), columns)
     rows = (row for group in groups for row in group.to_pylist() if row["status"] != "failed")
-    return {row["path"]: Heard(row["language"], row["text"] or "") for row in rows}
+    return {row["recording_id"]: Heard(row["path"], row["language"], row["text"] or "") for row in rows}
 
 
 def changes(first: Mapping[str, Heard], second: Mapping[str, Heard], fold_numbers: bool) -> Changed:
-    """Which recordings say something else, by path."""
-    both = [path for path in first if path in second]
+    """Which recordings say something else."""
+    pairs = [(one, second[key]) for key, one in first.items() if key in second]
     found = [
-        (path, edits(one.text, second[path].text, spoken_language(one.text, one.language), fold_numbers=fold_numbers))
-        for path in both
-        if (one := first[path]).text != second[path].text
+        (a.path, edits(a.text, b.text, spoken_language(a.text, a.language), fold_numbers=fold_numbers))
+        for a, b in pairs
+        if a.text != b.text
     ]
     return Changed(
-        len(both),
-        tuple(path for path in first if path not in second),
-        tuple(path for path in second if path not in first),
+        len(pairs),
+        tuple(one.path for key, one in first.items() if key not in second),
+        tuple(one.path for key, one in second.items() if key not in first),
         tuple(sorted(found, key=lambda item: -item[1].total)),
     )
 
 
 def verdicts(first: Mapping[str, Judged], second: Mapping[str, Judged]) -> Iterator[str]:
-    """Which run is nearer to the references, of each language and of all that have the same unit."""
-    pairs = [(one, second[path]) for path, one in first.items() if path in second]
+    """Which run is nearer to the references, by language; both by recording."""
+    pairs = [(one, second[key]) for key, one in first.items() if key in second]
     for language in sorted({one.language for one, _ in pairs}):
         some = [(a.usual, b.usual) for a, b in pairs if a.language == language]
         before, after = (sum((pair[side] for pair in some), Errors()) for side in (0, 1))

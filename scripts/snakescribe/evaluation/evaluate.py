@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from snakescribe.config import Config
+from snakescribe.errors import InputError
 from snakescribe.evaluation.bootstrap import interval
 from snakescribe.evaluation.counts import WITHOUT_WORDS, Errors, Unit, edits, usual_unit
 from snakescribe.evaluation.references import beside, read_reference, reference_text
 from snakescribe.inventory.walk import recordings_root
 from snakescribe.layout import Results
-from snakescribe.tables.batch import row_groups
+from snakescribe.tables.batch import readable, row_groups
 
 STRANGE = 1.5
 """From this rate on the reference is probably of another recording: more than half of what was heard is not in it."""
@@ -71,12 +74,19 @@ def judge(
         fold_numbers: see :func:`.edits`.
 
     Raises:
-        InputError: a reference cannot be read.
+        InputError: a reference cannot be read, or there is no such folder or column.
         ResultsError: there are no tables, or they are damaged.
     """
+    if folder and not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; give one with references")
+    table = results.table("recordings", "parquet")
+    with readable(table):
+        there = pq.read_schema(table).names
+    if group and group not in there:
+        raise InputError(f"the recordings table has no column {group!r}; it has {', '.join(there)}")
     root = Path(recordings_root(config))
     columns = ["recording_id", "path", "language", "text", "reference", "source_state", *filter(None, [group])]
-    for rows in row_groups(results.table("recordings", "parquet"), list(dict.fromkeys(columns))):
+    for rows in row_groups(table, list(dict.fromkeys(columns))):
         for row in rows.to_pylist():
             found = beside(folder, row["path"]) if folder else None
             reference = read_reference(found) if found else reference_text(row["reference"] or "", root)

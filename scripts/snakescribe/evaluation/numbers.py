@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -24,30 +24,25 @@ def in_digits(text: str) -> str:
     text = _patterns()["words"].sub(lambda match: rules["words"][match[0]], text)
     text = _patterns()["digits"].sub(lambda match: "".join(str(rules["digits"][one]) for one in match[0]), text)
     text = _patterns()["native"].sub(lambda match: str(_native(match[1])), text)
-    return _patterns()["sino"].sub(lambda match: match[1] + str(_sino(match[2])) if match[2] else match[0], text)
+    levels = (rules["myriads"], rules["tens"])
+
+    def sino(match: re.Match[str]) -> str:
+        return match[1] + str(_value(match[2].replace(" ", ""), levels)) if match[2] else match[0]
+
+    return _patterns()["sino"].sub(sino, text)
 
 
-def _sino(text: str) -> int:
-    total, text = 0, text.replace(" ", "")
-    for unit, value in _rules()["myriads"].items():
-        before, found, after = text.partition(unit)
-        if found:
-            total, text = total + (_below_myriad(before) or 1) * value, after
-    return total + _below_myriad(text)
-
-
-def _below_myriad(text: str) -> int:
+def _value(text: str, levels: Sequence[Mapping[str, int]]) -> int:
+    """A number whose units of the first level have numbers of the next ones in front of them; none means one."""
+    if not levels:
+        digits: Mapping[str, int] = _rules()["digits"]
+        return int("".join(str(digits.get(one, one)) for one in text) or 0)
     total = 0
-    for unit, value in _rules()["tens"].items():
+    for unit, value in levels[0].items():
         before, found, after = text.partition(unit)
         if found:
-            total, text = total + (_number(before) or 1) * value, after
-    return total + _number(text)
-
-
-def _number(text: str) -> int:
-    digits: Mapping[str, int] = _rules()["digits"]
-    return int("".join(str(digits.get(one, one)) for one in text) or 0)
+            total, text = total + (_value(before, levels[1:]) or 1) * value, after
+    return total + _value(text, levels[1:])
 
 
 def _native(text: str) -> int:

@@ -13,6 +13,10 @@ ENCODINGS = ("utf-8-sig", "utf-16", "cp949")
 """Tried one after the other: Windows' editors write a mark, its Korean ones the code page 949."""
 
 
+_TAGS = re.compile(r"\{\\[^}]*\}|\\[Nnh]")
+"""What pysubs2 makes of tags and line breaks. (Its ``plaintext`` takes every text in braces away.)"""
+
+
 def reference_text(given: str, root: Path) -> str:
     """A sheet's reference: the text itself, or that of the file it names.
 
@@ -75,7 +79,7 @@ def _subtitles(text: str) -> list[str]:
         found = pysubs2.SSAFile.from_string(text)
     except pysubs2.exceptions.Pysubs2Error as error:
         raise ValueError(str(error) or type(error).__name__) from None
-    return [re.sub(r"\s+", " ", event.plaintext) for event in sorted(found, key=lambda event: event.start)]
+    return [_TAGS.sub(" ", event.text) for event in sorted(found, key=lambda event: event.start)]
 
 
 def _text_grid(path: Path) -> list[str]:
