@@ -84,7 +84,8 @@ def changes(
     files: int,
     last_batch: int,
 ) -> Changes:
-    found = list(plan.changes(known, items, kept, retry, minutes, files, last_batch))
+    pairs = [(item, known.get(item.recording_id)) for item in items]
+    found = list(plan.changes(known, pairs, kept, retry, minutes, files, last_batch))
     attempts = sorted((one.attempt for one in found if one.attempt), key=lambda attempt: attempt[:2])
     why = [one.why for one in found]
     counts = why.count("new"), why.count("changed"), why.count("retried")

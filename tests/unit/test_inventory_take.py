@@ -416,3 +416,12 @@ def test_what_goes_away_meanwhile_was_not_seen(config: Config, tmp_path: Path) -
     away.rename(path)
     assert results(config).seen.read_text() != digest(config, walk(config))
     assert take(config).new == 1
+
+
+def test_a_name_that_tells_nothing_and_cannot_be_read_is_looked_at_again(config: Config) -> None:
+    (Path(config.recordings) / "call").symlink_to("/proc/self/mem")  # a regular file that answers EIO
+    assert take(config).new == 3
+    assert results(config).seen.read_text() != digest(config, walk(config)), "the next run looks at it"
+    (Path(config.recordings) / "call").unlink()
+    speak(Path(config.recordings) / "d.wav", value=4).rename(Path(config.recordings) / "call")
+    assert take(config).new == 1

@@ -153,7 +153,7 @@ class Batches:
 
 def changes(
     known: Mapping[str, Known],
-    listed: Iterable[Listed],
+    listed: Iterable[tuple[Listed, Known | None]],
     kept: Set[str],
     retry: frozenset[str],
     minutes: float,
@@ -166,7 +166,7 @@ def changes(
 
     Args:
         known: the ledger's recordings, by id.
-        listed: recordings there now, sorted by path.
+        listed: recordings there now, sorted by path, each with what is known of it.
         kept: ids that are there but not to be looked at this time (not settled): they stay as they are. May grow
             while ``listed`` is read.
         retry: ids of failed recordings that get a new attempt.
@@ -177,9 +177,8 @@ def changes(
     batches = Batches(minutes * 60, files, last_batch)
     first: dict[str, str] = {}
     present = set[str]()
-    for item in listed:
+    for item, before in listed:
         present.add(item.recording_id)
-        before = known.get(item.recording_id)
         if before and before.forgotten and before.sha256 == item.content.sha256:
             continue
         twin = first.setdefault(item.content.sha256 or item.recording_id, item.recording_id)

@@ -24,7 +24,7 @@ from snakescribe.errors import InputError, ResultsError
 from snakescribe.files import write_atomically
 from snakescribe.inventory import again
 from snakescribe.inventory.folder import NOT_AUDIO, REASONS, UNSETTLED, FoundFile, printable
-from snakescribe.inventory.ledger import FileContent, Known, Ledger
+from snakescribe.inventory.ledger import TOGETHER, FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
 from snakescribe.inventory.probe import examine, examine_all
 from snakescribe.inventory.walk import Walk, digest, entry_id, nothing_there, retries_wanted, retry_classes, walk
@@ -35,8 +35,6 @@ from snakescribe.units import counted, hours
 
 KEEP_EVERY = 3.0
 """Seconds between commits of what was examined."""
-TOGETHER = 1000
-"""Recordings entered into the ledger at a time."""
 SAY_EVERY = 20.0
 """Seconds between lines of progress."""
 
@@ -107,12 +105,18 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
             elif content:  # otherwise it went away since the walk
                 yield _listed(entry, content)
 
+    def with_known() -> Iterator[tuple[Listed, Known | None]]:
+        found = listed()
+        while group := list(islice(found, TOGETHER)):
+            before = ledger.some(item.recording_id for item in group)
+            yield from ((item, before.get(item.recording_id)) for item in group)
+
     known = ledger.recordings()
     retries = max(retries_wanted(results), ledger.retries_done())
     asked = _failed(results, known, retry_classes(results)) if retries > ledger.retries_done() else frozenset()
     found = changes(
         known,
-        listed(),
+        with_known(),
         kept,
         retry=asked | again.wanted(results, ledger, known, config.attempts),
         minutes=config.batch.minutes,
@@ -174,7 +178,8 @@ def _examine(ledger: Ledger, config: Config, walked: Walk, hashing: bool) -> dic
     Of a name that does not say so (``sure``), the first bytes decide whether it may be a recording.
 
     Returns:
-        What is not for the ledger: None for a file that is gone, and what was in one that changed meanwhile.
+        What is not for the ledger: None for a file that is gone or cannot be read, and what was in one that changed
+        meanwhile.
     """
     passing: dict[bytes, FileContent | None] = {}
     todo: list[FoundFile] = []
@@ -182,8 +187,11 @@ def _examine(ledger: Ledger, config: Config, walked: Walk, hashing: bool) -> dic
     for entry, known in _with_contents(ledger, walked):
         if not entry.settled or not _unknown(entry, known) or (todo and todo[-1].path == entry.path):
             continue
-        if entry.sure or _may_be_sound(walked, entry):
+        sound = entry.sure or _may_be_sound(walked, entry)
+        if sound:
             todo.append(entry)
+        elif sound is None:
+            passing[entry.path] = None  # as if it were not there; when it can be read, it is something new
         else:
             fresh.append((entry.path, _no_sound(entry)))
     files = ((entry.path, os.path.join(walked.root, os.fsdecode(entry.path)), entry.size) for entry in todo)  # noqa: PTH118
@@ -221,11 +229,12 @@ def _unknown(entry: FoundFile, content: FileContent | None) -> bool:
     return not content.sha256  # one that could not be read may be readable now; its size and time need not tell
 
 
-def _may_be_sound(walked: Walk, entry: FoundFile) -> bool:
+def _may_be_sound(walked: Walk, entry: FoundFile) -> bool | None:
+    """None: it cannot be read, now."""
     try:
         return looks_like_sound(head_of(os.path.join(os.fsencode(walked.root), entry.path)))  # noqa: PTH118 (bytes)
     except OSError:
-        return False
+        return None
 
 
 def _no_sound(entry: FoundFile) -> FileContent:
