@@ -13,10 +13,12 @@ include: "workflow/rules/inventory.smk"
 include: "workflow/rules/normalise.smk"
 include: "workflow/rules/transcribe.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
     default_target: MAIN
     input:
         rules.tables.output,
+        rules.report.output if RUN.config.report else [],
         rules.check.output,

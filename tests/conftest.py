@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")
 
-FOLDERS = ("images", "slurm", "workflow", "e2e", "server", "unit")
+FOLDERS = ("images", "slurm", "workflow", "e2e", "server", "unit", "report")
 """What takes longest begins first, so that at the end no worker is left alone with it."""
 
 

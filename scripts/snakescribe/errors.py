@@ -105,6 +105,8 @@ class RecordingError(_Family):
     """Names it there for programs."""
     passing: ClassVar[bool] = False
     """The fault may be the machine's, and gone the next time: later runs try again, up to `attempts`."""
+    advice: ClassVar[str]
+    """What to do about it."""
 
 
 class VanishedRecording(RecordingError):
@@ -113,6 +115,7 @@ class VanishedRecording(RecordingError):
     http_status = 422
     http_code = "vanished_recording"
     passing = True
+    advice = "the next run looks again"
 
 
 class DriveFailure(RecordingError):
@@ -121,6 +124,7 @@ class DriveFailure(RecordingError):
     http_status = 500
     http_code = "drive_failure"
     passing = True
+    advice = "look after the drive or share; the next run tries again"
 
 
 class UnreadableRecording(RecordingError):
@@ -128,6 +132,7 @@ class UnreadableRecording(RecordingError):
 
     http_status = 415
     http_code = "unreadable_recording"
+    advice = "play it, or copy it again from where it came"
 
 
 class EmptyRecording(RecordingError):
@@ -135,6 +140,7 @@ class EmptyRecording(RecordingError):
 
     http_status = 422
     http_code = "empty_recording"
+    advice = "copy it again, if there should be sound in it"
 
 
 class NoAudioTrack(RecordingError):
@@ -142,6 +148,7 @@ class NoAudioTrack(RecordingError):
 
     http_status = 415
     http_code = "no_audio_track"
+    advice = "there is nothing to transcribe"
 
 
 class TruncatedRecording(RecordingError):
@@ -149,6 +156,7 @@ class TruncatedRecording(RecordingError):
 
     http_status = 422
     http_code = "truncated_recording"
+    advice = "copy it again, or take what there is with audio.truncated=keep"
 
 
 class TooLong(RecordingError):
@@ -156,6 +164,7 @@ class TooLong(RecordingError):
 
     http_status = 422
     http_code = "too_long"
+    advice = "raise audio.max_hours, or cut the recording"
 
 
 class TimedOut(RecordingError):
@@ -164,6 +173,7 @@ class TimedOut(RecordingError):
     http_status = 422
     http_code = "timed_out"
     passing = True
+    advice = "the next run tries again; if it stays so, the file is damaged"
 
 
 class EngineFailure(RecordingError):
@@ -172,6 +182,7 @@ class EngineFailure(RecordingError):
     http_status = 500
     http_code = "engine_failure"
     passing = True
+    advice = "the next run tries again; the log of its batch says more"
 
 
 class OutOfMemory(RecordingError):
@@ -180,6 +191,7 @@ class OutOfMemory(RecordingError):
     http_status = 507
     http_code = "out_of_memory"
     passing = True
+    advice = "free some memory, or choose a smaller model; the next run tries again"
 
 
 EXIT_CODES: dict[int, str] = {0: "Everything is done."} | {
@@ -187,3 +199,5 @@ EXIT_CODES: dict[int, str] = {0: "Everything is done."} | {
 }
 PASSING = frozenset(cls.__name__ for cls in RecordingError.__subclasses__() if cls.passing)
 """Names of the classes that later runs try again."""
+ADVICE = {cls.__name__: cls.advice for cls in RecordingError.__subclasses__()}
+"""What to do about failed recordings, by class."""

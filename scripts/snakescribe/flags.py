@@ -23,7 +23,7 @@ MEANING: dict[Flag, str] = {
     "dead_channel": "a channel on which nobody speaks was left out of the mix",
     "other_track": "nobody speaks on the track that was asked for; another one was taken",
 }
-"""The page has its own sentences, in its two languages (server/page/words.js)."""
+"""The page has its own sentences, in its two languages (pages/sentences.js)."""
 SEGMENT_FLAGS: tuple[SegmentFlag, ...] = get_args(SegmentFlag)
 RECORDING_FLAGS: tuple[RecordingFlag, ...] = get_args(RecordingFlag)
 

@@ -33,6 +33,7 @@ from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
 from snakescribe.recording import Recording
+from snakescribe.report.page import write_page
 from snakescribe.tables.batch import readable, row_groups
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache
@@ -83,6 +84,12 @@ def forget(
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
+    removed["evaluations"] += _deleted(path for path in [results.evaluation] if path.exists())
+    if results.report.exists():
+        try:
+            write_page(results, config)
+        except (ResultsError, FileNotFoundError):  # as for the tables
+            results.report.unlink()
     summarise_again(results)
     return removed, twins
 

@@ -132,6 +132,16 @@ class Results:
         """The same for programs, and how the run ended (see ending.py)."""
         return self.root / "run.json"
 
+    @property
+    def report(self) -> Path:
+        """What to look at in the morning: one page, with all texts."""
+        return self.root / "report.html"
+
+    @property
+    def evaluation(self) -> Path:
+        """What `evaluate` counted, a line per recording, with both texts."""
+        return self.root / "evaluation.tsv"
+
     def table(self, name: str, kind: str) -> Path:
         """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""
         return self.root / f"tables/{name}.{kind}"

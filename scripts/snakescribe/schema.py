@@ -142,7 +142,13 @@ INDEX = _column("segment", COUNT, "number of the segment in its recording, from 
 NESTED_WORDS = pa.field("words", pa.list_(pa.struct(WORD)))
 NESTED_SEGMENTS = pa.field("segments", pa.list_(pa.struct([*SEGMENT, NESTED_WORDS])))
 
-BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, *VERSION])
+ENVELOPE = _column(
+    "envelope",
+    TEXT,
+    "loudness of each 0.256 s as a base64 digit, 0 to 63 dB above -63 dB of full scale; null in older rows",
+)
+
+BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, ENVELOPE, *VERSION])
 RECORDINGS: pa.Schema = pa.schema([*RECORDING, *LEDGER, *VERSION])
 SEGMENTS: pa.Schema = pa.schema([*KEYS, INDEX, *SEGMENT, *VERSION])
 WORDS: pa.Schema = pa.schema(

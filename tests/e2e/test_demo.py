@@ -128,3 +128,13 @@ def test_a_second_run_has_nothing_to_do(demo: Demo) -> None:
     again = subprocess.run(demo.command, cwd=ROOT, env=demo.env, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_the_report_has_what_was_heard_and_snakemake_takes_it_into_its_own(demo: Demo, tmp_path: Path) -> None:
+    page = (demo.results / "report.html").read_text(encoding="utf-8")
+    assert all(f'id="{block}"' in page for block in ("block-0", "index"))
+    own = subprocess.run(
+        [*demo.command, "--report", str(tmp_path / "own.html")], cwd=ROOT, env=demo.env, capture_output=True, text=True
+    )
+    assert own.returncode == 0, own.stderr
+    assert "Adding report.html" in own.stderr

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from tests.browser import Watch, launched, with_chromium
 from tests.server.serving import Served, scratch, serving
-from tests.server.test_page import CHROMIUM, HEARD, SAID, Watch, launched
+from tests.server.test_page import HEARD, SAID
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on the PATH (Debian: apt install chromium)")
+pytestmark = with_chromium
 
 
 @contextmanager

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import (
     Browser,
-    ConsoleMessage,
     Locator,
     Page,
     Playwright,
-    Request,
     Route,
     expect,
     sync_playwright,
 )
 
 from snakescribe.formats.registry import FORMATS
+from tests.browser import Watch, launched, with_chromium
 from tests.server.serving import Served, scratch, serving
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on the PATH (Debian: apt install chromium)")
+pytestmark = with_chromium
 
 HEARD = 600_000
 """Milliseconds that a few seconds of speech may take on a busy machine."""
@@ -55,39 +51,6 @@ def playwright() -> Iterator[Playwright]:
 def browser(playwright: Playwright) -> Iterator[Browser]:
     with launched(playwright) as browser:
         yield browser
-
-
-@contextmanager
-def launched(playwright: Playwright, *arguments: str) -> Iterator[Browser]:
-    """A browser; ``--no-sandbox`` because the tests may run as root."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *arguments])
-    with browser:
-        yield browser
-
-
-class Watch:
-    """What must not happen on a page: errors and CSP violations in the console, requests to other hosts."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self._host = urlsplit(url).netloc
-        self.seen: list[str] = []
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.seen.append(str(error)))
-        page.on("request", self._request)
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.seen.append(message.text)
-
-    def _request(self, request: Request) -> None:
-        address = urlsplit(request.url)
-        if address.scheme not in ("blob", "data") and address.netloc != self._host:
-            self.seen.append(request.url)
-
-    def forgive(self, text: str) -> None:
-        """Take out what a test meant to cause; it must have happened."""
-        assert any(text in line for line in self.seen), self.seen
-        self.seen = [line for line in self.seen if text not in line]
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from snakescribe.inventory.ledger import Ledger, still_wanted
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
+from snakescribe.report.page import write_page
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.provenance import Provenance
@@ -65,6 +69,8 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
     Digests(results.digests("b000001")).remember(old["recording_id"], {"txt": f"{SECRET} 1\n".encode()})
     write_tables(results)
     config = read_resolved(results.config)
+    write_page(results, config)
+    results.evaluation.write_text(SECRET)
     cache, prepared = Cache(config), Store(models_root).resolve("tiny.en")
     journal = Journal(results.journal("b000002"))
     with Ledger.open(results.ledger, readonly=True) as ledger:
@@ -97,12 +103,15 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
 
 
 def said(top: Path) -> str:
-    """All that can be read in a folder, Parquet included."""
+    """All that can be read in a folder, Parquet and what the report packs included."""
     texts = []
     for path in (path for path in top.rglob("*") if path.is_file()):
         texts.append(path.read_bytes().decode(errors="replace"))
         if path.suffix == ".parquet":
             texts.append(str(pq.read_table(path).to_pylist()))
+        if path.suffix == ".html":
+            packed = re.findall(r'id="(?:index|block-\d+)">([\w+/=]+)<', texts[-1])
+            texts += [gzip.decompress(base64.b64decode(block)).decode() for block in packed]
     return "\n".join(texts)
 
 

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "scripts/snakescribe"
 
 FLOORS = """
 errors flags media memory records stopping units
-checkout devices files known_clip schema transcript
+checkout devices files known_clip pages schema transcript
 config glossary layout
 models recording
 keys
@@ -20,7 +20,7 @@ evaluation
 formats vad
 engine
 doctor
-cluster images transcribe
+cluster images report transcribe
 ending forgetting pruning server speed unfinished
 workflow
 commands

@@ -13,7 +13,7 @@ from snakescribe.flags import MEANING, Flag
 from snakescribe.formats.registry import FORMATS, ResponseFormat
 from snakescribe.server.responses import TYPES
 
-WORDS = (Path(options.__file__).parents[1] / "server/page/words.js").read_text(encoding="utf-8")
+SENTENCES = (Path(options.__file__).parents[1] / "pages/sentences.js").read_text(encoding="utf-8")
 
 
 def test_the_option_outputs_knows_every_format() -> None:
@@ -33,7 +33,7 @@ def test_every_flag_has_a_meaning() -> None:
 
 @pytest.mark.parametrize("flag", MEANING)
 def test_the_page_says_every_flag_in_both_languages(flag: Flag) -> None:
-    found = re.search(rf'^  {flag}: \{{\s*en: "(.+)",\s*ko: "(.+)",?\s*\}},$', WORDS, re.MULTILINE)
+    found = re.search(rf'^  {flag}: \{{\s*en: "(.+)",\s*ko: "(.+)",?\s*\}},$', SENTENCES, re.MULTILINE)
     assert found
     english, korean = found.groups()
     assert len(english) > 20

@@ -28,7 +28,7 @@ NAMES = [
     ("가" * 83).encode() + b"xx.wav",  # 255 bytes
 ]
 BROKEN = b"broken.wav"
-ADDED = {"tables": 1, "check": 1}
+ADDED = {"tables": 1, "report": 1, "check": 1}
 """What a new batch brings with it."""
 
 

@@ -59,11 +59,12 @@ def _nested(name: str, value: object) -> Mapping[str, object]:
     return {group: _nested(rest, value)} if dot else {name: value}
 
 
-def register_results(parser: argparse.ArgumentParser) -> None:
+def register_results(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     """Add the two ways to say which finished run is meant."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--results", type=Path, metavar="DIR", help="the results folder (default: results)")
     where.add_argument("--configfile", type=Path, metavar="FILE", help="your options; only `results` is taken from it")
+    return where
 
 
 @contextmanager

@@ -32,11 +32,10 @@ def run(args: argparse.Namespace) -> int:
         found = list(judge(results, config, args.references, args.group, args.fold_numbers))
         if not found:
             raise InputError("no recording has a reference; fill the sheet's `reference`, or give --references DIR")
-        path = results.root / "evaluation.tsv"
-        write_counts(path, found)
+        write_counts(results.evaluation, found)
     print(table(rates(found)))
     for one in found:
         if one.strange:
             print(f"the reference of another recording? {one.path} ({one.usual.rate:.0%} errors)")
-    print(f"of each recording: {path}")
+    print(f"of each recording: {results.evaluation}")
     return 0

@@ -78,7 +78,7 @@ def errors_document() -> str:
     names = {cls.exit_code: f"`{cls.__name__}`" for cls in SnakescribeError.__subclasses__()}
     codes = "".join(f"| {n} | {names.get(n, '')} | {text.replace('``', '`')} |\n" for n, text in EXIT_CODES.items())
     classes = "".join(
-        f"| `{c.__name__}` | {_first_line(c)} | {'yes' * c.passing} | {c.http_status} `{c.http_code}` |\n"
+        f"| `{c.__name__}` | {_first_line(c)} | {c.advice} | {'yes' * c.passing} | {c.http_status} `{c.http_code}` |\n"
         for c in RecordingError.__subclasses__()
     )
     return f"""\
@@ -103,8 +103,8 @@ and `code` of the last column ([server.md](server.md)).
 Where the fault may be the machine's, the next runs try again by themselves, `attempts` times in all (3); of the others
 `snakescribe run --retry-failed`, or a change of the file.
 
-| class | meaning | tried again | over HTTP |
-|---|---|---|---|
+| class | meaning | what to do | tried again | over HTTP |
+|---|---|---|---|---|
 {classes}"""
 
 

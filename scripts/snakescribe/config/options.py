@@ -291,6 +291,9 @@ class AskedConfig(Options):
     outputs: list[OutputFormat] = Field(
         ["json", "txt", "srt", "vtt"], description="files written per recording under `results/transcripts`"
     )
+    report: bool = Field(
+        True, description="write `report.html`: figures, doubtful recordings first, every text with its sound"
+    )
     on_error: Literal["fail", "report"] = Field(
         "fail",
         description="exit 1 when recordings failed, after everything else is done, or only report them",

@@ -11,10 +11,10 @@ from typing import Any
 def json_document(row: Mapping[str, Any]) -> str:
     r"""A recording's row of the batch file, its segments (and words) nested; see ``docs/tables.md``.
 
-    Times of day are ISO 8601 in UTC; ``path_bytes`` is left out, ``path`` has its bytes that are not UTF-8 as
-    ``\xNN``.
+    Times of day are ISO 8601 in UTC; ``path_bytes`` and ``envelope`` are left out, ``path`` has its bytes that are not
+    UTF-8 as ``\xNN``.
     """
-    kept = {name: value for name, value in row.items() if name not in ("path_bytes", "segments")}
+    kept = {name: value for name, value in row.items() if name not in ("path_bytes", "segments", "envelope")}
     segments = [_without_empty_words(segment) for segment in row["segments"] or ()]
     return json.dumps(kept | {"segments": segments}, ensure_ascii=False, indent=2, default=_plain) + "\n"
 

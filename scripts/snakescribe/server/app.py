@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from snakescribe import __version__
+from snakescribe.pages import SHARED
 from snakescribe.server import http_errors
 from snakescribe.server.middleware import Middleware
 from snakescribe.server.routes import audio, health, jobs
@@ -82,6 +83,7 @@ def create_app(server: Server, key: str | None) -> Middleware:
     async def docs() -> FileResponse:
         return FileResponse(PAGE / "docs.html", headers={"Cache-Control": "no-cache"})
 
+    app.mount("/page/shared", _Fresh(directory=SHARED), name="shared")
     app.mount("/page", _Fresh(directory=PAGE), name="page")
     app.mount("/swagger", StaticFiles(directory=_swagger()), name="swagger")
     _correct(app.openapi())

@@ -94,7 +94,8 @@ _BATCHES = """
 ## Batch files
 
 `results/batches/ID.parquet` is what all this is made from: the columns of `recordings` up to `attempt`, then
-`segments`, a list of the segments above without their keys, each with a list `words`. A recording that was
+`segments`, a list of the segments above without their keys, each with a list `words`, and `envelope`, the loudness of
+each 0.256 s as a base64 digit (0 to 63 dB above -63 dB of full scale), which the report draws. A recording that was
 transcribed again is in more than one batch; the tables show its newest attempt.
 
 ## Transcript files
@@ -102,8 +103,8 @@ transcribed again is in more than one batch; the tables show its newest attempt.
 `results/transcripts/` mirrors the recordings folder and keeps full names: `a/x.mp3` gives `a/x.mp3.srt`.
 `outputs` says which formats there are.
 
-- `.json`: the recording's row of the batch file without `path_bytes`, segments (and words, if any) nested;
-  also of a failed recording, with its error. The other formats are only there for recordings that did not
+- `.json`: the recording's row of the batch file without `path_bytes` and `envelope`, segments (and words, if any)
+  nested; also of a failed recording, with its error. The other formats are only there for recordings that did not
   fail.
 - `.txt`: a line per segment, `[agent] ` in front with `audio.channels: split`.
 - `.srt`, `.vtt`: cues of at most two lines and seven seconds, one after the other. Where two channels speak

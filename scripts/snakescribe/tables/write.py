@@ -50,7 +50,7 @@ def write_tables(results: Results) -> dict[str, int]:
         failed: dict[str, int] = {}
         for batch in plan.batches:
             current = ledger.current(batch.batch)
-            for group in _current_rows(results, batch.batch, current):
+            for group in current_rows(results, batch.batch, current):
                 recordings.add(group, _ledger_columns(group, current, plan.columns))
                 failed |= _passing(group, current)
                 said = _unnested(group, "segments", "segment")
@@ -95,7 +95,7 @@ class _Table:
             write_tsv(self._tsv, table)
 
 
-def _current_rows(results: Results, batch: str, current: Mapping[str, Current]) -> Iterator[pa.Table]:
+def current_rows(results: Results, batch: str, current: Mapping[str, Current]) -> Iterator[pa.Table]:
     """Rows of a batch file that the tables show, by row group."""
     if not current:
         return

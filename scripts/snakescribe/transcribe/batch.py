@@ -33,6 +33,7 @@ from snakescribe.transcribe.progress import Meter
 from snakescribe.transcribe.provenance import Provenance
 from snakescribe.units import counted
 from snakescribe.vad.anybody import speech_finder
+from snakescribe.vad.loudness import envelope
 
 Outcome = CachedTranscript | RecordingError | NormalisedRecording
 """What became of a recording: a transcript, or why there is none."""
@@ -142,7 +143,11 @@ class Batch:
                 continue
             made = Provenance.of(self.config, self.prepared, backend.name, hardware, recording, normalised, wall)
             entry = CachedTranscript(
-                transcript=result, flags=normalised.flags, decoded=normalised.decoded, provenance=made
+                transcript=result,
+                flags=normalised.flags,
+                decoded=normalised.decoded,
+                envelope=envelope(track.samples for track in job.tracks),
+                provenance=made,
             )
             self.cache.put(recording.sha256, self.keys[recording.recording_id], entry)
             outcomes[job.key] = entry
@@ -221,6 +226,7 @@ def _transcript_columns(entry: CachedTranscript, config: Config) -> dict[str, An
         "replacements": list(transcript.replacements),
         "real_time_factor": round(made["wall_seconds"] / duration, 4) if duration else None,
         "segments": [segment.model_dump() for segment in transcript.segments],
+        "envelope": entry.envelope,
     }
 
 

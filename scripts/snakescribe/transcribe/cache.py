@@ -32,6 +32,8 @@ class CachedTranscript(Frozen):
     """Found while normalising."""
     decoded: DecodedTrack | None = None
     """None in entries of older versions."""
+    envelope: str | None = None
+    """See :func:`snakescribe.vad.loudness.envelope`; None in those and in the server's."""
     provenance: Provenance
 
 

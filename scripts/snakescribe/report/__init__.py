@@ -1,0 +1,1 @@
+"""The report: one page without a network, and its first screen in a terminal."""

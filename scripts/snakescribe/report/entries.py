@@ -1,0 +1,119 @@
+"""The recordings of a run as the report shows them: a line each, and what a line opens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from snakescribe.config import Config
+from snakescribe.errors import InputError
+from snakescribe.evaluation.counts import Errors
+from snakescribe.evaluation.evaluate import judged
+from snakescribe.evaluation.references import reference_text
+from snakescribe.inventory.ledger import Current, Ledger
+from snakescribe.inventory.plan import Plan
+from snakescribe.inventory.walk import recordings_root
+from snakescribe.layout import Results
+from snakescribe.tables.write import current_rows
+
+FLAG_WEIGHT = 0.25
+"""What a flag of the whole file (cut off, damaged, another track) adds to its doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the list."""
+
+    recording_id: str
+    path: str
+    href: str
+    """Of the recording, from the results folder."""
+    status: str
+    language: str | None
+    duration: float | None
+    """Seconds."""
+    speed: float | None
+    """× real time, when its text was made."""
+    confidence: float | None
+    """Mean probability of the tokens, over the seconds of its segments; None without text."""
+    doubtful: float
+    """Share of the seconds with text that some guard doubts."""
+    gap_seconds: float
+    """Of speech without text."""
+    flags: tuple[str, ...]
+    error_class: str | None
+    error_message: str | None
+    removed: bool
+    """It is no longer in the folder."""
+    errors: Errors | None
+    """Beside its reference, if there is one."""
+    spoken: str | None
+    """The language of that."""
+
+    @property
+    def doubt(self) -> float:
+        """How much there is to look after, 0 (nothing) to 3; the list begins with the most.
+
+        Failed recordings are first. Of the others the worst sign counts: the share of text that guards doubt, of
+        speech without text, the probability that a token is wrong, the error rate; then flags of the file.
+        """
+        if self.removed:
+            return 0.0
+        if self.status == "failed":
+            return 3.0
+        spoken = (self.duration or 0.0) or 1.0
+        signs = [self.doubtful, self.gap_seconds / spoken, 1 - (self.confidence or 1.0)]
+        signs += [self.errors.rate] if self.errors and self.errors.rate is not None else []
+        return min(1.0, max(signs)) + FLAG_WEIGHT * len(self.flags)
+
+
+def recordings(results: Results, config: Config) -> Iterator[list[tuple[Entry, dict[str, Any]]]]:
+    """Every recording of the tables with its row of the batch file, a few at a time, in the tables' order.
+
+    Raises:
+        ResultsError: the plan or a batch file is missing or damaged.
+    """
+    root = Path(recordings_root(config))
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        for batch in Plan.read(results.plan).batches:
+            current = ledger.current(batch.batch)
+            for rows in current_rows(results, batch.batch, current):
+                yield [(entry(row, current[row["recording_id"]], root, results), row) for row in rows.to_pylist()]
+
+
+def entry(row: Mapping[str, Any], current: Current, root: Path, results: Results) -> Entry:
+    """The line of a row; ``root`` is what its path is relative to."""
+    segments = row["segments"] or ()
+    texts = [(max(segment["end"] - segment["start"], 0.0), segment) for segment in segments]
+    seconds = sum(length for length, _ in texts)
+    doubtful = sum(length for length, segment in texts if segment["flags"])
+    where = os.path.relpath(os.path.join(os.fsencode(root), row["path_bytes"]), os.fsencode(results.root))  # noqa: PTH118
+    factor = row["real_time_factor"]
+    reference = None
+    with suppress(InputError):  # `evaluate` says so; a run does not fail for a lost reference
+        reference = reference_text(current.reference or "", root)
+    beside = judged(row, reference, "", fold_numbers=False) if reference else None
+    return Entry(
+        recording_id=row["recording_id"],
+        path=row["path"],
+        href=quote_from_bytes(where),
+        status=row["status"],
+        language=row["language"],
+        duration=row["duration"],
+        speed=1 / factor if factor else None,
+        confidence=sum(length * exp(s["mean_logprob"]) for length, s in texts) / seconds if seconds else None,
+        doubtful=doubtful / seconds if seconds else 0.0,
+        gap_seconds=row.get("gap_seconds") or 0.0,
+        flags=tuple(row["flags"] or ()),
+        error_class=row["error_class"],
+        error_message=row["error_message"],
+        removed=current.source_state == "removed",
+        errors=beside.usual if beside else None,
+        spoken=beside.language if beside else None,
+    )
