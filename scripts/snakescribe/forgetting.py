@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from snakescribe.config import Config
+from snakescribe.corrections import store as corrections
 from snakescribe.errors import ModelError, ResultsError
 from snakescribe.files import atomic_file, write_atomically
 from snakescribe.formats.corrected import summarise_again
@@ -84,6 +85,7 @@ def forget(
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
+    removed["corrections"] += corrections.forget(results, ids)
     removed["evaluations"] += _deleted(path for path in [results.evaluation] if path.exists())
     if results.report.exists():
         try:

@@ -133,6 +133,11 @@ class Results:
         return self.root / "run.json"
 
     @property
+    def corrections(self) -> Path:
+        """What people have put right; nothing else can make it."""
+        return self.root / "corrections.parquet"
+
+    @property
     def report(self) -> Path:
         """What to look at in the morning: one page, with all texts."""
         return self.root / "report.html"

@@ -136,6 +136,8 @@ LEDGER = [
     _column("reference", TEXT, "reference text from the sheet, else null"),
 ]
 
+CORRECTED = _column("corrected", pa.bool_(), "true when somebody has put it right (`snakescribe corrections`)")
+
 VERSION = [_column("schema_version", pa.int32(), "version of this schema")]
 INDEX = _column("segment", COUNT, "number of the segment in its recording, from 0")
 
@@ -149,8 +151,8 @@ ENVELOPE = _column(
 )
 
 BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, ENVELOPE, *VERSION])
-RECORDINGS: pa.Schema = pa.schema([*RECORDING, *LEDGER, *VERSION])
-SEGMENTS: pa.Schema = pa.schema([*KEYS, INDEX, *SEGMENT, *VERSION])
+RECORDINGS: pa.Schema = pa.schema([*RECORDING, *LEDGER, CORRECTED, *VERSION])
+SEGMENTS: pa.Schema = pa.schema([*KEYS, INDEX, *SEGMENT, CORRECTED, *VERSION])
 WORDS: pa.Schema = pa.schema(
     [
         *KEYS,
@@ -161,3 +163,8 @@ WORDS: pa.Schema = pa.schema(
         *VERSION,
     ]
 )
+
+CORRECTED_BATCH: pa.Schema = pa.schema(
+    [*RECORDING, pa.field("segments", pa.list_(pa.struct([*SEGMENT, NESTED_WORDS, CORRECTED]))), ENVELOPE, CORRECTED]
+)
+"""Rows of a batch file with the corrections in them."""

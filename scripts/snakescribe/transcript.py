@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
@@ -75,3 +78,15 @@ class Transcript(Frozen):
     def text(self) -> str:
         """The whole transcript; segments joined by a space."""
         return " ".join(s.text for s in self.segments if s.text)
+
+
+def covered_seconds(segments: Iterable[Mapping[str, Any]]) -> float:
+    """Seconds in at least one segment, counted in each channel by itself."""
+    seconds, until = 0.0, dict[str | None, float]()
+    for segment in sorted(segments, key=lambda segment: segment["start"]):
+        channel, end = segment["channel"], segment["end"]
+        start = max(segment["start"], until.get(channel, 0.0))
+        if end > start:
+            seconds += end - start
+            until[channel] = end
+    return seconds

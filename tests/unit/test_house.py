@@ -14,14 +14,14 @@ checkout devices files known_clip pages schema transcript
 config glossary layout
 models recording
 keys
-estimate failures inventory
+corrections estimate failures inventory
 audio tables
 evaluation
 formats vad
 engine
 doctor
 cluster images report transcribe
-ending forgetting pruning server speed unfinished
+correcting ending forgetting pruning server speed unfinished
 workflow
 commands
 cli

@@ -93,10 +93,11 @@ def test_the_ledger_and_the_sheet_give_their_columns(tmp_path: Path) -> None:
     )
     write_tables(results)
     first, second = table(results, "recordings")
-    assert list(first)[-6:] == [
+    assert list(first)[-7:] == [
         "source_state",
         "duplicate_of",
         "reference",
+        "corrected",
         "caller",
         "date",
         "schema_version",

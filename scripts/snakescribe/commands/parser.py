@@ -17,6 +17,7 @@ FOR_PEOPLE = (
     "prune",
     "export",
     "report",
+    "corrections",
     "evaluate",
     "compare",
     "config",

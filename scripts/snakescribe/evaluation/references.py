@@ -13,6 +13,8 @@ ENCODINGS = ("utf-8-sig", "utf-16", "cp949")
 """Tried one after the other: Windows' editors write a mark, its Korean ones the code page 949."""
 
 
+_MARKS = dict.fromkeys(map(ord, "\u200b\u202b\u202c"))
+"""Without width: they keep players from taking text for markup, and lines from right to left in order."""
 _TAGS = re.compile(r"\{\\[^}]*\}|\\[Nnh]")
 """What pysubs2 makes of tags and line breaks. (Its ``plaintext`` takes every text in braces away.)"""
 
@@ -79,7 +81,7 @@ def _subtitles(text: str) -> list[str]:
         found = pysubs2.SSAFile.from_string(text)
     except pysubs2.exceptions.Pysubs2Error as error:
         raise ValueError(str(error) or type(error).__name__) from None
-    return [_TAGS.sub(" ", event.text) for event in sorted(found, key=lambda event: event.start)]
+    return [_TAGS.sub(" ", event.text).translate(_MARKS) for event in sorted(found, key=lambda event: event.start)]
 
 
 def _text_grid(path: Path) -> list[str]:

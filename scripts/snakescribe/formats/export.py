@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snakescribe.corrections.apply import apply
+from snakescribe.corrections.store import by_recording
 from snakescribe.files import write_atomically
 from snakescribe.formats.digests import Digests, record_anew, recorded, sha256
 from snakescribe.formats.listing import Listing
@@ -72,17 +74,21 @@ def record_unrecorded(results: Results, batch: str, rows: Iterable[Mapping[str, 
         record_anew(results.digests(batch), ((row["recording_id"], rendered(row, FORMATS)) for row in rows))
 
 
-def export_batch(results: Results, outputs: Collection[str], batch: str, force: bool = False) -> Written:
+def export_batch(
+    results: Results, outputs: Collection[str], batch: str, force: bool = False, replace: Collection[bytes] = ()
+) -> Written:
     """Bring the files of a batch's recordings up to date, and list them in ``exported/ID.json``.
 
     A recording belongs to the batch with its newest attempt: that one writes the configured formats and
     removes the others. A file that a person has corrected stays; the text that belongs there goes beside it as
-    ``NAME.new.EXT``, or with ``force`` replaces it. A recording that the ledger has forgotten loses its files.
+    ``NAME.new.EXT``, or with ``force``, or where ``replace`` has its name, replaces it. A recording that the ledger has
+    forgotten loses its files.
 
     Raises:
         ResultsError: the batch file is missing or damaged.
     """
     done, listing = Written(), Listing(outputs=sorted(outputs))
+    corrections = by_recording(results)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
         earlier = ledger.earlier(batch)
@@ -98,13 +104,14 @@ def export_batch(results: Results, outputs: Collection[str], batch: str, force: 
                 if ledger.batch_of(key) is None:
                     done.removed += remove_transcripts(results, stem)
                 continue  # otherwise a newer attempt's batch owns these files
-            texts = rendered(row, FORMATS)
+            texts = rendered(apply(row, corrections.get(key, ())), FORMATS)
             digests.remember(key, texts)
             for kind in FORMATS:
                 name = transcript_name(stem, kind)
                 data, known = texts.get(kind) if kind in outputs else None, digests.known(key, kind)
-                kept = done.bring(_path(results, name), data, known, force and data is not None)
-                done.bring(_path(results, new_name(name)), data if kept else None, known, force and data is not None)
+                over = (force or name in replace) and data is not None
+                kept = done.bring(_path(results, name), data, known, over)
+                done.bring(_path(results, new_name(name)), data if kept else None, known, over)
                 listing.files += [name] * (data is not None)
                 listing.corrected += [name] * kept
     listing.write(results.exported(batch), batch)

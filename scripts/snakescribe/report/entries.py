@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from snakescribe.config import Config
+from snakescribe.corrections.apply import apply
+from snakescribe.corrections.store import by_recording
 from snakescribe.errors import InputError
 from snakescribe.evaluation.counts import Errors
 from snakescribe.evaluation.evaluate import judged
@@ -80,11 +82,13 @@ def recordings(results: Results, config: Config) -> Iterator[list[tuple[Entry, d
         ResultsError: the plan or a batch file is missing or damaged.
     """
     root = Path(recordings_root(config))
+    corrections = by_recording(results)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         for batch in Plan.read(results.plan).batches:
             current = ledger.current(batch.batch)
             for rows in current_rows(results, batch.batch, current):
-                yield [(entry(row, current[row["recording_id"]], root, results), row) for row in rows.to_pylist()]
+                right = [apply(row, corrections.get(row["recording_id"], ())) for row in rows.to_pylist()]
+                yield [(entry(row, current[row["recording_id"]], root, results), row) for row in right]
 
 
 def entry(row: Mapping[str, Any], current: Current, root: Path, results: Results) -> Entry:

@@ -122,13 +122,13 @@ def _line(entry: Entry, block: int, place: int | None) -> tuple[Any, ...]:
 
 
 def _text(row: dict[str, Any]) -> dict[str, Any]:
-    """What a line opens: segments as [start, end, text, confidence, flags, channel, language], gaps and facts."""
+    """What a line opens: segments as [start, end, text, confidence, flags, channel, corrected], gaps and facts."""
     facts = ("codec", "sample_rate", "channels", "audio_track", "audio_tracks", "model", "engine", "device", "batch")
     return {
         "segments": [
             [
                 *(round(s["start"], 2), round(s["end"], 2), s["text"], round(exp(s["mean_logprob"]), 2)),
-                *(s["flags"] or [], s["channel"], s["language"]),
+                *(s["flags"] or [], s["channel"], s.get("corrected", False)),
             ]
             for s in row["segments"] or ()
         ],

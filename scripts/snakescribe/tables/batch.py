@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from snakescribe.errors import ResultsError
 from snakescribe.files import atomic_file
 from snakescribe.schema import BATCH, SCHEMA_VERSION
+from snakescribe.transcript import covered_seconds
 
 ROW_GROUP_RECORDINGS = 256
 ROW_GROUP_SEGMENTS = 8192
@@ -100,21 +101,9 @@ def _coverage(row: Mapping[str, Any]) -> dict[str, float | None]:
         return {"text_seconds": None, "gap_seconds": None}
     gaps = row.get("gaps")
     return {
-        "text_seconds": round(_covered(row.get("segments") or ()), 3),
+        "text_seconds": round(covered_seconds(row.get("segments") or ()), 3),
         "gap_seconds": None if gaps is None else round(sum(gap["end"] - gap["start"] for gap in gaps), 3),
     }
-
-
-def _covered(segments: Iterable[Mapping[str, Any]]) -> float:
-    """Seconds in at least one segment, counted in each channel by itself."""
-    seconds, until = 0.0, dict[str | None, float]()
-    for segment in sorted(segments, key=lambda segment: segment["start"]):
-        channel, end = segment["channel"], segment["end"]
-        start = max(segment["start"], until.get(channel, 0.0))
-        if end > start:
-            seconds += end - start
-            until[channel] = end
-    return seconds
 
 
 def _first_line(error: Exception) -> str:

@@ -11,13 +11,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from snakescribe.corrections.apply import apply
+from snakescribe.corrections.store import Correction, by_recording
 from snakescribe.errors import PASSING, ResultsError
 from snakescribe.files import atomic_file
 from snakescribe.inventory import again
 from snakescribe.inventory.ledger import Current, Ledger
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
-from snakescribe.schema import KEYS, LEDGER, RECORDINGS, SCHEMA_VERSION, SEGMENTS, VERSION, WORDS
+from snakescribe.schema import (
+    CORRECTED_BATCH,
+    KEYS,
+    LEDGER,
+    RECORDINGS,
+    SCHEMA_VERSION,
+    SEGMENTS,
+    VERSION,
+    WORDS,
+)
 from snakescribe.tables.batch import row_groups
 from snakescribe.tables.tsv import write_tsv
 
@@ -48,9 +59,11 @@ def write_tables(results: Results) -> dict[str, int]:
         segments = _Table(stack, results, "segments", SEGMENTS)
         words = _Table(stack, results, "words", WORDS)
         failed: dict[str, int] = {}
+        corrections = by_recording(results)
         for batch in plan.batches:
             current = ledger.current(batch.batch)
-            for group in current_rows(results, batch.batch, current):
+            for rows in current_rows(results, batch.batch, current):
+                group = _put_right(rows, corrections)
                 recordings.add(group, _ledger_columns(group, current, plan.columns))
                 failed |= _passing(group, current)
                 said = _unnested(group, "segments", "segment")
@@ -80,6 +93,9 @@ class _Table:
         count = len(rows)
         found = {name: rows.column(name) for name in rows.column_names} | dict(more or {})
         found["schema_version"] = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int32()), count)
+        if "corrected" in self._schema.names:
+            corrected = found.get("corrected", pa.nulls(count, pa.bool_()))
+            found["corrected"] = pc.fill_null(corrected, False)
         arrays = [found[f.name] if f.name in found else pa.nulls(count, f.type) for f in self._schema]
         self._waiting.append(pa.table(arrays, schema=self._schema))
         if sum(map(len, self._waiting)) >= ROWS[self.name] or sum(table.nbytes for table in self._waiting) >= BYTES:
@@ -108,6 +124,14 @@ def current_rows(results: Results, batch: str, current: Mapping[str, Current]) -
         raise ResultsError(
             f"{results.batch(batch)} holds {found} of its {len(current)} recordings; delete it and run again"
         )
+
+
+def _put_right(rows: pa.Table, corrections: Mapping[str, Sequence[Correction]]) -> pa.Table:
+    """The rows as people have corrected them; most have no corrections, and stay as they are."""
+    if not corrections.keys() & set(rows["recording_id"].to_pylist()):
+        return rows
+    right = [apply(row, corrections.get(row["recording_id"], ())) for row in rows.to_pylist()]
+    return pa.Table.from_pylist(right, schema=CORRECTED_BATCH)
 
 
 def _passing(rows: pa.Table, current: Mapping[str, Current]) -> dict[str, int]:

@@ -130,11 +130,12 @@ export class Detail {
     return { item, button, start, end };
   }
 
-  #segment([start, end, said, confidence, flags, channel], number) {
+  #segment([start, end, said, confidence, flags, channel, corrected], number) {
     const words = element("div");
     const text = element("span", "", said.trim());
     text.dir = "auto";
     words.append(text);
+    if (corrected) words.append(" ", element("small", "sure", `✓ ${say("corrected")}`));
     if (confidence < SURE) words.append(" ", element("small", "sure", percent(confidence)));
     for (const flag of flags) words.append(element("small", "doubt", say(flag)));
     const line = this.#line(start, end, channel, words, flags.length ? "doubtful" : "");

@@ -68,6 +68,7 @@ const WORDS = {
   confidence: { en: (share) => `confidence ${share}`, ko: (share) => `확신도 ${share}` },
   errors: { en: (share) => `${share} errors`, ko: (share) => `오류 ${share}` },
   gapHere: { en: (time) => `${time} of speech without text`, ko: (time) => `글이 없는 말소리 ${time}` },
+  corrected: { en: "corrected", ko: "고침" },
   silent: { en: "Nobody speaks in this recording.", ko: "이 녹음에는 말소리가 없어요." },
   noText: {
     en: "The text is not in this page, which holds only those with the most to look after. It is in transcripts/.",

@@ -1,0 +1,158 @@
+"""Corrections brought into a finished run: edited transcripts taken back, tables, files and report made anew."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from snakescribe.config import Config
+from snakescribe.corrections.align import laid_beside
+from snakescribe.corrections.apply import apply, conflicts
+from snakescribe.corrections.store import Correction, Said, add, by_recording
+from snakescribe.errors import InputError
+from snakescribe.evaluation.references import read_reference
+from snakescribe.formats.corrected import summarise_again
+from snakescribe.formats.export import export_batch, exported_batches
+from snakescribe.formats.listing import Listing
+from snakescribe.formats.names import transcript_name, transcript_stem
+from snakescribe.inventory.ledger import Ledger
+from snakescribe.layout import Results
+from snakescribe.report.page import write_page
+from snakescribe.tables.batch import read_batch
+from snakescribe.tables.write import write_tables
+
+READ_BACK = ("txt", "srt", "vtt")
+"""Transcript files that people edit and that are taken back."""
+_CHANNEL = re.compile(r"^\[([^\]\n]+)\] ", re.MULTILINE)
+
+
+def take_back(results: Results, config: Config, files: Iterable[Path], who: str) -> dict[Path, int]:
+    """Make corrections of transcript files that somebody has edited; the files are ours again afterwards.
+
+    What was said comes from the file, the times stay those of the segments.
+
+    Args:
+        results: of a finished run, locked by the caller.
+        config: of that run.
+        files: transcripts below its ``transcripts``, or of the same names elsewhere.
+        who: has edited them.
+
+    Returns:
+        Segments that say something else now, by file.
+
+    Raises:
+        InputError: a file is no transcript of this run, cannot be read, or is of a kind that is not taken back.
+    """
+    there = _transcripts(results)
+    wanted = {path: _named(results, path, there) for path in files}
+    rows = _rows(results, wanted.values())
+    known = by_recording(results)
+    found: dict[Path, list[Correction]] = {}
+    for path, (_, name) in wanted.items():
+        row = rows[name]
+        right = apply(row, known.get(row["recording_id"], ()))
+        found[path] = list(_edited(right, read_reference(path), who))
+    add(results, [one for some in found.values() for one in some])
+    bring(results, config, {batch for batch, _ in wanted.values()}, [name for _, name in wanted.values()])
+    return {path: len(some) for path, some in found.items()}
+
+
+def bring(results: Results, config: Config, batches: Collection[str], ours: Collection[bytes] = ()) -> None:
+    """Have tables, transcripts and report say what the corrections say; of ``ours`` the files are replaced."""
+    for batch in sorted(batches):
+        export_batch(results, config.outputs, batch, replace=ours)
+    write_tables(results)
+    if results.report.exists():
+        write_page(results, config)
+    summarise_again(results)
+
+
+def listed(results: Results) -> Iterator[tuple[str, Correction, bool]]:
+    """Path, correction, and whether it was made of another text than the one that it replaced, the newest last."""
+    known = by_recording(results)
+    for batch in exported_batches(results):
+        for row in _current(results, batch):
+            mine = known.get(row["recording_id"], [])
+            odd = conflicts(row, mine)
+            yield from ((row["path"], one, one in odd) for one in mine)
+
+
+def _edited(row: Mapping[str, Any], text: str, who: str) -> Iterator[Correction]:
+    """Corrections that make of a row what stands in an edited file; channels stand in brackets before what they say."""
+    channels = {segment["channel"] for segment in row["segments"]}
+    for channel, said in _by_channel(text, channels).items():
+        segments = [segment for segment in row["segments"] if segment["channel"] == channel]
+        texts = [segment["text"] for segment in segments]
+        for segment, new in zip(segments, laid_beside(texts, said), strict=True):
+            if new.split() != segment["text"].split():
+                place = {"start": segment["start"], "end": segment["end"]}
+                yield Correction(
+                    recording_id=row["recording_id"],
+                    sha256=row["sha256"],
+                    channel=channel,
+                    old=segment["text"],
+                    new=(Said(text=new, **place),) if new else (),
+                    who=who,
+                    when=datetime.now(UTC),
+                    **place,
+                )
+
+
+def _by_channel(text: str, channels: Collection[str | None]) -> dict[str | None, str]:
+    if not any(channels):
+        return {None: text} if channels else {}
+    found: dict[str | None, list[str]] = {channel: [] for channel in channels}
+    here: str | None = next(iter(channels))
+    for piece in re.split(r"(?=\[[^\]\n]+\] )", text):
+        mark = _CHANNEL.match(piece)
+        if mark and mark[1] in channels:
+            here, piece = mark[1], piece[mark.end() :]
+        found[here].append(piece)
+    return {channel: " ".join(pieces) for channel, pieces in found.items()}
+
+
+def _transcripts(results: Results) -> dict[bytes, str]:
+    """The batch of every transcript file."""
+    found: dict[bytes, str] = {}
+    for batch in exported_batches(results):
+        listing = Listing.read(results.exported(batch))
+        found |= dict.fromkeys([*listing.files, *listing.corrected], batch)
+    return found
+
+
+def _named(results: Results, path: Path, there: Mapping[bytes, str]) -> tuple[str, bytes]:
+    """Batch and name of the transcript that a file is."""
+    if path.suffix.removeprefix(".") not in READ_BACK:
+        raise InputError(f"{path}: only {', '.join(READ_BACK)} are taken back")
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    here, top = os.fsencode(path.resolve()), os.fsencode(results.transcripts.resolve()) + b"/"
+    if here.startswith(top) and (name := here.removeprefix(top)) in there:
+        return there[name], name
+    same = [name for name in there if name.rpartition(b"/")[2] == os.fsencode(path.name)]
+    if len(same) != 1:
+        what = "two transcripts have" if same else "no transcript has"
+        raise InputError(f"{path}: {what} this name; give the file below {results.transcripts}")
+    return there[same[0]], same[0]
+
+
+def _rows(results: Results, wanted: Iterable[tuple[str, bytes]]) -> dict[bytes, dict[str, Any]]:
+    """The rows that transcripts are made of."""
+    names = set(wanted)
+    found: dict[bytes, dict[str, Any]] = {}
+    for batch in {batch for batch, _ in names}:
+        for row in _current(results, batch):
+            stem = transcript_stem(row["path_bytes"], row["recording_id"])
+            mine = {name for kind in READ_BACK if (batch, name := transcript_name(stem, kind)) in names}
+            found |= dict.fromkeys(mine, row)
+    return found
+
+
+def _current(results: Results, batch: str) -> Iterator[dict[str, Any]]:
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        current = ledger.current(batch)
+    return (row for row in read_batch(results.batch(batch)) if row["recording_id"] in current)

@@ -1,0 +1,1 @@
+"""What people have put right: rows of their own that no run overwrites."""

@@ -1,0 +1,128 @@
+"""``corrections.parquet``: who put what right, when; new rows are added, none is ever changed."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from os import close
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from snakescribe.errors import BusyError, ResultsError
+from snakescribe.files import atomic_file, hold_lock
+from snakescribe.layout import Results
+from snakescribe.records import Frozen
+
+PATIENCE = 30.0
+"""Seconds to wait for somebody else who is adding some."""
+
+
+class Said(Frozen):
+    """What was really said from ``start`` to ``end`` (seconds)."""
+
+    start: float
+    end: float
+    text: str
+
+
+class Correction(Frozen):
+    """One stretch of one channel, as somebody heard it."""
+
+    recording_id: str
+    sha256: str
+    """Of the recording's content: other content is another recording."""
+    channel: str | None
+    start: float
+    end: float
+    """Seconds: the segments that lie here are replaced, whatever model cut them."""
+    old: str
+    """What stood here, so that it can be seen when two people put the same place right."""
+    new: tuple[Said, ...]
+    """None when nobody speaks here."""
+    who: str
+    when: datetime
+
+
+_SAID = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string())])
+_SCHEMA = pa.schema(
+    [
+        ("recording_id", pa.string()),
+        ("sha256", pa.string()),
+        ("channel", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("old", pa.string()),
+        ("new", pa.list_(_SAID)),
+        ("who", pa.string()),
+        ("when", pa.timestamp("ms", "UTC")),
+    ],
+    metadata={"snakescribe_corrections_version": "1"},
+)
+
+
+def read(results: Results) -> list[Correction]:
+    """All of them, in the order in which they were made.
+
+    Raises:
+        ResultsError: the file is damaged.
+    """
+    try:
+        return [Correction.model_validate(row) for row in pq.read_table(results.corrections).to_pylist()]
+    except FileNotFoundError:
+        return []
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise ResultsError(
+            f"{results.corrections} is damaged ({reason}); put back a copy, it is made by people and by nothing else"
+        ) from None
+
+
+def by_recording(results: Results) -> dict[str, list[Correction]]:
+    """:func:`read`, by recording id."""
+    found: defaultdict[str, list[Correction]] = defaultdict(list)
+    for one in read(results):
+        found[one.recording_id].append(one)
+    return dict(found)
+
+
+def add(results: Results, more: Sequence[Correction]) -> None:
+    """Add some; what others have added meanwhile stays.
+
+    Raises:
+        ResultsError: the file is damaged.
+        BusyError: somebody else was adding some all the time.
+    """
+    _write(results, lambda there: [*there, *more])
+
+
+def forget(results: Results, recording_ids: set[str]) -> int:
+    """Take out all of some recordings; how many."""
+    if not results.corrections.exists():
+        return 0
+    before = len(read(results))
+    _write(results, lambda there: [one for one in there if one.recording_id not in recording_ids])
+    return before - len(read(results))
+
+
+def _write(results: Results, change: Callable[[list[Correction]], Iterable[Correction]]) -> None:
+    lock = _locked(results)
+    try:
+        rows = [one.model_dump() for one in change(read(results))]
+        with atomic_file(results.corrections) as file:
+            pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), file)
+    finally:
+        close(lock)
+
+
+def _locked(results: Results) -> int:
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return hold_lock(results.state / "corrections.lock", "somebody else is correcting here; try again")
+        except BusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,226 @@
+"""What people have put right: kept whatever comes, and said by every table, file and page."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakescribe.cli import main
+from snakescribe.config import read_resolved
+from snakescribe.corrections import store
+from snakescribe.corrections.align import laid_beside
+from snakescribe.corrections.apply import apply, conflicts
+from snakescribe.corrections.store import Correction, Said
+from snakescribe.errors import ResultsError
+from snakescribe.formats.export import export_batch
+from snakescribe.layout import Results
+from snakescribe.report.page import write_page
+from snakescribe.tables.batch import write_batch
+from snakescribe.tables.write import write_tables
+from tests.report.test_report import written
+from tests.unit.finished import finish, gap, row, segment
+
+CALL = row(
+    "통화/a b.mp3",
+    segment(0, 4, "안녕하세요 고객님", words="안녕하세요 고객님"),
+    segment(4, 8, "구독과 좋아요") | {"flags": ["invented"]},
+    segment(8, 12, "환불 요청 이요"),
+    flags=["invented", "truncated"],
+    gaps=[gap(9, 11)],
+)
+OTHER = row("other.wav", segment(0, 5, "네"))
+
+
+def correction(start: float, end: float, old: str, *new: Said, **more: Any) -> Correction:
+    about: dict[str, Any] = {"recording_id": CALL["recording_id"], "sha256": CALL["sha256"], "channel": None}
+    when = datetime(2026, 1, 2, tzinfo=UTC)
+    return Correction(
+        **about | {"start": start, "end": end, "old": old, "new": new, "who": "김서연", "when": when} | more
+    )
+
+
+def texts(made: dict[str, Any]) -> list[str]:
+    return [one["text"] for one in made["segments"]]
+
+
+def test_a_correction_replaces_what_lies_in_it() -> None:
+    said = Said(start=8, end=12, text="환불 요청이요")
+    right = apply(CALL, [correction(8, 12, "환불 요청 이요", said), correction(4, 8, "구독과 좋아요")])
+    assert texts(right) == ["안녕하세요 고객님", "환불 요청이요"]
+    assert right["text"] == "안녕하세요 고객님 환불 요청이요"
+    assert right["flags"] == ["truncated"], "of the file, and stays"
+    assert (right["gaps"], right["gap_seconds"], right["text_seconds"]) == ([], 0, 8)
+    assert [one["corrected"] for one in right["segments"]] == [False, True]
+    assert texts(CALL)[1] == "구독과 좋아요", "the row is as it was"
+
+
+def test_that_something_is_right_takes_the_doubt_away_and_keeps_the_words() -> None:
+    first = CALL["segments"][0]
+    doubted = {**CALL, "segments": [{**first, "flags": ["low_confidence"]}], "flags": ["low_confidence"]}
+    right = apply(doubted, [correction(0, 4, first["text"], Said(start=0, end=4, text=first["text"]))])
+    assert right["flags"] == right["segments"][0]["flags"] == []
+    assert right["segments"][0]["words"] == first["words"] and right["segments"][0]["corrected"]
+
+
+def test_it_holds_for_whatever_another_model_makes_of_the_place() -> None:
+    again = {**CALL, "segments": [segment(0, 7.5, "안녕 구독"), segment(7.9, 10, "환불"), segment(10.1, 12, "이요")]}
+    right = apply(again, [correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 요청이요"))])
+    assert texts(right) == ["안녕 구독", "환불 요청이요"]
+    assert conflicts(again, [correction(8, 12, "환불 요청 이요")]) != []
+
+
+def test_other_content_is_another_recording() -> None:
+    assert texts(apply({**CALL, "sha256": "f" * 64}, [correction(8, 12, "환불 요청 이요")])) == texts(CALL)
+
+
+def test_two_people_at_one_place_are_both_kept_and_the_later_one_counts() -> None:
+    one = correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 요청"))
+    two = correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 신청"), who="박")
+    assert texts(apply(CALL, [one, two]))[-1] == "환불 신청"
+    assert conflicts(CALL, [one, two]) == [two]
+
+
+def test_many_hands_at_once_lose_nothing(tmp_path: Path) -> None:
+    results = finish(tmp_path, {"b000001": [CALL]})
+    hands = [
+        threading.Thread(target=store.add, args=(results, [correction(n, n + 1, str(n), who=str(n))]))
+        for n in range(12)
+    ]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join()
+    assert sorted(int(one.who) for one in store.read(results)) == list(range(12))
+
+
+def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.corrections.write_bytes(b"PAR1 no")
+    with pytest.raises(ResultsError, match="put back a copy"):
+        store.read(results)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("가 나 다 ABC 漢 ア".split()), min_size=1, max_size=6), min_size=1, max_size=5)
+)
+def test_a_text_laid_beside_itself_is_itself(words: list[list[str]]) -> None:
+    segments = [" ".join(some) for some in words]
+    assert [text.split() for text in laid_beside(segments, "\n".join(segments))] == words
+
+
+@given(st.lists(st.text("가나 漢AB", max_size=8), min_size=1, max_size=4), st.text("가나다 漢字AB\n", max_size=30))
+def test_nothing_that_was_written_is_lost(segments: list[str], edited: str) -> None:
+    assert "".join("".join(laid_beside(segments, edited)).split()) == "".join(edited.split())
+
+
+@pytest.mark.parametrize(
+    ("segments", "edited", "expected"),
+    [
+        (["네 안녕", "감사합니다"], "네 안녕 감사 합니다", ["네 안녕", "감사 합니다"]),
+        (["ありがとうございました", "はい"], "ありがとうございます\nはい", ["ありがとうございます", "はい"]),
+        (["And Mr.", "Smith came."], "And Mr.\nSmyth came in.", ["And Mr.", "Smyth came in."]),
+        (["one", "two", "three"], "one three", ["one", "", "three"]),
+        (["one"], "", [""]),
+    ],
+)
+def test_edited_words_stay_where_they_were(segments: list[str], edited: str, expected: list[str]) -> None:
+    assert laid_beside(segments, edited) == expected
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    """A finished run with everything that a run writes."""
+    results = finish(tmp_path, {"b000001": [CALL, OTHER]})
+    export_batch(results, ["json", "txt", "srt", "vtt"], "b000001")
+    write_tables(results)
+    write_page(results, read_resolved(results.config))
+    return results
+
+
+def table(results: Results, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(results.table(name, "parquet")).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("kind", ["txt", "srt", "vtt"])
+def test_an_edited_transcript_is_taken_back(results: Results, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = results.transcripts / f"통화/a b.mp3.{kind}"
+    edited = path.read_text(encoding="utf-8").replace("요청 이요", "요청이요").replace("구독과 좋아요", "주문 번호는요")
+    path.write_text(edited, encoding="utf-8")
+    assert main(["corrections", "import", str(path), "--results", str(results.root), "--who", "김서연"]) == 0
+    assert "2 segments corrected" in capsys.readouterr().err
+
+    said = "안녕하세요 고객님 주문 번호는요 환불 요청이요"
+    first, other = table(results, "recordings")
+    assert (first["text"], first["corrected"], first["flags"]) == (said, True, ["truncated"])
+    assert (other["text"], other["corrected"]) == ("네", False)
+    assert [one["corrected"] for one in table(results, "segments")] == [False, True, True, False]
+    for name in ("txt", "srt", "vtt", "json"):
+        text = (results.transcripts / f"통화/a b.mp3.{name}").read_text(encoding="utf-8")
+        assert "요청이요" in text and "구독과" not in text
+    assert list(results.transcripts.rglob("*.new.*")) == []
+    assert "요청이요" in str(written(results)["block-0"])
+
+    capsys.readouterr()
+    assert main(["corrections", "list", "--results", str(results.root)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and '"who": "김서연"' in lines[0] and '"conflict": false' in lines[0]
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+    assert len(store.read(results)) == 2, "the same file again says nothing new"
+
+
+def test_no_run_takes_it_away_again(results: Results) -> None:
+    store.add(results, [correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 요청이요"))])
+    kept = results.corrections.read_bytes()
+    again = {**CALL, "segments": [segment(0, 5, "안녕"), segment(8, 11, "환불요")], "batch": "b000001"}
+    write_batch(results.batch("b000001"), [again, {**OTHER, "batch": "b000001"}])  # another model
+    export_batch(results, ["txt"], "b000001")
+    write_tables(results)
+    assert table(results, "recordings")[0]["text"] == "안녕 환불 요청이요"
+    assert (results.transcripts / "통화/a b.mp3.txt").read_text(encoding="utf-8") == "안녕\n환불 요청이요\n"
+    assert results.corrections.read_bytes() == kept
+
+
+def test_channels_are_taken_back_apart(tmp_path: Path) -> None:
+    call = row(
+        "two.wav",
+        segment(0, 4, "네 여보세요", "agent"),
+        segment(1, 3, "예 환불 이요", "customer"),
+        segment(5, 9, "네", "agent"),
+    )
+    results = finish(tmp_path, {"b000001": [call]})
+    export_batch(results, ["srt"], "b000001")
+    path = results.transcripts / "two.wav.srt"
+    path.write_text(path.read_text(encoding="utf-8").replace("환불 이요", "환불이요"), encoding="utf-8")
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+    (one,) = store.read(results)
+    assert (one.channel, one.old, one.new[0].text) == ("customer", "예 환불 이요", "예 환불이요")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("no.txt", "there is no such file"), ("a b.mp3.json", "only txt, srt, vtt"), ("x.txt", "no transcript has")],
+)
+def test_what_is_no_transcript_is_refused(
+    results: Results, tmp_path: Path, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name != "no.txt":
+        (tmp_path / name).write_text("네")
+    assert main(["corrections", "import", str(tmp_path / name), "--results", str(results.root)]) == 3
+    assert said in capsys.readouterr().err
+
+
+def test_forgetting_takes_corrections_too(results: Results) -> None:
+    mine = correction(
+        0, 5, "네", Said(start=0, end=5, text="비밀"), recording_id=OTHER["recording_id"], sha256=OTHER["sha256"]
+    )
+    store.add(results, [mine, correction(8, 12, "환불 요청 이요")])
+    assert main(["forget", OTHER["recording_id"], "--results", str(results.root)]) == 0
+    assert [one.recording_id for one in store.read(results)] == [CALL["recording_id"]]
