@@ -18,6 +18,7 @@ FOR_PEOPLE = (
     "export",
     "evaluate",
     "compare",
+    "find",
     "config",
     "doctor",
     "bench",
