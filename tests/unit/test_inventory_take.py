@@ -379,7 +379,7 @@ def test_planning_says_what_a_run_would_do_and_writes_nothing(
     lines = planned(tmp_path, capsys)
     assert lines["to do"] == "3 recordings, 2 s, in 1 batch"
     assert lines["new"] == "3 new, 0 changed, 0 to be retried"
-    assert lines["skipped"] == "1 other files, taken for no recordings: 1 .txt (notes.txt)"
+    assert lines["skipped"] == "1 other file, taken for no recordings: 1 .txt (notes.txt)"
     assert "no measurement yet, assuming" in lines["basis"]
     assert not (tmp_path / "out").exists()
 

@@ -89,7 +89,7 @@ def test_what_does_not_grow_with_the_audio_is_in_the_time(tmp_path: Path, capsys
     assert main(asked) == 0
     said = capsys.readouterr().out
     assert "time: about 15 s," in said and "10 s for a run and 5 s for each batch, assumed" in said
-    assert "skipped: 1 other files, taken for no recordings: 1 .txt (letter.txt)\n" in said
+    assert "skipped: 1 other file, taken for no recordings: 1 .txt (letter.txt)\n" in said
     results = finish(tmp_path / "out", {"b000001": [row("1.wav", wall_seconds=6.0, batch="b000001")]})
     write_tables(results)
     with written_down(results, None, None) as outcome:

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if number == 0:
         print("nothing found", file=sys.stderr)
     elif told is _for_people:
-        print(f"{'the first ' * (number == args.limit)}{counted(number, 'hit')}", file=sys.stderr)
+        print(f"{counted(number, 'hit')}{' (--limit)' * (number == args.limit)}", file=sys.stderr)
     return 0
 
 

@@ -20,6 +20,7 @@ from snakescribe.keys import fingerprint as fingerprint_of
 from snakescribe.media.raw import UNSAID
 from snakescribe.recording import Overrides, Recording
 from snakescribe.records import Frozen
+from snakescribe.units import counted
 
 TYPICAL_RATE = 4000.0
 """Bytes per second assumed of a file whose header does not say how long it is: 32 kbit/s, speech in a lossy
@@ -78,7 +79,7 @@ class Plan(Frozen):
         counts += ["…"] * (len(kinds) > _KINDS)
         total = sum(self.passed_over.values())
         names = [*self.passed_names, *["…"] * (total > len(self.passed_names))]
-        yield f"{total:,} other files, taken for no recordings: {', '.join(counts)} ({', '.join(names)})"
+        yield f"{counted(total, 'other file')}, taken for no recordings: {', '.join(counts)} ({', '.join(names)})"
         if unsaid := [kind for kind, _ in kinds if kind[1:] in UNSAID]:
             yield f"  {', '.join(unsaid)}: if it is sound, say what is in it by audio.raw (docs/formats.md)"
 
