@@ -66,7 +66,8 @@ class Ending(Frozen):
     def line(self) -> str:
         """For people; what ended it has been told before."""
         seconds = (self.ended - self.started).total_seconds()
-        speed = f", {self.transcribed_seconds / seconds:.1f} × real time" if self.transcribed_seconds else ""
+        rate = self.transcribed_seconds / seconds
+        speed = f", {rate:.1f} × real time from start to end" if self.transcribed_seconds else ""
         new = f"{counted(self.transcribed, 'recording')} transcribed, {hours(self.transcribed_seconds)} of audio"
         classes = ", ".join(f"{count} {name}" for name, count in self.failures.items())
         failed = f"; {self.recordings.get('failed', 0)} failed in all ({classes})" if classes else ""

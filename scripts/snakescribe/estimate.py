@@ -12,6 +12,8 @@ BASE_SPEED = 0.05
 (docs/decisions/precision-and-engines.md)."""
 SLOWEST = 6.0
 """How many times that an old, busy machine may take."""
+RUN_SECONDS, BATCH_SECONDS = 10.0, 5.0
+"""Of a run without any audio, and of a batch beside transcribing (loading the model), on an idle machine of today."""
 START = 10.0
 """Minutes for what does not grow with the audio: Snakemake, a model from a network drive."""
 

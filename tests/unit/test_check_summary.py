@@ -29,7 +29,7 @@ def finished(root: Path, rows: list[dict[str, Any]], **more: Any) -> Any:
 def test_everything_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = finished(tmp_path, [row("a.wav", segment(0, 1, "네")), row("silent.wav")])
     code, output = check(results)
-    expected = "2 recordings: 1 ok, 1 empty, 0 failed; 2.0 min of audio, made at 10.0 × real time\n"
+    expected = "2 recordings: 1 ok, 1 empty, 0 failed; 2.0 min of audio, 10.0 × real time while transcribing\n"
     expected += "no speech (status = empty): silent.wav\n"
     assert (code, results.summary.read_text(), capsys.readouterr().err) == (0, expected, expected)
     assert output.exists()
@@ -98,7 +98,7 @@ def test_report_exits_0_and_writes_the_same(tmp_path: Path, capsys: pytest.Captu
     assert code == 0
     assert output.exists()
     assert results.summary.read_text() == capsys.readouterr().err
-    assert results.summary.read_text().startswith("1 recording: 0 ok, 0 empty, 1 failed; 0.0 min of audio\n  bad.wav: ")
+    assert results.summary.read_text().startswith("1 recording: 0 ok, 0 empty, 1 failed; 0 s of audio\n  bad.wav: ")
 
 
 def test_a_removed_recording_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ models recording
 keys
 corrections estimate failures inventory
 audio tables
-evaluation
+evaluation search
 formats vad
 engine
 doctor

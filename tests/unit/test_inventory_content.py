@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from audio_files import ffmpeg
+from audio_files import ffmpeg, tone, write_wav
 from test_inventory_probe import speak
 from test_inventory_take import manifests
 from test_inventory_walk import configured, put
 
+from snakescribe.config import load_config
 from snakescribe.errors import InputError
 from snakescribe.inventory.take import take
 from snakescribe.inventory.walk import digest, walk
@@ -57,19 +58,20 @@ def test_the_rest_is_counted_and_named(tmp_path: Path) -> None:
     plan = take(config).plan
     assert plan.recordings == 1
     assert plan.passed_over == {"": 2, ".mod": 1, ".pdf": 2, ".raw": 1, ".txt": 1, ".ulaw2": 1}
-    assert plan.passed_names == ("README", "b.PDF", "b.pdf", "c.txt", "odd\\nname.ulaw2")
+    named = ("README", "b.PDF", "b.pdf", "c.txt", "odd\\nname.ulaw2", "photo.raw", "picture", "sub/tracker.mod")
+    assert plan.passed_names == named
     assert plan.skipped == {"hidden": 2, "temporary": 1, "not audio": 8}
     assert list(plan.passed_over_notes()) == [
         "left alone: 2 hidden, 1 temporary",
         "8 other files, taken for no recordings: 2 without extension, 2 .pdf, 1 .mod, 1 .raw, 1 .txt, 1 .ulaw2"
-        " (README, b.PDF, b.pdf, c.txt, odd\\nname.ulaw2, …)",
+        f" ({', '.join(named)})",
         "  .raw: if it is sound, say what is in it by audio.raw (docs/formats.md)",
     ]
     assert take(config).plan == plan
 
-    named = configured(tmp_path, audio={"raw": {"raw": {"codec": "s16le", "rate": 8000}}})
-    assert digest(named, walk(named)) != digest(config, walk(config)), "so that the inventory is taken again"
-    plan = take(named).plan
+    other = configured(tmp_path, audio={"raw": {"raw": {"codec": "s16le", "rate": 8000}}})
+    assert digest(other, walk(other)) != digest(config, walk(config)), "so that the inventory is taken again"
+    plan = take(other).plan
     assert (plan.recordings, plan.passed_over.get(".raw")) == (2, None)
 
 
@@ -122,3 +124,18 @@ def test_twenty_thousand_unknown_names(tmp_path: Path) -> None:
     walked = time.process_time()
     print(f"first {first - began:.2f} s, again {again - first:.2f} s, a parse {walked - again:.2f} s")
     assert again - first < 4 * (walked - again) + 0.5
+
+
+def test_what_comes_later_and_what_waits_is_named(tmp_path: Path) -> None:
+    """A document among known recordings has the inventory taken again; a file that is being written is named."""
+    (tmp_path / "in").mkdir()
+    write_wav(tmp_path / "in/new.wav", tone(440, 1))
+    config = load_config({"recordings": "in", "results": "out", "settle": 3600}, tmp_path)
+    before = digest(config, walk(config))
+    (tmp_path / "in/letter.txt").write_text("no recording")
+    assert digest(config, walk(config)) != before
+    os.utime(tmp_path / "in/new.wav", (0, 0))
+    write_wav(tmp_path / "in/late.wav", tone(440, 1))
+    notes = list(take(config).plan.passed_over_notes())
+    assert notes[0] == "left alone: 1 unsettled (late.wav), taken when nobody writes to them any more"
+    assert notes[1].endswith("(letter.txt)")

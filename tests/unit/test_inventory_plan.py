@@ -200,6 +200,7 @@ def test_the_plan_file(tmp_path: Path) -> None:
         "skipped": {"hidden": 1, "not audio": 3},
         "passed_over": {"": 1, ".raw": 2},
         "passed_names": ["a", "b.raw", "c.raw"],
+        "waiting_names": [],
         "columns": ["통화"],
         "ledger": "0f",
     }

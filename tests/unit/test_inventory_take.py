@@ -377,9 +377,9 @@ def test_planning_says_what_a_run_would_do_and_writes_nothing(
     config = configured(tmp_path, models=str(models_root))
     put(tmp_path / "in", "notes.txt")
     lines = planned(tmp_path, capsys)
-    assert lines["to do"] == "3 recordings, 0.0 min, in 1 batch"
+    assert lines["to do"] == "3 recordings, 2 s, in 1 batch"
     assert lines["new"] == "3 new, 0 changed, 0 to be retried"
-    assert lines["skipped"] == "1 not audio"
+    assert lines["skipped"] == "1 other file, taken for no recordings: 1 .txt (notes.txt)"
     assert "no measurement yet, assuming" in lines["basis"]
     assert not (tmp_path / "out").exists()
 
@@ -401,7 +401,7 @@ def test_planning_says_what_a_run_would_do_and_writes_nothing(
     lines = planned(tmp_path, capsys)
     assert lines["done"].startswith("3 recordings")
     assert lines["to do"] == "1 recording, 6.0 min, in 1 batch"
-    assert lines["time"].startswith("about 3.0 min")
+    assert lines["time"].startswith("about 3.2 min")  # 15 s of them beside the audio
     assert "0.500 s per second of audio, median of 1 recording done" in lines["basis"]
     assert lines["disk"].startswith("up to 0.01 GB")
     assert sorted((path, path.stat().st_mtime_ns) for path in where.root.rglob("*")) == before

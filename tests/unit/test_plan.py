@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from finished import finish, row
 
 from snakescribe.cli import main
 from snakescribe.config import load_config
+from snakescribe.ending import Ending, written_down
 from snakescribe.files import write_atomically
 from snakescribe.inventory.take import take
 from snakescribe.layout import Results
@@ -45,7 +47,7 @@ def test_nothing_done_is_no_less_than_nothing(tmp_path: Path, capsys: pytest.Cap
         write_wav(tmp_path / f"in/{seconds}.wav", tone(440, seconds))
     asked = ["--recordings", str(tmp_path / "in"), "--results", str(tmp_path / "out")]
     assert main(["plan", *asked, "--config", "batch.files=1"]) == 0
-    assert "done: 0 recordings, 0.0 min\n" in capsys.readouterr().out
+    assert "done: 0 recordings, 0 s\n" in capsys.readouterr().out
 
 
 def test_what_is_gone_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,6 +78,28 @@ def test_the_speed_is_the_median_of_what_this_model_did(tmp_path: Path, capsys: 
     write_tables(finish(tmp_path / "cached", {"b000001": [row("known.wav", wall_seconds=0.6, cached=True)]}))
     assert main([*asked[:-1], str(tmp_path / "cached"), "--config", "model=base"]) == 0
     assert "median of 1 recording done;" in capsys.readouterr().out
+
+
+def test_what_does_not_grow_with_the_audio_is_in_the_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A default on a machine that is not known, and what the last run took beside the audio where there was one."""
+    (tmp_path / "in").mkdir()
+    write_wav(tmp_path / "in/new.wav", tone(440, 1))
+    (tmp_path / "in/letter.txt").write_text("no recording")
+    asked = ["plan", "--recordings", str(tmp_path / "in"), "--results", str(tmp_path / "out"), "--config", "model=base"]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "time: about 15 s," in said and "10 s for a run and 5 s for each batch, assumed" in said
+    assert "skipped: 1 other file, taken for no recordings: 1 .txt (letter.txt)\n" in said
+    results = finish(tmp_path / "out", {"b000001": [row("1.wav", wall_seconds=6.0, batch="b000001")]})
+    write_tables(results)
+    with written_down(results, None, None) as outcome:
+        outcome.code = 0
+    ending = Ending.model_validate_json(results.ending.read_bytes())
+    times = {"started": ending.started, "ended": ending.started + timedelta(seconds=60), "transcribed": 1}
+    write_atomically(results.ending, ending.model_copy(update=times).model_dump_json().encode())
+    write_atomically(results.benchmark("b000001"), b"s\th:m:s\n20.5\t0:00:20\n")
+    assert main(asked) == 0
+    assert "; 40 s for a run and 14 s for each batch, as in the last run here;" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damage", ["cut", "a folder"])

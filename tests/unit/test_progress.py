@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from finished import finish, row
 
+from snakescribe.commands import run
+from snakescribe.layout import Results
 from snakescribe.transcribe import progress
 from snakescribe.transcribe.progress import Meter
 
@@ -52,3 +57,18 @@ def test_the_estimate_leaves_out_what_came_before_the_first_text(
     clock.now += 61
     meter.window_decoded(1220.0)
     assert "20.7 min of 10.00 h of audio, 20.0 × real time, 29 min left" in capsys.readouterr().err
+
+
+def test_a_log_has_its_first_line_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is known, and once more when the recordings are."""
+    monkeypatch.setattr(run, "REFRESH", 0.1)
+    monkeypatch.setattr(run, "FIRST_LINE", 0.3)
+    plan = "import sys, time, shutil; time.sleep(1); shutil.copy(*sys.argv[1:]); time.sleep(1)"
+    made = finish(tmp_path / "made", {"b000001": [row("1.wav")]}).plan
+    results = Results(tmp_path / "out")
+    results.plan.parent.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", plan, str(made), str(results.plan)]) as process:
+        assert run._watch(process, results, "") == 0
+    assert capsys.readouterr().err.splitlines() == ["looking at the recordings", "0 s of 1.0 min of audio"]

@@ -67,6 +67,20 @@ def register_results(parser: argparse.ArgumentParser) -> argparse._MutuallyExclu
     return where
 
 
+def results_of(args: argparse.Namespace) -> Results:
+    """The results folder of :func:`register_results`.
+
+    Raises:
+        ResultsError: no run has been there.
+    """
+    results = Results((args.results or Path("results")).absolute())
+    if args.configfile:
+        results = Results(Path(load_file(args.configfile).results))
+    if not results.config.exists():
+        raise ResultsError(f"no run in {results.root}; give its folder with --results")
+    return results
+
+
 @contextmanager
 def finished_run(args: argparse.Namespace) -> Iterator[Results]:
     """The results folder of :func:`register_results`; no run works there during the block.
@@ -75,11 +89,7 @@ def finished_run(args: argparse.Namespace) -> Iterator[Results]:
         ResultsError: no run has been there.
         BusyError: one is there now.
     """
-    results = Results((args.results or Path("results")).absolute())
-    if args.configfile:
-        results = Results(Path(load_file(args.configfile).results))
-    if not results.config.exists():
-        raise ResultsError(f"no run in {results.root}; give its folder with --results")
+    results = results_of(args)
     lock = hold_lock(results.lock, f"a run works on {results.root}; wait for it to end and try again")
     if not results.plan.exists():
         os.close(lock)

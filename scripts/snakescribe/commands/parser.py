@@ -20,6 +20,7 @@ FOR_PEOPLE = (
     "corrections",
     "evaluate",
     "compare",
+    "find",
     "config",
     "doctor",
     "bench",

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
-from snakescribe.errors import ModelError
+from snakescribe.errors import ModelError, ResultsError
 from snakescribe.units import counted, hours
 
 if TYPE_CHECKING:
@@ -65,17 +67,23 @@ def _lines(config: Config) -> list[tuple[str, str]]:
     seconds = sum(batch.seconds for batch in waiting)
     recordings = sum(batch.recordings for batch in waiting)
     speed, basis = _speed(config, results)
+    run, batch, whence = _fixed(results)
+    fixed = f"{run:.0f} s for a run and {batch:.0f} s for each batch, {whence}"
+    total = run + batch * len(waiting) + seconds * speed
     cores = len(os.sched_getaffinity(0))
     disk = seconds / 3600 * PCM_GB_PER_HOUR
-    skipped = ", ".join(f"{count:,} {reason}" for reason, count in plan.skipped.items())
+    skipped = "; ".join(note.strip() for note in plan.passed_over_notes())
     return [
         ("recordings", f"{plan.recordings - plan.removed:,}, {hours(plan.seconds)} of audio by their headers"),
         ("new", f"{taken.new:,} new, {taken.changed:,} changed, {taken.retried:,} to be retried"),
         ("removed", f"{plan.removed:,}"),
         ("done", f"{counted(plan.recordings - recordings, 'recording')}, {hours(max(0.0, plan.seconds - seconds))}"),
         ("to do", f"{counted(recordings, 'recording')}, {hours(seconds)}, in {counted(len(waiting), 'batch', 'es')}"),
-        ("time", f"about {hours(seconds * speed)}, {hours(seconds * speed * cores)} of processor time"),
-        ("basis", f"{basis}; one batch after the other on {cores} cores; less what is in the cache"),
+        ("time", f"about {hours(total)}, {hours(seconds * speed * cores)} of processor time for transcribing"),
+        (
+            "basis",
+            f"{basis}; {fixed}; one batch after the other on {cores} cores; less what is in the cache",
+        ),
         ("disk", f"up to {min(disk, config.batch.ahead_gb):,.2f} GB at a time (0.115 GB per hour of audio)"),
         ("skipped", skipped or "nothing"),
     ]
@@ -107,6 +115,30 @@ def _speed(config: Config, results: Results) -> tuple[float, str]:
 
     speed = core_seconds(config) / len(os.sched_getaffinity(0))
     return speed, f"no measurement yet, assuming {speed:.3f} s per second of audio (from the model's size, on the CPU)"
+
+
+def _fixed(results: Results) -> tuple[float, float, str]:
+    """Seconds of a run, and of a batch, that do not grow with the audio, and where the figures come from."""
+    from snakescribe.ending import Ending
+    from snakescribe.estimate import BATCH_SECONDS, RUN_SECONDS
+    from snakescribe.tables.batch import row_groups
+
+    with suppress(OSError, ValueError, ResultsError):  # no run, one of an older version, or a killed one
+        last = Ending.model_validate_json(results.ending.read_bytes())
+        spent: dict[str, float] = {}  # by batch, as Snakemake measured it
+        for path in results.benchmark("b").parent.glob("*.tsv"):
+            if path.stat().st_mtime >= last.started.timestamp():
+                spent[path.stem] = float(path.read_text().splitlines()[1].split("\t")[0])
+        if last.host == socket.gethostname() and last.transcribed and spent:
+            beside = dict(spent)
+            columns = ["batch", "wall_seconds", "cached"]
+            for group in row_groups(results.table("recordings", "parquet"), columns):
+                for row in group.to_pylist():
+                    if row["batch"] in beside and not row["cached"]:
+                        beside[row["batch"]] -= row["wall_seconds"] or 0
+            took = (last.ended - last.started).total_seconds()
+            return max(0.0, took - sum(spent.values())), max(0.0, median(beside.values())), "as in the last run here"
+    return RUN_SECONDS, BATCH_SECONDS, "assumed of an idle machine"
 
 
 def _print(lines: list[tuple[str, str]]) -> None:

@@ -33,9 +33,10 @@ from snakescribe.transcribe.progress import Progress, audio_done, describe
 from snakescribe.workflow import LOCK_FD, prepare_results
 
 REFRESH = 1.0
+FIRST_LINE = 5.0
 LOG_EVERY = 60.0
 GRACE = 2.0
-"""Seconds between looks at the progress, between lines in a log, and between a stop and a kill."""
+"""Seconds between looks at the progress, before the first line in a log, between others, between a stop and a kill."""
 DEFAULT_PROFILE = str(ROOT / "profiles/default")
 KEPT_LOGS = 14
 """Of Snakemake, the newest of them included: two weeks of nights."""
@@ -209,25 +210,26 @@ def _stops(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> int:
-    """Show hours of audio done until Snakemake ends: a live line on a terminal, a line a minute elsewhere."""
+    """Show hours of audio done until Snakemake ends: a live line on a terminal, else a line soon and one a minute."""
     from rich.console import Console
 
     console = Console(stderr=True)
     first, _ = audio_done(results, options)
-    began = logged = time.monotonic()
-    with console.status("looking at the recordings") as line:
+    began = time.monotonic()
+    due, planned = began + FIRST_LINE, False
+    text = "looking at the recordings"
+    with console.status(text) as line:
         while True:
             try:
                 return process.wait(REFRESH)
             except subprocess.TimeoutExpired:
                 pass
             done, total = audio_done(results, options)
-            if not total:
-                continue
             now = time.monotonic()
-            text = describe(Progress(done, total, (done - first) / (now - began)))
+            if total:
+                text = describe(Progress(done, total, (done - first) / (now - began)))
             if console.is_terminal:
                 line.update(text)
-            elif now - logged >= LOG_EVERY:
+            elif now >= due or (total and not planned):
                 print(text, file=sys.stderr, flush=True)
-                logged = now
+                due, planned = now + LOG_EVERY, bool(total)

@@ -89,6 +89,7 @@ def errors_document() -> str:
 ## Exit codes
 
 Of `snakescribe` and its steps. The message is one line and says what to do.
+`snakescribe find` ends with 0 without a hit, too.
 
 | code | class | meaning |
 |---|---|---|

@@ -21,8 +21,8 @@ _PARTIAL = frozenset(_UNFINISHED.split())
 
 HIDDEN, TEMPORARY, UNSETTLED = "hidden", "temporary", "unsettled"
 NOT_AUDIO, NOT_A_FILE, UNREADABLE = "not audio", "not a file", "unreadable folders"
-SHOWN = 5
-"""Files passed over that are named."""
+SHOWN = 20
+"""Files passed over, or waiting, that are named."""
 REASONS = (HIDDEN, TEMPORARY, UNSETTLED, NOT_AUDIO, NOT_A_FILE, UNREADABLE)
 
 

@@ -14,12 +14,13 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from snakescribe.files import read_record, write_atomically
-from snakescribe.inventory.folder import NOT_AUDIO
+from snakescribe.inventory.folder import NOT_AUDIO, UNSETTLED
 from snakescribe.inventory.ledger import FileContent, Known, PlannedBatch
 from snakescribe.keys import fingerprint as fingerprint_of
 from snakescribe.media.raw import UNSAID
 from snakescribe.recording import Overrides, Recording
 from snakescribe.records import Frozen
+from snakescribe.units import counted
 
 TYPICAL_RATE = 4000.0
 """Bytes per second assumed of a file whose header does not say how long it is: 32 kbit/s, speech in a lossy
@@ -46,6 +47,8 @@ class Plan(Frozen):
     """Files that are no recordings, by extension (with the dot; the empty text for none)."""
     passed_names: tuple[str, ...] = ()
     """The first few of them, as in the tables."""
+    waiting_names: tuple[str, ...] = ()
+    """The first few that are not settled."""
     columns: tuple[str, ...]
     """The sheet's own, in order."""
     ledger: str
@@ -63,7 +66,10 @@ class Plan(Frozen):
 
     def passed_over_notes(self) -> Iterator[str]:
         """For people: which files were left alone, and which were taken for no recordings."""
-        alone = [f"{count:,} {reason}" for reason, count in self.skipped.items() if reason != NOT_AUDIO]
+        waiting = [*self.waiting_names, *["…"] * (self.skipped.get(UNSETTLED, 0) > len(self.waiting_names))]
+        named = {UNSETTLED: f" ({', '.join(waiting)}), taken when nobody writes to them any more"}
+        skipped = [(reason, count) for reason, count in self.skipped.items() if reason != NOT_AUDIO]
+        alone = [f"{count:,} {reason}{named.get(reason, '')}" for reason, count in skipped]
         if alone:
             yield f"left alone: {', '.join(alone)}"
         if not self.passed_over:
@@ -73,7 +79,7 @@ class Plan(Frozen):
         counts += ["…"] * (len(kinds) > _KINDS)
         total = sum(self.passed_over.values())
         names = [*self.passed_names, *["…"] * (total > len(self.passed_names))]
-        yield f"{total:,} other files, taken for no recordings: {', '.join(counts)} ({', '.join(names)})"
+        yield f"{counted(total, 'other file')}, taken for no recordings: {', '.join(counts)} ({', '.join(names)})"
         if unsaid := [kind for kind, _ in kinds if kind[1:] in UNSAID]:
             yield f"  {', '.join(unsaid)}: if it is sound, say what is in it by audio.raw (docs/formats.md)"
 

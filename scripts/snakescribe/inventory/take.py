@@ -23,7 +23,7 @@ from snakescribe.config.options import Config
 from snakescribe.errors import InputError, ResultsError
 from snakescribe.files import write_atomically
 from snakescribe.inventory import again
-from snakescribe.inventory.folder import NOT_AUDIO, REASONS, UNSETTLED, FoundFile, printable
+from snakescribe.inventory.folder import NOT_AUDIO, REASONS, SHOWN, UNSETTLED, FoundFile, printable
 from snakescribe.inventory.ledger import TOGETHER, FileContent, Known, Ledger
 from snakescribe.inventory.plan import Listed, Plan, changes
 from snakescribe.inventory.probe import examine, examine_all
@@ -94,12 +94,14 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
     passing = _examine(ledger, config, walked, hashing)
     passed = copy.deepcopy(walked.passed)
     kept: set[str] = set()  # known, perhaps, but being written now: left as they are
+    waiting: list[str] = []
 
     def listed() -> Iterator[Listed]:
         for entry, stored in _with_contents(ledger, walked):
             content = passing.get(entry.path, stored)
             if not entry.settled or (content and not _describes(content, entry)):
                 kept.add(entry_id(entry))
+                waiting.extend([printable(entry.path)] * (len(waiting) < SHOWN))
             elif content and content.header.probe_error == NOT_AUDIO and not entry.sure:
                 passed.add(entry.path)
             elif content:  # otherwise it went away since the walk
@@ -150,6 +152,7 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
         skipped={reason: skipped[reason] for reason in REASONS if skipped.get(reason)},
         passed_over=dict(sorted(passed.extensions.items())),
         passed_names=tuple(map(printable, passed.names)),
+        waiting_names=tuple(waiting),
         columns=walked.columns,
         ledger=shown.hexdigest(),
     )

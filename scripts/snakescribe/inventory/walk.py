@@ -19,7 +19,7 @@ from snakescribe.config.options import Config
 from snakescribe.errors import InputError
 from snakescribe.files import write_atomically
 from snakescribe.inventory import again
-from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, PassedOver, search
+from snakescribe.inventory.folder import REASONS, UNSETTLED, FoundFile, PassedOver, printable, search
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.sheet import Row, Sheet, is_sheet, read_sheet, spellings
 from snakescribe.keys import digest as json_digest
@@ -90,6 +90,7 @@ def digest(config: Config, walked: Walk) -> str:
         "retries": retries_wanted(Results(Path(config.results))),
         "sheet": hashlib.sha256(walked.sheet.content).hexdigest() if walked.sheet else None,
         "files_seen": lines.hexdigest(),
+        "passed_over": [sorted(walked.passed.extensions.items()), list(map(printable, walked.passed.names))],
     }
     if failed := again.listed(Results(Path(config.results))):
         options |= {"attempts": config.attempts, "failed": failed}

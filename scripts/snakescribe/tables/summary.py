@@ -56,7 +56,7 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
     statuses = ", ".join(f"{count[status]} {status}" for status in ("ok", "empty", "failed"))
     removed = f", {count['removed']} removed since" if count["removed"] else ""
     present = sum(count[status] for status in ("ok", "empty", "failed"))
-    speed = f", made at {audio / wall:.1f} × real time" if wall else ""
+    speed = f", {audio / wall:.1f} × real time while transcribing" if wall else ""
     lines = [f"{counted(present, 'recording')}: {statuses}{removed}; {hours(audio)} of audio{speed}"]
     if named["empty"]:
         lines.append(f"no speech (status = empty): {_few(named['empty'])}")

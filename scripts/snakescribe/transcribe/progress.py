@@ -31,10 +31,13 @@ def describe(progress: Progress) -> str:
 
     >>> describe(Progress(done=1200, total=7200, speed=20))
     '20.0 min of 2.00 h of audio, 20.0 × real time, 5 min left'
+    >>> describe(Progress(done=0, total=38, speed=0))
+    '0 s of 38 s of audio'
     """
     left = (progress.total - progress.done) / progress.speed if progress.speed else None
     when = "" if left is None else f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
-    return f"{hours(progress.done)} of {hours(progress.total)} of audio, {progress.speed:.1f} × real time{when}"
+    speed = f", {progress.speed:.1f} × real time" if progress.speed else ""
+    return f"{hours(progress.done)} of {hours(progress.total)} of audio{speed}{when}"
 
 
 class Meter:
