@@ -16,6 +16,7 @@ FOR_PEOPLE = (
     "forget",
     "prune",
     "export",
+    "handover",
     "evaluate",
     "compare",
     "config",
