@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snakescribe.config import Config
+from snakescribe.config.options import OutputFormat
 from snakescribe.corrections.align import laid_beside
 from snakescribe.corrections.apply import apply, conflicts
 from snakescribe.corrections.store import Correction, Said, add, by_recording
@@ -25,7 +26,7 @@ from snakescribe.report.page import write_page
 from snakescribe.tables.batch import read_batch
 from snakescribe.tables.write import write_tables
 
-READ_BACK = ("txt", "srt", "vtt")
+READ_BACK: tuple[OutputFormat, ...] = ("txt", "srt", "vtt")
 """Transcript files that people edit and that are taken back."""
 _CHANNEL = re.compile(r"^\[([^\]\n]+)\] ", re.MULTILINE)
 
@@ -53,6 +54,8 @@ def take_back(results: Results, config: Config, files: Iterable[Path], who: str)
     known = by_recording(results)
     found: dict[Path, list[Correction]] = {}
     for path, (_, name) in wanted.items():
+        if name not in rows:  # x.labels.txt, for example
+            raise InputError(f"{path}: only {', '.join(READ_BACK)} are taken back")
         row = rows[name]
         right = apply(row, known.get(row["recording_id"], ()))
         found[path] = list(_edited(right, read_reference(path), who))

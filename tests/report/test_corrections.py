@@ -224,3 +224,15 @@ def test_forgetting_takes_corrections_too(results: Results) -> None:
     store.add(results, [mine, correction(8, 12, "환불 요청 이요")])
     assert main(["forget", OTHER["recording_id"], "--results", str(results.root)]) == 0
     assert [one.recording_id for one in store.read(results)] == [CALL["recording_id"]]
+
+
+def test_what_was_put_right_measures_the_model_and_is_handed_over(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.add(results, [correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 신청이요"))])
+    assert main(["evaluate", "--corrected", "--results", str(results.root)]) == 0
+    counted = capsys.readouterr().out
+    assert "CER    5.00%" in counted, "one syllable of 20"
+    tasks = results.root / "tasks"
+    assert main(["handover", "--as", "label-studio", "--results", str(results.root), str(tasks)]) == 0
+    assert "환불 신청이요" in (tasks / "tasks.json").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from snakescribe.formats.registry import FORMATS
+from snakescribe.formats.registry import SERVED
 from tests.browser import Watch, launched, with_chromium
 from tests.server.serving import Served, scratch, serving
 
@@ -108,8 +108,8 @@ def test_dropped_recording_becomes_text_to_hear_and_to_take_along(page: Page, tw
 
     texts = {}
     buttons = card.get_by_role("group", name="Download").get_by_role("button")
-    assert buttons.all_text_contents() == [form.upper() for form in FORMATS]
-    for form in FORMATS:
+    assert buttons.all_text_contents() == [form.upper() for form in SERVED]
+    for form in SERVED:
         with page.expect_download() as download:
             card.get_by_role("button", name=f"Download as {form.upper()}").click()
         assert download.value.suggested_filename == f"두 도시 이야기 (낭독).{form}"

@@ -67,7 +67,8 @@ def test_an_option_like_no_other_is_told_all_names() -> None:
         ({"outputs": "srt"}, 'option outputs: should be a list like [a, b], not "srt"'),
         (
             {"outputs": ["srt", "doc"]},
-            "option outputs, item 2: should be 'json', 'txt', 'srt' or 'vtt', not \"doc\"",
+            "option outputs, item 2: should be 'json', 'txt', 'srt', 'vtt', 'docx', 'timed', 'textgrid', 'eaf', "
+            "'chat', 'audacity', 'ctm', 'stm', 'rttm' or 'openai', not \"doc\"",
         ),
         ({"glossary": "a"}, 'option glossary: should be pairs like {a: b}, not "a"'),
         ({"batch": 3}, "option batch: should be a group of options like batch: {minutes: …}, not 3"),

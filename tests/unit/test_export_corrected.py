@@ -239,3 +239,22 @@ def test_what_a_killed_export_wrote_is_not_taken_for_a_correction(tmp_path: Path
     assert all("drei" in text for text in now.values())
     again(results, {B1: [said("vier"), said("vier", "y.mp3")]})
     assert export_batch(results, ["srt", "txt"], B1) == Written(written=4), "nor is what came after the torn line"
+
+
+def test_a_corrected_file_of_another_tool_is_kept_as_any(tmp_path: Path) -> None:
+    wanted = ["audacity", "docx", "openai"]
+    results = finish(tmp_path, {B1: [said("첫째")]}, outputs=wanted)
+    assert export_batch(results, wanted, B1) == Written(written=3)
+    names = ("x.mp3.labels.txt", "x.mp3.docx", "x.mp3.openai.json")
+    for name in names:
+        (results.transcripts / name).write_bytes(b"mine")
+    again(results, {B1: [said("zwei")]}, outputs=wanted)
+    assert export_batch(results, wanted, B1) == Written(written=3, corrected=3)
+    new = {"x.mp3.new.labels.txt", "x.mp3.new.docx", "x.mp3.new.openai.json"}
+    assert {path.name for path in results.transcripts.iterdir()} == {*names, *new}
+    assert "zwei" in (results.transcripts / "x.mp3.new.labels.txt").read_text()
+    assert list(notes(results)) == [
+        "3 transcripts were corrected by hand and kept; the new text is beside them as NAME.new.EXT"
+    ]
+    assert main(["export", "--force", "--results", str(tmp_path)]) == 0
+    assert {path.name for path in results.transcripts.iterdir()} == set(names)

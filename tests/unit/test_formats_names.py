@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakescribe.formats.names import every_name, every_stem, new_name, transcript_stem
+from snakescribe.formats.names import STEM_MAX, every_name, every_stem, new_name, transcript_name, transcript_stem
 from snakescribe.formats.registry import FORMATS
 
 
@@ -37,7 +37,7 @@ def stem(path: bytes) -> bytes:
         "🎙.wav".encode(),
         b"\xff\xfe.wav",
         b"RECORD~1.WAV",
-        b"x" * 242 + b".wav",
+        b"x" * (STEM_MAX - 4) + b".wav",
         b"d" * 255 + b"/x.wav",
     ],
 )
@@ -70,14 +70,22 @@ def test_a_name_too_long_for_a_suffix_is_cut_between_characters() -> None:
     path = ("가" * 83 + "ab.wav").encode()
     assert len(path) == 255
     made = stem(path)
-    assert made.decode() == "가" * 76 + "~" + identity(path)
-    assert len(made) + len(".new.json") <= 255
+    assert made.decode() == "가" * 74 + "~" + identity(path)
+    assert len(made) + len(".new.openai.json") <= 255
 
 
 def test_a_recording_called_like_a_new_text_does_not_stand_in_its_way() -> None:
     assert new_name(b"x.mp3.srt") == b"x.mp3.new.srt"
     assert stem(b"x.mp3.new") == b"x.mp3.new~" + identity(b"x.mp3.new").encode()
     assert stem(b"x.mp3.new.srt") == b"x.mp3.new.srt"
+
+
+def test_a_suffix_of_two_parts_stays_whole() -> None:
+    assert transcript_name(b"x.mp3", "audacity") == b"x.mp3.labels.txt"
+    assert new_name(b"x.mp3.labels.txt") == b"x.mp3.new.labels.txt"
+    assert new_name(b"x.mp3.openai.json") == b"x.mp3.new.openai.json"
+    for name in (b"x.mp3.labels", b"x.mp3.timed", b"x.mp3.openai"):  # would have the files of x.mp3
+        assert stem(name) == name + b"~" + identity(name).encode()
 
 
 def test_a_path_too_deep_to_be_mirrored_is_gathered_elsewhere() -> None:
@@ -97,6 +105,7 @@ def test_a_folder_called_like_a_transcript_does_not_stand_in_its_way(tmp_path: P
 
 ODD = [b"", b".", b"..", b"~root", b"~up", b"~here", b"~long", b"x.mp3", b"x.mp3.srt", b"x", b"x~1", b"\xff"]
 ODD += [b"x.mp3~" + identity(b"x.mp3").encode(), b"x.srt~" + identity(b"x.srt").encode(), b"x.srt"]
+ODD += [b"x.labels", b"x.mp3.timed", b"x.mp3.openai", b"x.mp3.new.labels", b"x.mp3.labels.new", b"x.mp3.labels.txt"]
 ODD += [b"x.new", b"x.mp3.new", b"x.mp3.new.srt", b"x.new~" + identity(b"x.new").encode(), b".new"]
 
 
@@ -110,7 +119,11 @@ def test_no_two_odd_recordings_share_a_file() -> None:
 
 
 names = st.binary(min_size=1, max_size=255).map(lambda b: b.replace(b"\0", b"0").replace(b"/", b"|"))
-names |= st.tuples(names, st.sampled_from([b"", b".new", b".new.srt", b".json"])).map(b"".join).map(lambda b: b[-255:])
+names |= (
+    st.tuples(names, st.sampled_from([b"", b".new", b".new.srt", b".json", b".labels"]))
+    .map(b"".join)
+    .map(lambda b: b[-255:])
+)
 ids = st.from_regex(r"[^\W_][\w.-]{0,20}", fullmatch=True)
 
 

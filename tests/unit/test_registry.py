@@ -10,7 +10,7 @@ import pytest
 
 from snakescribe.config import options
 from snakescribe.flags import MEANING, Flag
-from snakescribe.formats.registry import FORMATS, ResponseFormat
+from snakescribe.formats.registry import FORMATS, SERVED, ResponseFormat, ServedFormat
 from snakescribe.server.responses import TYPES
 
 SENTENCES = (Path(options.__file__).parents[1] / "pages/sentences.js").read_text(encoding="utf-8")
@@ -18,13 +18,13 @@ SENTENCES = (Path(options.__file__).parents[1] / "pages/sentences.js").read_text
 
 def test_the_option_outputs_knows_every_format() -> None:
     assert set(get_args(options.OutputFormat)) == FORMATS.keys()
-    assert set(options.Config.model_fields["outputs"].default) == FORMATS.keys()
-    assert all(name == one.name for name, one in FORMATS.items())
+    assert set(options.Config.model_fields["outputs"].default) == set(get_args(ServedFormat)) == SERVED.keys()
+    assert len({one.suffix for one in FORMATS.values()}) == len(FORMATS)
 
 
 def test_every_response_format_has_a_media_type() -> None:
     assert TYPES.keys() == set(get_args(ResponseFormat))
-    assert len({one.response for one in FORMATS.values()}) == len(FORMATS)
+    assert len({one.response for one in SERVED.values()}) == len(SERVED)
 
 
 def test_every_flag_has_a_meaning() -> None:

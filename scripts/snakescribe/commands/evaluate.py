@@ -17,19 +17,24 @@ from snakescribe.errors import InputError
 def register(parser: argparse.ArgumentParser) -> None:
     """Which run, which references, and how they are counted."""
     register_results(parser)
-    parser.add_argument("--references", type=Path, metavar="DIR", help="folder of references: x.txt for x.mp3")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--references", type=Path, metavar="DIR", help="folder of references: x.txt for x.mp3")
+    what.add_argument("--corrected", action="store_true", help="what was heard beside what people have put right")
     parser.add_argument("--group", metavar="COLUMN", help="a column of the recordings table, e.g. one of the sheet's")
     parser.add_argument("--fold-numbers", action="store_true", help="Korean numbers that are spelt out count as digits")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the rates and keep the counts of every recording."""
-    from snakescribe.evaluation.evaluate import judge, rates
+    from snakescribe.evaluation.evaluate import judge, judge_corrected, rates
     from snakescribe.evaluation.tell import table, write_counts
 
     with finished_run(args) as results:
         config = read_resolved(results.config)
-        found = list(judge(results, config, args.references, args.group, args.fold_numbers))
+        if args.corrected:
+            found = list(judge_corrected(results, args.fold_numbers))
+        else:
+            found = list(judge(results, config, args.references, args.group, args.fold_numbers))
         if not found:
             raise InputError("no recording has a reference; fill the sheet's `reference`, or give --references DIR")
         write_counts(results.evaluation, found)

@@ -1,4 +1,4 @@
-"""Write transcript files (json, txt, srt, vtt) from finished batches; no model is needed.
+"""Write transcript files (option `outputs`) from finished batches; no model is needed.
 
 As a step: `--config FILE --batch ID`. For people: `--missing` writes again what was deleted from
 results/transcripts, with the formats of the last run; `--force` writes all of it again, also over what you

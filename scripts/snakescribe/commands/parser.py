@@ -18,6 +18,7 @@ FOR_PEOPLE = (
     "export",
     "report",
     "corrections",
+    "handover",
     "evaluate",
     "compare",
     "find",

@@ -57,3 +57,12 @@ def code_of(language: str | None) -> str | None:
     """
     word = (language or "").lower().replace("_", "-").split("-")[0]
     return word if word in LANGUAGES else _BY_ISO.get(word)
+
+
+def iso_639_3(code: str | None) -> str:
+    """The code of three letters for one of Whisper's; ``und`` (undetermined) for none.
+
+    >>> iso_639_3("ko"), iso_639_3("no"), iso_639_3(None)
+    ('kor', 'nor', 'und')
+    """
+    return next((iso for iso, whispers in _BY_ISO.items() if whispers == code), "und")

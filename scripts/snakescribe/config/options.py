@@ -40,7 +40,22 @@ def _absolute(path: str) -> str:
 Language = Annotated[str, BeforeValidator(_language_code)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Channels = Literal["mix", "split", "left", "right"]
-OutputFormat = Literal["json", "txt", "srt", "vtt"]
+OutputFormat = Literal[
+    "json",
+    "txt",
+    "srt",
+    "vtt",
+    "docx",
+    "timed",
+    "textgrid",
+    "eaf",
+    "chat",
+    "audacity",
+    "ctm",
+    "stm",
+    "rttm",
+    "openai",
+]
 """Names of the transcript formats; formats/registry.py says what each one is."""
 
 
@@ -289,7 +304,8 @@ class AskedConfig(Options):
     )
     words: bool = Field(False, description="times for every word, by cross-attention alignment")
     outputs: list[OutputFormat] = Field(
-        ["json", "txt", "srt", "vtt"], description="files written per recording under `results/transcripts`"
+        ["json", "txt", "srt", "vtt"],
+        description="files written per recording under `results/transcripts`; docs/usage.md says what each is for",
     )
     report: bool = Field(
         True, description="write `report.html`: figures, doubtful recordings first, every text with its sound"

@@ -12,13 +12,18 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from snakescribe.config import Config
+from snakescribe.corrections.apply import apply
+from snakescribe.corrections.store import by_recording
 from snakescribe.errors import InputError
 from snakescribe.evaluation.bootstrap import interval
 from snakescribe.evaluation.counts import WITHOUT_WORDS, Errors, Unit, edits, usual_unit
 from snakescribe.evaluation.references import beside, read_reference, reference_text
+from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.plan import Plan
 from snakescribe.inventory.walk import recordings_root
 from snakescribe.layout import Results
 from snakescribe.tables.batch import readable, row_groups
+from snakescribe.tables.write import current_rows
 
 STRANGE = 1.5
 """From this rate on the reference is probably of another recording: more than half of what was heard is not in it."""
@@ -92,6 +97,25 @@ def judge(
             reference = read_reference(found) if found else reference_text(row["reference"] or "", root)
             if reference and row["source_state"] != "removed":
                 yield judged(row, reference, str(row[group] or "") if group else "", fold_numbers)
+
+
+def judge_corrected(results: Results, fold_numbers: bool) -> Iterator[Judged]:
+    """Compare what the model heard with what people have made of it, in recordings that they have put right.
+
+    Raises:
+        ResultsError: the plan or a batch file is missing or damaged.
+    """
+    corrections = by_recording(results)
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        for batch in Plan.read(results.plan).batches:
+            current = ledger.current(batch.batch)
+            if not corrections.keys() & current.keys():
+                continue
+            for rows in current_rows(results, batch.batch, current):
+                for row in rows.to_pylist():
+                    right = apply(row, corrections.get(row["recording_id"], ()))
+                    if right.get("corrected") and right["text"]:
+                        yield judged(row, right["text"], "", fold_numbers)
 
 
 def judged(row: Mapping[str, Any], reference: str, group: str, fold_numbers: bool) -> Judged:

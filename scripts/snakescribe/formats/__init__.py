@@ -1,1 +1,1 @@
-"""Transcript files for people and players: json, txt, srt and vtt, made from batch files without a model."""
+"""Transcript files for people, players and other tools, made from batch files without a model."""

@@ -14,7 +14,8 @@ from snakescribe.files import write_atomically
 from snakescribe.formats.digests import Digests, record_anew, recorded, sha256
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import every_name, new_name, transcript_name, transcript_stem
-from snakescribe.formats.registry import FORMATS, Spoken
+from snakescribe.formats.registry import FORMATS
+from snakescribe.formats.spoken import Spoken
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
@@ -65,13 +66,28 @@ def rendered(row: Mapping[str, Any], outputs: Collection[str]) -> dict[str, byte
     """The wanted files of one recording, by format; a failed one has only its JSON, with the error."""
     said, failed = Spoken(row), row["status"] == "failed"
     wanted = (one for name, one in FORMATS.items() if name in outputs and (one.of_failed or not failed))
-    return {one.name: one.write(said).encode() for one in wanted}
+    return {one.name: one.data(said) for one in wanted}
+
+
+def _found(results: Results, row: Mapping[str, Any]) -> dict[str, bytes]:
+    """What a recording's files should say, of the formats that it has any of."""
+    return rendered(row, _there(results, transcript_stem(row["path_bytes"], row["recording_id"])))
+
+
+def _there(results: Results, stem: bytes) -> set[str]:
+    """Formats of which there is a file or a link, old text or new."""
+    names = {kind: transcript_name(stem, kind) for kind in FORMATS}
+    return {
+        kind
+        for kind, name in names.items()
+        if os.path.lexists(_path(results, name)) or os.path.lexists(_path(results, new_name(name)))
+    }
 
 
 def record_unrecorded(results: Results, batch: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Take down what was written, before its rows are replaced, when there is no record of it."""
     if not recorded(results.digests(batch)):
-        record_anew(results.digests(batch), ((row["recording_id"], rendered(row, FORMATS)) for row in rows))
+        record_anew(results.digests(batch), ((row["recording_id"], _found(results, row)) for row in rows))
 
 
 def export_batch(
@@ -96,7 +112,7 @@ def export_batch(
         for other in earlier:
             if not recorded(results.digests(other)) and results.batch(other).exists():
                 for row in read_batch(results.batch(other)):
-                    digests.know(row["recording_id"], rendered(row, FORMATS))
+                    digests.know(row["recording_id"], _found(results, row))
         for row in read_batch(results.batch(batch)):
             key = row["recording_id"]
             stem = transcript_stem(row["path_bytes"], key)
@@ -104,9 +120,10 @@ def export_batch(
                 if ledger.batch_of(key) is None:
                     done.removed += remove_transcripts(results, stem)
                 continue  # otherwise a newer attempt's batch owns these files
-            texts = rendered(apply(row, corrections.get(key, ())), FORMATS)
+            kinds = {*outputs, *_there(results, stem)}
+            texts = rendered(apply(row, corrections.get(key, ())), kinds)
             digests.remember(key, texts)
-            for kind in FORMATS:
+            for kind in (kind for kind in FORMATS if kind in kinds):
                 name = transcript_name(stem, kind)
                 data, known = texts.get(kind) if kind in outputs else None, digests.known(key, kind)
                 over = (force or name in replace) and data is not None

@@ -13,24 +13,28 @@ from __future__ import annotations
 import hashlib
 import re
 
+from snakescribe.config.options import OutputFormat
 from snakescribe.formats.registry import FORMATS
 
 NAME_MAX = 255
 """Bytes in a file name (Linux ``limits.h``; the same on ext4, xfs, NFS, APFS)."""
-STEM_MAX = NAME_MAX - max(len(f".new.{kind}") for kind in FORMATS)
+_SUFFIXES = [one.suffix.encode() for one in FORMATS.values()]
+STEM_MAX = NAME_MAX - len(b".new.") - max(map(len, _SUFFIXES))
 FORMER_STEM_MAX = NAME_MAX - len(".json")
 PATH_MAX = 2048
 """Bytes of a whole path below ``transcripts`` that are mirrored; Linux ends at 4096 including the results
 folder."""
 
 _SPECIAL = {b"": b"~root", b".": b"~here", b"..": b"~up"}
-_OUR_OWN = re.compile(rb"~(?:root|here|up|long)|.*~[0-9a-f]{16}|.*\.(?:%s)" % "|".join(FORMATS).encode(), re.DOTALL)
+_OUR_OWN = re.compile(rb"~(?:root|here|up|long)|.*~[0-9a-f]{16}|.*\.(?:%s)" % b"|".join(_SUFFIXES), re.DOTALL)
 """A folder of the input that is called like one of our changed names, or like a transcript of its
 neighbour."""
 
 _TAGGED = re.compile(rb"~[^.]*\Z", re.DOTALL)
-_LOOKS_LIKE_OURS = re.compile(rb"(?:~[^.]*|\.new)\Z", re.DOTALL)
-"""A file name that ends like one of our changed names (a tag holds no dot), or like the name of a new text."""
+_BEFORE_DOT = [b"new", *(suffix.partition(b".")[0] for suffix in _SUFFIXES if b"." in suffix)]
+_LOOKS_LIKE_OURS = re.compile(rb"(?:~[^.]*|\.(?:%s))\Z" % b"|".join(_BEFORE_DOT), re.DOTALL)
+"""A file name that ends like one of our changed names (a tag holds no dot), like the name of a new text, or as others
+go on before their last dot: ``x.labels`` would have ``x.labels.txt``, and so has ``x``."""
 
 
 def transcript_stem(path: bytes, recording_id: str) -> bytes:
@@ -60,15 +64,15 @@ def every_stem(path: bytes, recording_id: str) -> set[bytes]:
     return {transcript_stem(path, recording_id), b"/".join([*map(_folder, folders), former])}
 
 
-def transcript_name(stem: bytes, kind: str) -> bytes:
+def transcript_name(stem: bytes, kind: OutputFormat) -> bytes:
     """The transcript of a format: ``x.mp3.srt``."""
-    return stem + b"." + kind.encode()
+    return stem + b"." + FORMATS[kind].suffix.encode()
 
 
 def new_name(transcript: bytes) -> bytes:
     """The new text beside a transcript that was corrected by hand: of ``x.mp3.srt`` ``x.mp3.new.srt``."""
-    stem, _, kind = transcript.rpartition(b".")
-    return stem + b".new." + kind
+    suffix = max((one for one in _SUFFIXES if transcript.endswith(b"." + one)), key=len)
+    return transcript.removesuffix(suffix) + b"new." + suffix
 
 
 def every_name(stem: bytes) -> list[bytes]:

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from math import inf
-from typing import Any, Literal
+from typing import Literal
 
 from snakescribe.config.options import OutputFormat
+from snakescribe.formats.annotation import eaf, textgrid
+from snakescribe.formats.chat import chat
 from snakescribe.formats.document import json_document, text_document
-from snakescribe.formats.subtitles import Cue, cues, srt, vtt
+from snakescribe.formats.labels import audacity, timed
+from snakescribe.formats.openai_json import openai_json
+from snakescribe.formats.scoring import ctm, rttm, stm
+from snakescribe.formats.spoken import Spoken
+from snakescribe.formats.subtitles import srt, vtt
+from snakescribe.formats.word_document import docx
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 """OpenAI's names (``response_format``); its ``json`` is the text alone, which no transcript file is."""
-
-
-@dataclass
-class Spoken:
-    """What a transcript file is written from."""
-
-    row: Mapping[str, Any]
-    """A recording's row of the batch file; all but JSON need only ``segments``, ``language`` and ``duration``."""
-
-    @property
-    def segments(self) -> list[dict[str, Any]]:
-        """Its segments, none when it failed."""
-        return self.row["segments"] or []
-
-    @cached_property
-    def cues(self) -> list[Cue]:
-        """Its subtitles, laid out once for all formats."""
-        return cues(self.segments, self.row["language"], self.row["duration"] or inf)
+ServedFormat = Literal["json", "txt", "srt", "vtt"]
+"""Names of the formats that the server's jobs give."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +28,71 @@ class TranscriptFormat:
     """One kind of transcript file."""
 
     name: OutputFormat
-    """As in the option ``outputs``; also the file's suffix."""
-    media_type: str
-    response: ResponseFormat
-    """What the server's callers ask for to get it."""
-    write: Callable[[Spoken], str]
+    """As in the option ``outputs``."""
+    suffix: str
+    """Of its files, without the first dot. What another one ends in (``labels.txt``) is no recording's name."""
+    write: Callable[[Spoken], str | bytes]
     of_failed: bool = False
     """Whether a recording that failed has one, too."""
 
+    def data(self, said: Spoken) -> bytes:
+        """What stands in the file."""
+        written = self.write(said)
+        return written if isinstance(written, bytes) else written.encode()
 
-FORMATS = {
-    one.name: one
-    for one in (
-        TranscriptFormat("txt", "text/plain; charset=utf-8", "text", lambda said: text_document(said.segments)),
-        TranscriptFormat("srt", "application/x-subrip; charset=utf-8", "srt", lambda said: srt(said.cues)),
-        TranscriptFormat("vtt", "text/vtt; charset=utf-8", "vtt", lambda said: vtt(said.cues)),
-        TranscriptFormat(
-            "json", "application/json", "verbose_json", lambda said: json_document(said.row), of_failed=True
-        ),
-    )
-}
-"""By name, in the order in which the page offers them."""
+
+@dataclass(frozen=True, kw_only=True)
+class TextFormat(TranscriptFormat):
+    """One that the server gives, too."""
+
+    name: ServedFormat
+    write: Callable[[Spoken], str]
+    media_type: str
+    response: ResponseFormat
+    """What the server's callers ask for to get it."""
+
+
+_ALL: tuple[TranscriptFormat, ...] = (
+    TextFormat(
+        name="txt",
+        suffix="txt",
+        write=lambda said: text_document(said.segments),
+        media_type="text/plain; charset=utf-8",
+        response="text",
+    ),
+    TextFormat(
+        name="srt",
+        suffix="srt",
+        write=lambda said: srt(said.cues),
+        media_type="application/x-subrip; charset=utf-8",
+        response="srt",
+    ),
+    TextFormat(
+        name="vtt",
+        suffix="vtt",
+        write=lambda said: vtt(said.cues),
+        media_type="text/vtt; charset=utf-8",
+        response="vtt",
+    ),
+    TextFormat(
+        name="json",
+        suffix="json",
+        write=lambda said: json_document(said.row),
+        of_failed=True,
+        media_type="application/json",
+        response="verbose_json",
+    ),
+    TranscriptFormat("docx", "docx", docx),
+    TranscriptFormat("timed", "timed.txt", timed),
+    TranscriptFormat("textgrid", "TextGrid", textgrid),
+    TranscriptFormat("eaf", "eaf", eaf),
+    TranscriptFormat("chat", "cha", chat),
+    TranscriptFormat("audacity", "labels.txt", audacity),
+    TranscriptFormat("ctm", "ctm", ctm),
+    TranscriptFormat("stm", "stm", stm),
+    TranscriptFormat("rttm", "rttm", rttm),
+    TranscriptFormat("openai", "openai.json", openai_json),
+)
+FORMATS = {one.name: one for one in _ALL}
+SERVED = {one.name: one for one in _ALL if isinstance(one, TextFormat)}
+"""Those of the server, in the order in which the page offers them."""

@@ -14,11 +14,13 @@ from snakescribe import glossary
 from snakescribe.config import Config
 from snakescribe.config.languages import LANGUAGES
 from snakescribe.flags import Flag, SegmentFlag, explained
-from snakescribe.formats.registry import FORMATS, ResponseFormat, Spoken
+from snakescribe.formats.openai_json import verbose_segment, verbose_words
+from snakescribe.formats.registry import SERVED, ResponseFormat
+from snakescribe.formats.spoken import Spoken
 from snakescribe.transcribe.cache import CachedTranscript
 from snakescribe.transcript import Gap, Segment, Transcript
 
-FILES = {one.response: one for one in FORMATS.values()}
+FILES = {one.response: one for one in SERVED.values()}
 TYPES = {"json": "application/json", **{form: one.media_type for form, one in FILES.items()}}
 """Media types by ``response_format``."""
 
@@ -137,6 +139,7 @@ def _usage(transcript: Transcript) -> Usage:
 
 def _verbose(transcript: Transcript, entry: CachedTranscript, config: Config) -> Verbose:
     made = entry.provenance
+    segments = [segment.model_dump() for segment in transcript.segments]
     return Verbose(
         text=transcript.text,
         usage=_usage(transcript),
@@ -147,25 +150,6 @@ def _verbose(transcript: Transcript, entry: CachedTranscript, config: Config) ->
         flags=sorted({*entry.flags, *transcript.flags}),
         gaps=list(transcript.gaps),
         engine=Made(model=made.model, engine=made.engine, device=made.device, compute=made.compute_type),
-        segments=[_segment(number, segment) for number, segment in enumerate(transcript.segments)],
-        words=[
-            SpokenWord(word=word.text, start=word.start, end=word.end, probability=word.probability)
-            for segment in transcript.segments
-            for word in segment.words
-        ],
-    )
-
-
-def _segment(number: int, segment: Segment) -> SpokenSegment:
-    return SpokenSegment(
-        id=number,
-        start=segment.start,
-        end=segment.end,
-        text=segment.text,
-        temperature=segment.temperature,
-        avg_logprob=segment.mean_logprob,
-        compression_ratio=segment.compression_ratio,
-        no_speech_prob=segment.no_speech_probability,
-        channel=segment.channel,
-        flags=list(segment.flags),
+        segments=[SpokenSegment(**verbose_segment(number, segment)) for number, segment in enumerate(segments)],
+        words=[SpokenWord(**word) for word in verbose_words(segments)],
     )

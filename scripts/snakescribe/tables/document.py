@@ -110,11 +110,22 @@ transcribed again is in more than one batch; the tables show its newest attempt.
 - `.srt`, `.vtt`: cues of at most two lines and seven seconds, one after the other. Where two channels speak
   at once, both are in one cue, or the earlier ends when the later begins. SRT has no escapes: text that
   players would take for markup has a zero-width space in it.
+- Other tools' formats hold one line per text, without control characters. A speaker is the channel with
+  `audio.channels: split`.
+- `.TextGrid`, `.eaf`, `.cha`, `.rttm`: whole milliseconds. Within a tier a segment or word ends where the next
+  one begins, and one without length gets a millisecond. A text past the end of the recording makes the file longer.
+- `.ctm`, `.stm`, `.rttm`: blanks in names of channels become `_`, and a recording whose path has blanks goes by its
+  `recording_id`. Without `words: true` the words in `.ctm` share their segment's time by length, and have no
+  probability.
+- `.cha`: the sentences of a segment share its time by length. Of punctuation only commas and the ends of
+  sentences stay; `0`, `www`, `xxx` and `yyy`, which would mean something else, begin with a letter of full width.
+  There is no `@Media`: it must be the name of transcript and recording alike; add it when you have named both.
+- `.docx`, `.timed.txt`: segments of one speaker are joined until a pause of two seconds, for half a minute at most.
 
 Some names are changed, always so that no two recordings share a file: `~ID` follows the name of a recording
 that has its own `id` in the sheet, and a name that is too long for a suffix, after a cut; the start of an
-absolute path becomes `~root`, `..` becomes `~up`; a recording called like a new text (`x.mp3.new`), or a folder
-called like a transcript (`x.mp3.srt/`), gets a number.
+absolute path becomes `~root`, `..` becomes `~up`; a recording called like a new text (`x.mp3.new`) or like the start of
+a suffix (`x.mp3.labels`), or a folder called like a transcript (`x.mp3.srt/`), gets a number.
 
 ### Corrected by hand
 

@@ -14,8 +14,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from snakescribe.config import Config
-from snakescribe.config.options import OutputFormat
-from snakescribe.formats.registry import FORMATS
+from snakescribe.formats.registry import SERVED, ServedFormat
 from snakescribe.server.http_errors import ErrorObject, HttpError, busy
 from snakescribe.server.intake import RequestOptions, copied
 from snakescribe.server.job_ledger import JobRow, State
@@ -148,7 +147,7 @@ async def cancel(request: Request, job_id: str) -> Job:
     responses=transcript_responses(Verbose) | error_responses(400, 401, 404, 409),
     response_class=Response,
 )
-async def transcript(request: Request, job_id: str, form: OutputFormat) -> Response:
+async def transcript(request: Request, job_id: str, form: ServedFormat) -> Response:
     """What was said; `json` is OpenAI's `verbose_json`."""
     server = server_of(request)
     row = await _found(server.jobs, job_id)
@@ -158,10 +157,10 @@ async def transcript(request: Request, job_id: str, form: OutputFormat) -> Respo
         raise HttpError(409, f"the job is {row.state}; it has no transcript", "not_done")
     config = row.asked.config(server.config)
     parts = ("segment", "word") if row.asked.words or config.words else ("segment",)
-    body = answer(entry, config, FORMATS[form].response, parts)
+    body = answer(entry, config, SERVED[form].response, parts)
     stem = row.name.rpartition(".")[0] or row.name
     disposition = f"attachment; filename*=UTF-8''{quote(f'{stem}.{form}', safe='')}"
-    return Response(body, media_type=FORMATS[form].media_type, headers={"Content-Disposition": disposition})
+    return Response(body, media_type=SERVED[form].media_type, headers={"Content-Disposition": disposition})
 
 
 def _shown_name(given: str) -> str:
@@ -202,7 +201,7 @@ async def _shown(server: Server, row: JobRow) -> Job:
     here = f"/v1/jobs/{row.id}"
     links: dict[str, Any] = {"self": here}
     if row.state == "done":
-        links |= {form: f"{here}/transcript.{form}" for form in FORMATS}
+        links |= {form: f"{here}/transcript.{form}" for form in SERVED}
     return Job(
         id=row.id,
         state=row.state,
