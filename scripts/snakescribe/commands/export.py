@@ -1,4 +1,4 @@
-"""Write transcript files (json, txt, srt, vtt) from finished batches; no model is needed.
+"""Write transcript files (json, txt, srt, vtt, ass) from finished batches; no model is needed.
 
 As a step: `--config FILE --batch ID`. For people: `--missing` writes again what was deleted from
 results/transcripts, with the formats of the last run; `--force` writes all of it again, also over what you
@@ -37,10 +37,11 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--batch and --config go together; with --missing and --force say --results")
     if args.batch:
         config, results = resolved(args)
-        done = export_batch(results, config.outputs, args.batch)
+        done = export_batch(results, config.outputs, args.batch, subtitles=config.subtitles)
     else:
         with finished_run(args) as results:
-            done = export_again(results, read_resolved(results.config).outputs, args.force)
+            config = read_resolved(results.config)
+            done = export_again(results, config.outputs, args.force, config.subtitles)
             summarise_again(results)
     corrected = f", {done.corrected} corrected by hand and left alone" if done.corrected else ""
     print(

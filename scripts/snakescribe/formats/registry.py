@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from snakescribe.config.options import OutputFormat
 from snakescribe.formats.document import json_document, text_document
-from snakescribe.formats.subtitles import Cue, cues, srt, vtt
+from snakescribe.formats.notation import ass, srt, vtt
+from snakescribe.formats.subtitles import Cue, cues
 
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
-"""OpenAI's names (``response_format``); its ``json`` is the text alone, which no transcript file is."""
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "ass"]
+"""OpenAI's names (``response_format``) and ours; its ``json`` is the text alone, which no transcript file is."""
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Spoken:
 
     row: Mapping[str, Any]
     """A recording's row of the batch file; all but JSON need only ``segments``, ``language`` and ``duration``."""
+    highlight: bool = False
+    """Whether subtitles that can shall highlight the word that is said."""
 
     @property
     def segments(self) -> list[dict[str, Any]]:
@@ -46,14 +49,23 @@ class TranscriptFormat:
     write: Callable[[Spoken], str]
     of_failed: bool = False
     """Whether a recording that failed has one, too."""
+    subtitles: bool = False
+    """Whether players look for it beside the recording, so that ``subtitles.name`` is about it."""
 
 
 FORMATS = {
     one.name: one
     for one in (
         TranscriptFormat("txt", "text/plain; charset=utf-8", "text", lambda said: text_document(said.segments)),
-        TranscriptFormat("srt", "application/x-subrip; charset=utf-8", "srt", lambda said: srt(said.cues)),
-        TranscriptFormat("vtt", "text/vtt; charset=utf-8", "vtt", lambda said: vtt(said.cues)),
+        TranscriptFormat(
+            "srt", "application/x-subrip; charset=utf-8", "srt", lambda said: srt(said.cues), subtitles=True
+        ),
+        TranscriptFormat(
+            "vtt", "text/vtt; charset=utf-8", "vtt", lambda said: vtt(said.cues, said.highlight), subtitles=True
+        ),
+        TranscriptFormat(
+            "ass", "text/x-ssa; charset=utf-8", "ass", lambda said: ass(said.cues, said.highlight), subtitles=True
+        ),
         TranscriptFormat(
             "json", "application/json", "verbose_json", lambda said: json_document(said.row), of_failed=True
         ),
