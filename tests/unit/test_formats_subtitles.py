@@ -349,7 +349,10 @@ def test_words_are_highlighted_when_they_are_said() -> None:
     spans = [int(length) for length in re.findall(r"\{\\k(\d+)\}", event.text)]
     assert len(spans) == len(words) and sum(spans) == 420
     assert event.plaintext == "\n".join(made[0].lines).translate(str.maketrans("{}", "｛｝"))
-    assert "<c>" not in vtt(made) and r"{\k" not in ass(made)
+    assert [style.text for style in webvtt.from_string(vtt(made, highlight=True)).styles] == [
+        "::cue(c:future) { color: silver }"
+    ]
+    assert "STYLE" not in vtt(made) and "<c>" not in vtt(made) and r"{\k" not in ass(made)
 
 
 def test_what_comes_after_ten_hours_is_not_moved_in_ass() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Written:
             return True
         if data is None:
             if found:
-                path.unlink()
+                path.unlink(missing_ok=True)  # another batch's export may settle the same names at this moment
                 self.removed += 1
         elif found == sha256(data):
             self.kept += 1
@@ -63,7 +64,8 @@ class Written:
     def move(self, former: Path, path: Path) -> None:
         """Let a file follow its name, corrected or not, where nothing stands in its way."""
         if former.is_file() and not path.exists():
-            former.replace(path)
+            with contextlib.suppress(FileNotFoundError):  # as above
+                former.replace(path)
 
 
 def rendered(row: Mapping[str, Any], outputs: Collection[str], highlight: bool = False) -> dict[str, bytes]:

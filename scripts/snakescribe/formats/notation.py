@@ -26,6 +26,8 @@ RTL, RTL_END = "\u202b", "\u202c"
 _LOOKS_LIKE_MARKUP = re.compile(r"(?<=--)(?=>)|(?<=<)|(?<=\{)|(?<=\\)(?=[Nnh])|^(?=\d+$)", re.MULTILINE)
 """Places in SRT text that players and parsers would take for an arrow, an HTML or SSA tag, or a cue's number.
 SRT has no escapes: a zero-width space goes there, so that the text looks as it is."""
+_NOT_YET_SAID = "\nSTYLE\n::cue(c:future) { color: silver }\n"
+"""Without a style browsers would show no difference."""
 _ASS_BRACES = str.maketrans("{}", "｛｝")
 """ASS has no escape for braces that every player knows; these look alike."""
 
@@ -41,11 +43,15 @@ def srt(shown: Iterable[Cue]) -> str:
 
 def vtt(shown: Iterable[Cue], highlight: bool = False) -> str:
     """Cues as WebVTT (https://www.w3.org/TR/webvtt1), with ``highlight`` each word in ``<c>``, its time before it."""
-    return "WEBVTT\n" + "".join(
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
-        + "\n".join(_directed(cue, line) for line in (_vtt_lines(cue) if highlight else map(_entities, cue.lines)))
-        + "\n"
-        for cue in shown
+    return (
+        "WEBVTT\n"
+        + _NOT_YET_SAID * highlight
+        + "".join(
+            f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
+            + "\n".join(_directed(cue, line) for line in (_vtt_lines(cue) if highlight else map(_entities, cue.lines)))
+            + "\n"
+            for cue in shown
+        )
     )
 
 
