@@ -19,7 +19,7 @@ from snakescribe.evaluation.references import read_reference
 from snakescribe.formats.corrected import summarise_again
 from snakescribe.formats.export import export_batch, exported_batches
 from snakescribe.formats.listing import Listing
-from snakescribe.formats.names import transcript_name, transcript_stem
+from snakescribe.formats.names import short_stem, transcript_name, transcript_stem
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.layout import Results
 from snakescribe.report.page import write_page
@@ -67,7 +67,7 @@ def take_back(results: Results, config: Config, files: Iterable[Path], who: str)
 def bring(results: Results, config: Config, batches: Collection[str], ours: Collection[bytes] = ()) -> None:
     """Have tables, transcripts and report say what the corrections say; of ``ours`` the files are replaced."""
     for batch in sorted(batches):
-        export_batch(results, config.outputs, batch, replace=ours)
+        export_batch(results, config.outputs, batch, subtitles=config.subtitles, replace=ours)
     write_tables(results)
     if results.report.exists():
         write_page(results, config)
@@ -149,8 +149,9 @@ def _rows(results: Results, wanted: Iterable[tuple[str, bytes]]) -> dict[bytes, 
     found: dict[bytes, dict[str, Any]] = {}
     for batch in {batch for batch, _ in names}:
         for row in _current(results, batch):
-            stem = transcript_stem(row["path_bytes"], row["recording_id"])
-            mine = {name for kind in READ_BACK if (batch, name := transcript_name(stem, kind)) in names}
+            stems = [of(row["path_bytes"], row["recording_id"]) for of in (transcript_stem, short_stem)]
+            mine = {transcript_name(stem, kind) for kind in READ_BACK for stem in stems if stem}
+            mine = {name for name in mine if (batch, name) in names}
             found |= dict.fromkeys(mine, row)
     return found
 

@@ -27,7 +27,7 @@ from snakescribe.formats.corrected import summarise_again
 from snakescribe.formats.digests import forget_digests
 from snakescribe.formats.export import remove_transcripts
 from snakescribe.formats.listing import Listing
-from snakescribe.formats.names import every_name, every_stem
+from snakescribe.formats.names import every_name, every_stem, rivals, short_stem
 from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.inventory.manifest import Manifest
 from snakescribe.keys import content_key, transcript_key
@@ -168,13 +168,17 @@ def _batch_rows(path: Path, ids: set[str]) -> int:
 
 def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
     """Remove the transcript files of these attempts, and what the batch's lists know of them."""
-    stems = {stem for recording in own for stem in every_stem(recording.path_bytes, recording.recording_id)}
-    removed = sum(remove_transcripts(results, stem) for stem in stems)
-    for recording in own:
-        forget_digests(results.digests(batch), recording.recording_id)
+    paths = {recording.recording_id: recording.path_bytes for recording in own}
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        shared = rivals(paths, ledger.paths())
+    gone = {name for key, path in paths.items() for stem in every_stem(path, key) for name in every_name(stem)}
+    shorts = (short_stem(path, key) for key, path in paths.items() if key not in shared)
+    gone |= {name for stem in shorts if stem for name in every_name(stem, short=True)}
+    removed = remove_transcripts(results, gone)
+    for key in paths:
+        forget_digests(results.digests(batch), key)
     path = results.exported(batch)
     if path.exists():
-        gone = {name for stem in stems for name in every_name(stem)}
         before, listing = path.stat(), Listing.read(path)
         for names in (listing.files, listing.corrected):
             names[:] = [name for name in names if name not in gone]

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
 
-from snakescribe.formats.listing import Listing
+from snakescribe.config import Config
+from snakescribe.formats.listing import Listing, layout
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
 from snakescribe.transcribe.progress import finished_with
 
 
-def put_aside_unfinished(results: Results, seen: str, options: str, outputs: Iterable[str]) -> None:
+def put_aside_unfinished(results: Results, seen: str, options: str, config: Config) -> None:
     """Put aside what was not finished as it is wanted now; nothing is lost, its texts are in the earlier batch files.
 
     Args:
         results: locked by the caller.
         seen: digest of the recordings as they are now.
         options: :func:`snakescribe.keys.options_digest` of this run.
-        outputs: the transcript formats that are wanted.
+        config: of this run, for the transcript formats that are wanted.
 
     Raises:
         ResultsError: the plan or a listing is damaged.
     """
     planned = [one.batch for one in Plan.read(results.plan).batches] if results.plan.exists() else []
-    wanted = sorted(outputs)
+    wanted = Listing(outputs=sorted(config.outputs), layout=layout(config.subtitles))
     complete = True
     for batch in planned or sorted(path.stem for path in results.manifest("b").parent.glob("*.json")):
         rows, earlier, listing = results.batch(batch), results.earlier(batch), results.exported(batch)
@@ -39,7 +39,7 @@ def put_aside_unfinished(results: Results, seen: str, options: str, outputs: Ite
             rows.replace(earlier)
         elif fits and earlier.exists() and not rows.exists():
             earlier.replace(rows)  # the options are again what they were
-        if listing.exists() and not (rows.exists() and Listing.read(listing).outputs == wanted):
+        if listing.exists() and not (rows.exists() and Listing.read(listing).made_like(wanted)):
             listing.unlink()
         complete &= listing.exists()
     if results.seen.exists() and results.seen.read_text(encoding="ascii") != seen:

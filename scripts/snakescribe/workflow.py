@@ -155,7 +155,7 @@ def begin(
                 orphans.remember(results, logs)
             _write_missing_manifests(results, plan)
             bring_back(results)
-            put_aside_unfinished(results, seen, checked.options, config.outputs)
+            put_aside_unfinished(results, seen, checked.options, config)
             if config.cache.mode != "off" or config.container.image is not None:
                 _make_folder(Path(config.cache.path), "cache.path")  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())

@@ -132,7 +132,7 @@ def test_the_first_screen_in_the_terminal(results: Results) -> None:
     said = out.getvalue()
     assert "8 recordings: 6 ok, 1 empty, 1 failed, 1 removed since; 7.0 min of audio" in said
     assert "UnreadableRecording" in said and "copy it again from where it came" in said
-    assert "0.5 min of speech without text" in said
+    assert "30 s of speech without text" in said
     assert "14.3%" in said
     assert "\x1b" not in said
 

@@ -72,6 +72,7 @@ def _decoded(server: Served, known: dict[str, Any]) -> dict[str, Any] | None:
 def _check_texts(server: Served, done: dict[str, Any], stem: str) -> None:
     texts = {}
     types = {"json": "application/json", "txt": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
+    types["ass"] = "text/x-ssa"
     assert done["links"].keys() == {"self", *types}
     for form, kind in types.items():
         answer = server.http.get(done["links"][form])

@@ -82,7 +82,7 @@ def test_every_answer_is_described(described: Served, schema: OpenApiSchema, bec
         return check(path, "POST", status, described.http.post(path, files=file, data=fields))
 
     for path in ("/v1/audio/transcriptions", "/v1/audio/translations"):
-        for form in ("json", "text", "srt", "vtt", "verbose_json"):
+        for form in ("json", "text", "srt", "vtt", "ass", "verbose_json"):
             upload(path, 200, response_format=form)
         upload(path, 422, data=b"")
         upload(path, 415, data=b"x")
@@ -99,7 +99,7 @@ def test_every_answer_is_described(described: Served, schema: OpenApiSchema, bec
     while job["state"] in ("queued", "running"):
         assert time.monotonic() < deadline
         job = check("/v1/jobs/{job_id}", "GET", 200, described.http.get(here)).json()
-    for form in ("json", "txt", "srt", "vtt"):
+    for form in ("json", "txt", "srt", "vtt", "ass"):
         check("/v1/jobs/{job_id}/transcript.{form}", "GET", 200, described.http.get(job["links"][form]))
     check("/v1/jobs/{job_id}/transcript.{form}", "GET", 400, described.http.get(f"{here}/transcript.doc"))
     check("/v1/jobs/{job_id}", "DELETE", 200, described.http.delete(here))

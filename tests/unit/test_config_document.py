@@ -40,7 +40,7 @@ def test_config_yaml_holds_every_default_and_a_line_about_it() -> None:
 
 def test_the_readme_names_every_option() -> None:
     text = config_readme()
-    groups = {"audio", "speech", "decoding", "batch", "cache", "container", "server"}
+    groups = {"audio", "speech", "decoding", "subtitles", "batch", "cache", "container", "server"}
     assert re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE) == [n for n in option_names() if n not in groups]
     assert "| `decoding.window` | number, at least 5, at most 28 | `24.0` |" in text
     assert "| `task` | `transcribe`, `translate` | `transcribe` |" in text

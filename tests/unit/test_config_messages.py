@@ -67,7 +67,7 @@ def test_an_option_like_no_other_is_told_all_names() -> None:
         ({"outputs": "srt"}, 'option outputs: should be a list like [a, b], not "srt"'),
         (
             {"outputs": ["srt", "doc"]},
-            "option outputs, item 2: should be 'json', 'txt', 'srt', 'vtt', 'docx', 'timed', 'textgrid', 'eaf', "
+            "option outputs, item 2: should be 'json', 'txt', 'srt', 'vtt', 'ass', 'docx', 'timed', 'textgrid', 'eaf', "
             "'chat', 'audacity', 'ctm', 'stm', 'rttm' or 'openai', not \"doc\"",
         ),
         ({"glossary": "a"}, 'option glossary: should be pairs like {a: b}, not "a"'),
@@ -107,6 +107,7 @@ def test_a_long_wrong_value_is_cut() -> None:
     ("values", "part"),
     [
         ({"engine": "torch_whisper", "compute_type": "int8"}, "torch_whisper has no int8"),
+        ({"subtitles": {"highlight": True}}, "subtitles.highlight: highlights words by their times; set words: true"),
         ({"engine": "openvino", "compute_type": "bfloat16"}, "use int8_bfloat16, or engine: auto"),
         ({"engine": "ctranslate2", "compute_type": "bfloat16", "device": "cpu"}, "no bfloat16 on the CPU"),
         ({"compute_type": "float16", "device": "cpu"}, "float16 needs CUDA"),

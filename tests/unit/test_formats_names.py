@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakescribe.formats.names import STEM_MAX, every_name, every_stem, new_name, transcript_name, transcript_stem
+from snakescribe.formats.names import (
+    STEM_MAX,
+    every_name,
+    every_stem,
+    new_name,
+    rivals,
+    short_stem,
+    transcript_name,
+    transcript_stem,
+)
 from snakescribe.formats.registry import FORMATS
 
 
@@ -116,6 +125,19 @@ def test_no_two_odd_recordings_share_a_file() -> None:
     assert len(files) == len(keys) * 2 * len(FORMATS)
     folders = {file[:i] for file in files for i in range(len(file)) if file[i : i + 1] == b"/"}
     assert not files & folders
+
+
+def test_no_two_odd_recordings_share_a_file_beside_them() -> None:
+    """Each has its full names, and the short ones for its subtitles where nobody else lays claim to them."""
+    parts = [*ODD, b"x.mkv", b"x.mp3.mkv", b"x.srt.mkv", b"x.new.mkv", b"y.mkv", b"x~1.mkv", b".mkv"]
+    paths = [b"/".join(some) for n in (1, 2) for some in product(parts, repeat=n)]
+    own = {identity(path): path for path in paths}
+    shared = rivals(own, [(key, path, "") for key, path in own.items()])
+    short = {key: short_stem(path, key) for key, path in own.items() if key not in shared}
+    files = [name for key, path in own.items() for name in every_name(transcript_stem(path, key))]
+    files += [name for stem in short.values() if stem for name in every_name(stem, short=True)]
+    assert short[identity(b"y.mkv")] == b"y" and identity(b"x.mkv") in shared
+    assert len(files) == len(set(files))
 
 
 names = st.binary(min_size=1, max_size=255).map(lambda b: b.replace(b"\0", b"0").replace(b"/", b"|"))

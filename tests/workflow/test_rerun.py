@@ -153,6 +153,23 @@ def test_other_outputs_are_only_exported(site: Site) -> None:
     }
 
 
+def test_subtitles_of_an_older_version_or_of_other_options_are_only_exported(site: Site) -> None:
+    before = site.state("batches/*.parquet") | site.state("tables/*")
+    listing = site.results.exported(site.batches()[0])
+    listing.write_text(listing.read_text().replace('"layout": "2 full"', '"layout": ""'))
+    site.run()
+    assert site.jobs() == {"export": 1, "check": 1}
+    assert '"layout": "2 full"' in listing.read_text()
+    site.run(subtitles={"name": "beside"})
+    assert set(site.jobs()) == {"export", "check"}
+    assert (site.results.transcripts / "-rf.srt").is_file()
+    assert not (site.results.transcripts / "-rf.wav.srt").exists()
+    site.run()
+    assert (site.results.transcripts / "-rf.wav.srt").is_file()
+    assert not (site.results.transcripts / "-rf.srt").exists()
+    assert site.state("batches/*.parquet") | site.state("tables/*") == before
+
+
 def test_changed_moved_removed_and_retried(site: Site, speech: dict[str, Path]) -> None:
     folder = site.recordings
     for number, name in enumerate(("changed", "moved", "removed")):

@@ -50,5 +50,6 @@ rule export:
         runtime=10,
     params:
         outputs=RUN.config.outputs,
+        subtitles=RUN.config.subtitles.model_dump(),
     shell:
         RUN.step("export", "--batch {wildcards.batch}")

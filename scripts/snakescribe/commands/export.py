@@ -37,10 +37,11 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--batch and --config go together; with --missing and --force say --results")
     if args.batch:
         config, results = resolved(args)
-        done = export_batch(results, config.outputs, args.batch)
+        done = export_batch(results, config.outputs, args.batch, subtitles=config.subtitles)
     else:
         with finished_run(args) as results:
-            done = export_again(results, read_resolved(results.config).outputs, args.force)
+            config = read_resolved(results.config)
+            done = export_again(results, config.outputs, args.force, config.subtitles)
             summarise_again(results)
     corrected = f", {done.corrected} corrected by hand and left alone" if done.corrected else ""
     print(

@@ -45,6 +45,7 @@ OutputFormat = Literal[
     "txt",
     "srt",
     "vtt",
+    "ass",
     "docx",
     "timed",
     "textgrid",
@@ -193,6 +194,19 @@ class DecodingOptions(Options):
     )
 
 
+class SubtitleOptions(Options):
+    """How subtitles are named and written."""
+
+    name: Literal["full", "beside"] = Field(
+        "full",
+        description="`full` is `x.mkv.srt`; `beside` is `x.srt`, which players find beside `x.mkv`, unless another "
+        "recording of the folder has the same name but for its extension (both are `full` then)",
+    )
+    highlight: bool = Field(
+        False, description="in `vtt` and `ass` the word that is being said is highlighted; needs `words: true`"
+    )
+
+
 class BatchOptions(Options):
     """How recordings are grouped into jobs."""
 
@@ -326,6 +340,7 @@ class AskedConfig(Options):
     audio: AudioOptions = AudioOptions()
     speech: SpeechOptions = SpeechOptions()
     decoding: DecodingOptions = DecodingOptions()
+    subtitles: SubtitleOptions = SubtitleOptions()
     batch: BatchOptions = BatchOptions()
     cache: CacheOptions = CacheOptions()
     container: ContainerOptions = ContainerOptions()
@@ -336,6 +351,8 @@ class AskedConfig(Options):
         """Pairs that cannot work are refused here, before anything runs; `models.configured` has what models cannot."""
         if self.decoding.temperatures[0] != 0:
             raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
+        if self.subtitles.highlight and not self.words:
+            raise ValueError("subtitles.highlight: highlights words by their times; set words: true, too")
         if self.engine == "torch_whisper" and self.compute_type.startswith("int8"):
             raise ValueError("compute_type: torch_whisper has no int8; use engine: auto or float32")
         if self.engine == "openvino" and self.compute_type in ("bfloat16", "float32"):

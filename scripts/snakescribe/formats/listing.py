@@ -7,8 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snakescribe.config.options import SubtitleOptions
 from snakescribe.errors import ResultsError
 from snakescribe.files import write_atomically
+
+LAYOUT_VERSION = 2
+"""Raised when our own code writes something else from the same rows: the files of an older version are written anew."""
+
+
+def layout(options: SubtitleOptions) -> str:
+    """What decides, beside the rows and the formats, what is written, and where."""
+    return f"{LAYOUT_VERSION} {options.name}" + " highlight" * options.highlight
 
 
 @dataclass
@@ -21,6 +30,8 @@ class Listing:
     """The formats that were wanted, sorted."""
     corrected: list[bytes] = field(default_factory=list)
     """Those that were left alone, of formats that nobody wants any more too."""
+    layout: str = ""
+    """How they were written, see :func:`layout`."""
 
     @classmethod
     def read(cls, path: Path) -> Listing:
@@ -32,15 +43,22 @@ class Listing:
         try:
             document = json.loads(path.read_bytes())
             return cls(
-                _read(document["files"]), list(document.get("outputs", ())), _read(document.get("corrected", ()))
+                _read(document["files"]),
+                list(document.get("outputs", ())),
+                _read(document.get("corrected", ())),
+                str(document.get("layout", "")),
             )
         except (ValueError, LookupError, TypeError, AttributeError):
             checked = path.parents[1] / ".snakescribe/checked"  # without it Snakemake asks for the listing again
             raise ResultsError(f"{path} is damaged; delete it and {checked}, and run again: it is made anew") from None
 
+    def made_like(self, other: Listing) -> bool:
+        """Whether both are of the same formats, written alike."""
+        return (self.outputs, self.layout) == (other.outputs, other.layout)
+
     def write(self, path: Path, batch: str) -> bool:
         """Write atomically, nothing if nothing changes; returns whether it did."""
-        document: dict[str, object] = {"batch": batch, "outputs": self.outputs}
+        document: dict[str, object] = {"batch": batch, "outputs": self.outputs, "layout": self.layout}
         document |= {"files": _shown(self.files), "corrected": _shown(self.corrected)}
         data = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
         changed = not path.exists() or path.read_bytes() != data

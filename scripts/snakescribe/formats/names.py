@@ -6,12 +6,16 @@ paths never get the same name. A recording with an ``id`` of its own in the samp
 (``x.mp3~caller-1.srt``): the same file may be there twice, once per channel or language. Beside a transcript
 that a person has corrected stands the new text, ``x.mp3.new.srt``. Bytes in, bytes out: names on disk need not
 be text.
+
+With ``subtitles: {name: beside}`` subtitles are called ``x.srt``, where nobody else can lay claim to that name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from snakescribe.config.options import OutputFormat
 from snakescribe.formats.registry import FORMATS
@@ -64,6 +68,56 @@ def every_stem(path: bytes, recording_id: str) -> set[bytes]:
     return {transcript_stem(path, recording_id), b"/".join([*map(_folder, folders), former])}
 
 
+def short_stem(path: bytes, recording_id: str) -> bytes | None:
+    """Where the subtitles go for a player that looks for ``a/x.srt`` beside ``a/x.mp3``; None where that cannot be.
+
+    >>> short_stem(b"a/x.mp3", _digest(b"a/x.mp3").decode()), short_stem(b"a/x.mp3", "1"), short_stem(b"x", "1")
+    (b'a/x', None, None)
+    """
+    stem = transcript_stem(path, recording_id)
+    plain = stem.rpartition(b"/")[2] == path.rpartition(b"/")[2]
+    short = _without_extension(stem) if plain else None
+    return None if short is None or _LOOKS_LIKE_OURS.search(short.rpartition(b"/")[2]) else short
+
+
+class Rival(NamedTuple):
+    """A recording that might have the same name: its batch, and its stem by which it is not to be confused."""
+
+    batch: str
+    stem: bytes
+
+
+def rivals(own: Mapping[str, bytes], all_paths: Iterable[tuple[str, bytes, str]]) -> dict[str, set[Rival]]:
+    """The others that lay claim to the same short name, by the id of those that have any.
+
+    Args:
+        own: recordings by id, with their paths.
+        all_paths: id, path and batch of every recording there is.
+    """
+    wanted: dict[bytes, list[str]] = {}
+    for key, path in own.items():
+        for name in _claims(path):
+            wanted.setdefault(name, []).append(key)
+    found: dict[str, set[Rival]] = {}
+    for other, path, batch in all_paths:
+        for name in _claims(path):
+            for key in wanted.get(name, ()):
+                if key != other:
+                    found.setdefault(key, set()).add(Rival(batch, transcript_stem(path, other)))
+    return found
+
+
+def _claims(path: bytes) -> set[bytes]:
+    """What subtitles of a recording may be called, without ``.srt``."""
+    return {path, _without_extension(path) or path}
+
+
+def _without_extension(path: bytes) -> bytes | None:
+    folder, slash, name = path.rpartition(b"/")
+    stem = name.rpartition(b".")[0]
+    return folder + slash + stem if stem else None
+
+
 def transcript_name(stem: bytes, kind: OutputFormat) -> bytes:
     """The transcript of a format: ``x.mp3.srt``."""
     return stem + b"." + FORMATS[kind].suffix.encode()
@@ -75,9 +129,9 @@ def new_name(transcript: bytes) -> bytes:
     return transcript.removesuffix(suffix) + b"new." + suffix
 
 
-def every_name(stem: bytes) -> list[bytes]:
-    """Every file that a recording may have."""
-    names = [transcript_name(stem, kind) for kind in FORMATS]
+def every_name(stem: bytes, short: bool = False) -> list[bytes]:
+    """Every file that a recording may have; those of a ``short`` stem are subtitles."""
+    names = [transcript_name(stem, kind) for kind, one in FORMATS.items() if one.subtitles or not short]
     return names + [new_name(name) for name in names]
 
 

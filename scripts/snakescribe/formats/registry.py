@@ -11,15 +11,15 @@ from snakescribe.formats.annotation import eaf, textgrid
 from snakescribe.formats.chat import chat
 from snakescribe.formats.document import json_document, text_document
 from snakescribe.formats.labels import audacity, timed
+from snakescribe.formats.notation import ass, srt, vtt
 from snakescribe.formats.openai_json import openai_json
 from snakescribe.formats.scoring import ctm, rttm, stm
 from snakescribe.formats.spoken import Spoken
-from snakescribe.formats.subtitles import srt, vtt
 from snakescribe.formats.word_document import docx
 
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
-"""OpenAI's names (``response_format``); its ``json`` is the text alone, which no transcript file is."""
-ServedFormat = Literal["json", "txt", "srt", "vtt"]
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "ass"]
+"""OpenAI's names (``response_format``) and ours; its ``json`` is the text alone, which no transcript file is."""
+ServedFormat = Literal["json", "txt", "srt", "vtt", "ass"]
 """Names of the formats that the server's jobs give."""
 
 
@@ -34,6 +34,8 @@ class TranscriptFormat:
     write: Callable[[Spoken], str | bytes]
     of_failed: bool = False
     """Whether a recording that failed has one, too."""
+    subtitles: bool = False
+    """Whether players look for it beside the recording, so that ``subtitles.name`` is about it."""
 
     def data(self, said: Spoken) -> bytes:
         """What stands in the file."""
@@ -64,15 +66,25 @@ _ALL: tuple[TranscriptFormat, ...] = (
         name="srt",
         suffix="srt",
         write=lambda said: srt(said.cues),
+        subtitles=True,
         media_type="application/x-subrip; charset=utf-8",
         response="srt",
     ),
     TextFormat(
         name="vtt",
         suffix="vtt",
-        write=lambda said: vtt(said.cues),
+        write=lambda said: vtt(said.cues, said.highlight),
+        subtitles=True,
         media_type="text/vtt; charset=utf-8",
         response="vtt",
+    ),
+    TextFormat(
+        name="ass",
+        suffix="ass",
+        write=lambda said: ass(said.cues, said.highlight),
+        subtitles=True,
+        media_type="text/x-ssa; charset=utf-8",
+        response="ass",
     ),
     TextFormat(
         name="json",

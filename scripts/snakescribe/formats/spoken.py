@@ -54,6 +54,8 @@ class Spoken:
 
     row: Mapping[str, Any]
     """Of the batch file; the formats of the server need only ``segments``, ``language`` and ``duration``."""
+    highlight: bool = False
+    """Whether subtitles that can shall highlight the word that is said."""
 
     @property
     def segments(self) -> list[dict[str, Any]]:

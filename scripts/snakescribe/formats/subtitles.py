@@ -1,42 +1,42 @@
-r"""Subtitles: segments become cues that a viewer can read, as SRT or WebVTT.
+"""Subtitles: segments become cues that a viewer can read; ``notation.py`` writes them as SRT, WebVTT or ASS.
 
-The way: a segment is cut at words into cues of at most two lines and seven seconds, cues of channels that
-speak at once are disentangled, short ones are held into the silence after them, and the rest is notation.
-
-The notation is ours, too. pysubs2 1.8 takes what it is given for SubStation: it drops ``{…}``, makes a new line of the
-``\N`` in ``C:\New`` (in WebVTT as well, where only a zero-width space would help), leaves ``<``, ``&`` and ``-->``
-as they are and ends at 99:59:59. All escapes would be needed as before.
+The way: segments of one voice that an abbreviation has cut ("And Mr.") are put together, a segment is cut at words into
+cues of at most two lines and seven seconds, cues of channels that speak at once are disentangled, short ones are shown
+together with the next or held into the silence after them. How long, wide and fast, and where a phrase ends, is by
+language: ``reading.py``.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
-from snakescribe.formats.wrap import Unit, cut_phrases, offsets, one_line, one_or_two_lines, units, width
+from snakescribe.formats.reading import Rules, rules_of
+from snakescribe.formats.wrap import Unit, break_cost, joined, offsets, one_line, one_or_two_lines, units, width
 
-LINE = {"ko": 32, "ja": 26, "zh": 32, "yue": 32}
-"""Longest line in columns: 16 Hangul syllables or Chinese characters (two columns each), 13 Japanese ones;
-after Netflix's guides as listed at https://sublingo.cc/guides/subtitle-specs-by-language."""
-LINE_ELSEWHERE = 42
 LINES = 2
-LONGEST = 7.0
-"""Seconds a cue stays at most (Netflix, as given at https://utk-timed-text-guide.readthedocs.io)."""
-SHORTEST = 5 / 6
-"""Seconds a cue should stay (same source)."""
 TICK = 0.1
 """Seconds every cue has, even where many fall on one moment."""
 CROWDED = 2 * LINES
 """Lines of a cue in which two channels speak at once."""
+PAUSE = 0.5
+"""Seconds between what is shown together, at most; what an abbreviation has cut may be ``STUMBLE`` apart."""
+STUMBLE = 2.0
 
-_LOOKS_LIKE_MARKUP = re.compile(r"(?<=--)(?=>)|(?<=<)|(?<=\{)|(?<=\\)(?=[Nnh])|^(?=\d+$)", re.MULTILINE)
-"""Places in SRT text that players and parsers would take for an arrow, an HTML or SSA tag, or a cue's number.
-SRT has no escapes: a zero-width space goes there, so that the text looks as it is."""
+_CUE, _UNEVEN, _UNREAD = 3, 3, 4
+"""What one more cue costs, one that is nearly empty, and one of a moment, in the measure of ``reading.SENTENCE``."""
+
+
+class Said(NamedTuple):
+    """A word of a line: the character where it begins, and its seconds."""
+
+    at: int
+    start: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -46,132 +46,161 @@ class Cue:
     start: float
     end: float
     lines: tuple[str, ...]
+    words: tuple[tuple[Said, ...], ...] = ()
+    """By line, or nothing where they have no times."""
+    rules: Rules = field(default_factory=lambda: rules_of(None), repr=False, compare=False)
+
+    def spoken(self) -> Iterator[tuple[str, tuple[Said, ...]]]:
+        """Each line with its words."""
+        return zip(self.lines, self.words or [()] * len(self.lines), strict=True)
 
 
 def cues(segments: Iterable[Mapping[str, Any]], language: str | None, duration: float = inf) -> list[Cue]:
     """Cut segments into readable cues: in order, not overlapping, each with ``start < end``; no text is lost.
 
+    No cue begins before its first word, except where one that would be gone too soon takes the next in with it: that is
+    then shown up to ``shortest`` and ``gap`` (together 0.92 s) early.
+
     Args:
-        segments: ``start``, ``end`` (seconds), ``text``, ``channel`` and perhaps ``words`` with their times.
-        language: Whisper's code; decides how long a line may be.
+        segments: ``start``, ``end`` (seconds), ``text``, ``speaker`` or ``channel``, perhaps ``words`` with times.
+        language: Whisper's code, for segments that have none of their own.
         duration: seconds of the recording, beyond which no cue is held.
     """
-    line = LINE.get(language or "", LINE_ELSEWHERE)
-    found = (cue for segment in segments for cue in _segment_cues(segment, line))
+    found = (cue for parts in _sentences(segments, language) for cue in _cues_of(parts))
     return _held(_disentangled(sorted(found, key=lambda cue: cue.start)), duration)
 
 
-def srt(shown: Iterable[Cue]) -> str:
-    """Cues as SubRip."""
-    return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
-        f"{_LOOKS_LIKE_MARKUP.sub(chr(0x200B), chr(10).join(cue.lines))}\n\n"
-        for number, cue in enumerate(shown, start=1)
-    )
+class _Part(NamedTuple):
+    """A segment, or one of several that an abbreviation has cut."""
+
+    text: str
+    start: float
+    end: float
+    words: Sequence[Mapping[str, Any]]
+    tag: str
+    rules: Rules
 
 
-def vtt(shown: Iterable[Cue]) -> str:
-    """Cues as WebVTT (https://www.w3.org/TR/webvtt1)."""
-    return "WEBVTT\n" + "".join(
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_entities(chr(10).join(cue.lines))}\n"
-        for cue in shown
-    )
-
-
-def _entities(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _clock(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, milliseconds = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}{point}{milliseconds % 1000:03d}"
+def _sentences(segments: Iterable[Mapping[str, Any]], language: str | None) -> list[list[_Part]]:
+    found: list[list[_Part]] = []
+    latest: dict[str, list[_Part]] = {}  # by voice: somebody else may have said something in between
+    for segment in segments:
+        voice = one_line(segment.get("speaker") or segment.get("channel") or "")
+        rules = rules_of(segment.get("language") or language)
+        part = _Part(
+            one_line(segment["text"]), segment["start"], segment["end"], segment.get("words") or (), voice, rules
+        )
+        if not part.text:
+            continue
+        before = latest.get(voice)
+        if (
+            before
+            and before[-1].rules is rules
+            and 0 <= part.start - before[-1].end < STUMBLE
+            and rules.goes_on(before[-1].text.split()[-1], part.text)
+        ):
+            before.append(part)
+        else:
+            latest[voice] = [part]
+            found.append(latest[voice])
+    return found
 
 
 class _Clock:
-    """When each display column of a segment's text is spoken: by its words, or else spread evenly."""
+    """When each display column of a text is spoken: by its words, or else spread evenly over its segment."""
 
-    def __init__(self, segment: Mapping[str, Any], text: str) -> None:
-        at = offsets(text)
-        self._spans = _word_spans(segment, text, at) or [(0, at[-1], segment["start"], segment["end"])]
+    def __init__(self, parts: Sequence[_Part], text: str) -> None:
+        self.at = offsets(text)
+        self._spans: list[tuple[int, int, float, float]] = []
+        self.words: list[Said] = []
+        begin = 0
+        for part in parts:
+            end = begin + len(part.text)
+            said = _found(part)
+            self.words += [Said(begin + first, start, until) for first, _, start, until in said]
+            for first, last, start, until in said or [(0, len(part.text), part.start, part.end)]:
+                self._spans.append((self.at[begin + first], self.at[begin + last], start, until))
+            begin = end + 1
         self._starts = [span[0] for span in self._spans]
 
     def start(self, column: int) -> float:
         """Seconds at which what begins at ``column`` is first heard."""
-        return self._at(column, bisect_right(self._starts, column) - 1)
+        return self._when(column, bisect_right(self._starts, column) - 1)
 
     def end(self, column: int) -> float:
         """Seconds at which what ends at ``column`` is over."""
-        return self._at(column, bisect_left(self._starts, column) - 1)
+        return self._when(column, bisect_left(self._starts, column) - 1)
 
-    def _at(self, column: int, number: int) -> float:
+    def _when(self, column: int, number: int) -> float:
         first, last, start, end = self._spans[max(number, 0)]
         share = (min(max(column, first), last) - first) / max(last - first, 1)
         return float(start + (end - start) * share)
 
 
-def _word_spans(segment: Mapping[str, Any], text: str, at: list[int]) -> list[tuple[int, int, float, float]] | None:
-    """Columns and seconds of every word; None when there are none or the glossary changed the text since."""
+def _found(part: _Part) -> list[tuple[int, int, float, float]]:
+    """Characters and seconds of every word; none when there are no words or the glossary changed the text since."""
     spans, here = [], 0
-    for word in segment.get("words") or ():
+    for word in part.words:
         said = one_line(word["text"])
-        found = text.find(said, here)
-        if found < 0:
-            return None
-        here = found + len(said)
+        first = part.text.find(said, here)
+        if first < 0:
+            return []
+        here = first + len(said)
         if said:
-            spans.append((at[found], at[here], word["start"], word["end"]))
+            spans.append((first, here, word["start"], word["end"]))
     return spans
 
 
-def _segment_cues(segment: Mapping[str, Any], line: int) -> Iterator[Cue]:
-    text = one_line(segment["text"])
-    if not text:
-        return
-    channel = one_line(segment.get("channel") or "")
-    speaker = f"[{channel}] " if channel else ""
-    indent = width(speaker) if width(speaker) <= line // 2 else 0
-    clock = _Clock(segment, text)
+def _cues_of(parts: Sequence[_Part]) -> Iterator[Cue]:
+    rules, text = parts[0].rules, " ".join(part.text for part in parts)
+    speaker = f"[{parts[0].tag}] " if parts[0].tag else ""
+    indent = width(speaker) if width(speaker) <= rules.line // 2 else 0
+    clock = _Clock(parts, text)
     free = 0.0
-    for group in _even_groups(units(text, line - indent), clock, line, indent):
+    for group in _groups(units(text, rules.line - indent, rules.segmenter), clock, rules, indent):
         start = max(clock.start(group[0].start), free)
-        free = min(max(clock.end(group[-1].end), start), start + LONGEST)
-        first, *others = one_or_two_lines(group, line, indent)
-        yield Cue(start, free, (speaker + first, *others))
+        free = min(max(clock.end(group[-1].end), start), start + rules.longest)
+        lines = one_or_two_lines(group, rules, indent)
+        tags = [speaker, *[""] * (len(lines) - 1)]
+        words = tuple(_said(line, clock, len(tag)) for tag, line in zip(tags, lines, strict=True))
+        shown = tuple(tag + joined(line) for tag, line in zip(tags, lines, strict=True))
+        yield Cue(start, free, shown, words if any(words) else (), rules)
 
 
-def _even_groups(pieces: list[Unit], clock: _Clock, line: int, indent: int) -> list[list[Unit]]:
-    """Units of as few cues as possible, cut about equally wide and rather at punctuation."""
-    fewest = _groups(pieces, clock, line, indent, LINES * line)
-    narrowest = -(-pieces[-1].end // len(fewest))
-    tried = (_groups(pieces, clock, line, indent, widest) for widest in range(narrowest, LINES * line, 2))
-    return min((g for g in [*tried, fewest] if len(g) == len(fewest)), key=cut_phrases)
+def _said(line: Sequence[Unit], clock: _Clock, indent: int) -> tuple[Said, ...]:
+    """The words that begin in a line, counted from its first character."""
+    begin, end = (bisect_right(clock.at, column) - 1 for column in (line[0].start, line[-1].end - 1))
+    first, last = (bisect_left(clock.words, (i,)) for i in (begin, end + 1))
+    return tuple(word._replace(at=word.at - begin + indent) for word in clock.words[first:last])
 
 
-def _groups(pieces: list[Unit], clock: _Clock, line: int, indent: int, widest: int) -> list[list[Unit]]:
-    """Units filled into cues of at most ``widest`` columns, ``LINES`` lines and ``LONGEST`` seconds."""
-    groups: list[list[Unit]] = []
-    begun = lines = line_start = 0
-    for unit in pieces:
-        same_line = groups and unit.end - line_start <= line
-        lines += not same_line
-        if (
-            not groups
-            or lines > LINES
-            or unit.end - begun > widest
-            or clock.end(unit.end) - clock.start(groups[-1][0].start) > LONGEST
-        ):
-            groups.append([])
-            begun, lines = unit.start, 1
-            line_start = begun - indent
-        elif not same_line:
-            line_start = unit.start
-        groups[-1].append(unit)
-    return groups
+def _groups(pieces: Sequence[Unit], clock: _Clock, rules: Rules, indent: int) -> list[Sequence[Unit]]:
+    """Units of cues: few, about equally wide, each to be read before the next, and cut where phrases end.
+
+    The cheapest way from the first unit to the last; a cue has at most ``LINES`` lines and ``longest`` seconds.
+    """
+    starts, ends = [clock.start(unit.start) for unit in pieces], [clock.end(unit.end) for unit in pieces]
+    torn = [break_cost(a, b, rules) for a, b in pairwise(pieces)] + [0]
+    best: list[tuple[float, int]] = [(0.0, 0)] + [(inf, 0)] * len(pieces)
+    for i, unit in enumerate(pieces):
+        line_start, lines = unit.start - indent, 1
+        for j in range(i, len(pieces)):
+            if pieces[j].end - line_start > rules.line and j > i:
+                line_start, lines = pieces[j].start, lines + 1
+            if lines > LINES or (j > i and ends[j] - starts[i] > rules.longest):
+                break
+            empty = max(0.0, 1 - (pieces[j].end - unit.start) / (LINES * rules.line))
+            unread = _UNREAD * (ends[j] - starts[i] < rules.shortest)
+            cost = best[i][0] + _CUE + _UNEVEN * empty**2 + unread + torn[j]
+            best[j + 1] = min(best[j + 1], (cost, i))
+    cuts = [len(pieces)]
+    while cuts[-1]:
+        cuts.append(best[cuts[-1]][1])
+    return [pieces[a:b] for a, b in pairwise(reversed(cuts))]
 
 
 def _disentangled(found: Iterable[Cue]) -> list[Cue]:
-    """Resolve overlaps of cues sorted by start.
+    """Resolve overlaps of cues sorted by start, and show together what would be gone too soon.
 
     The earlier cue ends where the later begins. Where it could not be read then, or would lose most of its
     time to a short interjection of the other channel, both are shown as one.
@@ -180,14 +209,19 @@ def _disentangled(found: Iterable[Cue]) -> list[Cue]:
     for cue in found:
         cue = replace(cue, end=max(cue.end, cue.start + TICK))
         last = shown[-1] if shown else None
-        if last is None or last.end <= cue.start:
+        if last is None:
             shown.append(cue)
             continue
         room = cue.start - last.start
-        interjected = cue.end <= last.end and room < (last.end - last.start) / 2
-        if (room < SHORTEST or interjected) and len(last.lines) + len(cue.lines) <= CROWDED:
-            end = min(max(last.end, cue.end), last.start + LONGEST)
-            shown[-1] = Cue(last.start, end, last.lines + cue.lines)
+        apart = last.end <= cue.start
+        interjected = not apart and cue.end <= last.end and room < (last.end - last.start) / 2
+        hurried = room < last.rules.shortest + apart * last.rules.gap
+        fits = len(last.lines) + len(cue.lines) <= (LINES if apart else CROWDED)
+        near = cue.start - last.end < PAUSE and (not apart or cue.end - last.start <= last.rules.longest)
+        if (hurried or interjected) and fits and near:
+            shown[-1] = _together(last, cue)
+        elif apart:
+            shown.append(cue)
         else:
             start = max(cue.start, last.start + TICK)
             shown[-1] = replace(last, end=start)
@@ -195,8 +229,22 @@ def _disentangled(found: Iterable[Cue]) -> list[Cue]:
     return shown
 
 
+def _together(one: Cue, two: Cue) -> Cue:
+    words = tuple(said for cue in (one, two) for _, said in cue.spoken())
+    end = min(max(one.end, two.end), one.start + one.rules.longest)
+    return replace(one, end=end, lines=one.lines + two.lines, words=words if any(words) else ())
+
+
 def _held(shown: list[Cue], duration: float) -> list[Cue]:
-    """Hold cues that are too short to read for as long as the next one, or the end of the recording, allows."""
-    held = [replace(a, end=max(a.end, min(a.start + SHORTEST, b.start))) for a, b in pairwise(shown)]
-    held += [replace(cue, end=max(cue.end, cue.start + SHORTEST)) for cue in shown[-1:]]
-    return [replace(cue, end=duration) if cue.start < duration < cue.end else cue for cue in held]
+    """Hold cues that are too short to read for as long as the next one, or the end of the recording, allows.
+
+    Between two is the gap, or half of the time where there is hardly any.
+    """
+    held = []
+    for cue, following in zip(shown, [*(later.start for later in shown[1:]), inf], strict=False):
+        needed = min(max(sum(map(width, cue.lines)) / cue.rules.speed, cue.rules.shortest), cue.rules.longest)
+        latest = max(following - cue.rules.gap, (cue.start + following) / 2)
+        if cue.start < duration:
+            latest = min(latest, duration)
+        held.append(replace(cue, end=min(max(cue.end, cue.start + needed), latest)))
+    return held

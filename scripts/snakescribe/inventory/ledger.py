@@ -162,6 +162,12 @@ class Ledger:
         ).fetchone()
         return row[0] if row else None
 
+    def paths(self) -> Iterator[tuple[str, bytes, str]]:
+        """Id, path and batch of every recording that is not forgotten."""
+        return self._rows(
+            tuple[str, bytes, BatchName], "SELECT recording_id, path, batch FROM recordings WHERE NOT forgotten"
+        )
+
     def tries(self, recording_id: str) -> int:
         """Attempts at what is in the file now."""
         statement = (

@@ -1,4 +1,4 @@
-"""A transcript in the forms of OpenAI's audio API: json, text, verbose_json, srt, vtt; and the events of a stream."""
+"""A transcript in the forms of OpenAI's audio API: json, text, verbose_json, srt, vtt; ass; the events of a stream."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def answer(
             return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted}) + "\n"
         case _:
             row = {"segments": segments, "language": transcript.language, "duration": transcript.duration}
-            return FILES[form].write(Spoken(row))
+            return FILES[form].write(Spoken(row, config.subtitles.highlight))
 
 
 def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:

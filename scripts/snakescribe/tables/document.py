@@ -107,9 +107,15 @@ transcribed again is in more than one batch; the tables show its newest attempt.
   nested; also of a failed recording, with its error. The other formats are only there for recordings that did not
   fail.
 - `.txt`: a line per segment, `[agent] ` in front with `audio.channels: split`.
-- `.srt`, `.vtt`: cues of at most two lines and seven seconds, one after the other. Where two channels speak
-  at once, both are in one cue, or the earlier ends when the later begins. SRT has no escapes: text that
-  players would take for markup has a zero-width space in it.
+- `.srt`, `.vtt`, `.ass`: cues of at most two lines and seven seconds, one after the other, cut where phrases end and
+  held until they can be read ([by language](decisions/transcript-files.md#subtitles-are-laid-out-by-language)).
+  Where two channels speak at once, both are in one cue, or the earlier ends when the later begins. SRT has no
+  escapes: text that players would take for markup has a zero-width space in it. ASS has none for braces: they are
+  full-width there. Lines from right to left stand between U+202B and U+202C.
+- With `subtitles.highlight` and `words` each word of `.vtt` (in `<c>`, with its time) and `.ass` (`\\k`) lights up when
+  it is said; a segment in which the glossary has replaced something does not.
+- With `subtitles: {name: beside}` subtitles of `a/x.mkv` are called `a/x.srt`, unless there is an `a/x.mp3` or `a/x`
+  as well: then all of them keep the full name.
 - Other tools' formats hold one line per text, without control characters. A speaker is the channel with
   `audio.channels: split`.
 - `.TextGrid`, `.eaf`, `.cha`, `.rttm`: whole milliseconds. Within a tier a segment or word ends where the next

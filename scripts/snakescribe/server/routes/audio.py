@@ -104,7 +104,8 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def transcript_responses(model: object, **more: object) -> dict[int | str, dict[str, Any]]:
     """The answers with a transcript: as JSON (``model``), and in other forms."""
-    plain = {form: {"schema": {"type": "string"}} for form in ("text/plain", "application/x-subrip", "text/vtt")}
+    forms = ("text/plain", "application/x-subrip", "text/vtt", "text/x-ssa")
+    plain = {form: {"schema": {"type": "string"}} for form in forms}
     content = plain | more
     return {200: {"model": model, "description": "the transcript in the form that was asked for", "content": content}}
 
@@ -161,7 +162,8 @@ async def transcriptions(
     The connection stays open until the text is there; for long recordings rather queue a job (`/v1/jobs`).
     The same content with the same fields is answered from the cache, which the batch fills as well.
 
-    - `json` is the text alone, `verbose_json` has the times of segments (and words), `srt` and `vtt` are subtitles.
+    - `json` is the text alone, `verbose_json` has the times of segments (and words), `srt`, `vtt` and `ass`
+      are subtitles.
     - `stream` sends server-sent events as the text comes: `transcript.text.delta` with a piece each, and
       `transcript.text.done` with the whole text.
     - An empty field counts as left out; other fields that OpenAI knows are taken and change nothing.
