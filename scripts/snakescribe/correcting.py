@@ -74,14 +74,14 @@ def bring(results: Results, config: Config, batches: Collection[str], ours: Coll
     summarise_again(results)
 
 
-def listed(results: Results) -> Iterator[tuple[str, Correction, bool]]:
-    """Path, correction, and whether it was made of another text than the one that it replaced, the newest last."""
+def listed(results: Results) -> Iterator[tuple[str, str, Correction, bool]]:
+    """Batch, path, correction, and whether it was made of another text than it replaced; of each the newest last."""
     known = by_recording(results)
     for batch in exported_batches(results):
         for row in _current(results, batch):
             mine = known.get(row["recording_id"], [])
             odd = conflicts(row, mine)
-            yield from ((row["path"], one, one in odd) for one in mine)
+            yield from ((batch, row["path"], one, one in odd) for one in mine)
 
 
 def _edited(row: Mapping[str, Any], text: str, who: str) -> Iterator[Correction]:

@@ -22,7 +22,7 @@ engine
 doctor
 cluster images report transcribe
 correcting ending forgetting pruning server speed unfinished
-workflow
+reviewing workflow
 commands
 cli
 __main__

@@ -29,17 +29,21 @@ def register(parser: argparse.ArgumentParser) -> None:
     taken = action("import", "take edited transcripts back")
     taken.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an edited .txt, .srt or .vtt")
     taken.add_argument("--who", metavar="NAME", help="who has edited (default: the user's name)")
+    action("apply", "have tables, transcripts and report say it (after a review that was killed)")
     action("list", "a line of JSON for each correction, the newest last")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make corrections, or print them."""
-    from snakescribe.correcting import listed, take_back
+    from snakescribe.correcting import bring, listed, take_back
 
     with finished_run(args) as results:
         if args.action == "list":
-            for name, one, odd in listed(results):
+            for _, name, one, odd in listed(results):
                 print(json.dumps({"path": name, **one.model_dump(mode="json"), "conflict": odd}, ensure_ascii=False))
+            return 0
+        if args.action == "apply":
+            bring(results, read_resolved(results.config), {batch for batch, *_ in listed(results)})
             return 0
         done = take_back(results, read_resolved(results.config), args.files, args.who or getpass.getuser())
     for path, segments in done.items():

@@ -17,6 +17,7 @@ FOR_PEOPLE = (
     "prune",
     "export",
     "report",
+    "review",
     "corrections",
     "handover",
     "evaluate",

@@ -28,14 +28,20 @@ LISTED = 100_000
 """Recordings in the list, those with the most to look after; the tables have them all."""
 TEXTS = 60_000_000
 """Bytes of text in the page, about a third of it when compressed; of the others the list gives the file."""
-MODULES = ("sentences.js", "words.js", "data.js", "list.js", "detail.js", "main.js")
+MODULES = ("sentences.js", "words.js", "data.js", "list.js", "detail.js", "editor.js", "main.js")
 """In the order in which they need each other: the page has them as one."""
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _PAGE = Path(__file__).parent / "page"
 
 
-def write_page(results: Results, config: Config) -> Overview:
+def write_page(results: Results, config: Config, target: Path | None = None, review: str = "") -> Overview:
     """Write ``report.html``; twice over the batches, so that memory holds a number per recording and what is listed.
+
+    Args:
+        results: of a finished run, or of one at its end.
+        config: of that run.
+        target: another file.
+        review: the token of a server that takes corrections; without one nothing can be edited.
 
     Raises:
         ResultsError: the plan or a batch file is missing or damaged.
@@ -45,14 +51,16 @@ def write_page(results: Results, config: Config) -> Overview:
         for entry, row in some:
             overview.add(entry, row)
             doubts.append(entry.doubt)
-            sizes.append(len(json.dumps(_text(row))))
+            sizes.append(len(json.dumps(opened(row))))
     worst = np.argsort(-np.asarray(doubts), kind="stable")[:LISTED]
     with_text = worst[np.cumsum(np.asarray(sizes)[worst]) <= TEXTS]
     listed = np.zeros(len(doubts), np.int8)
     listed[worst], listed[with_text] = 1, 2
-    with atomic_file(results.report) as file:
-        head, foot = _template(overview).split("<!--DATA-->")
+    with atomic_file(target or results.report) as file:
+        head, foot = _template(overview, bool(review)).split("<!--DATA-->")
         file.write(head.encode())
+        if review:
+            file.write(_block("review", review))
         columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         for number, (entries, texts) in enumerate(_chosen(results, config, listed)):
             for place, entry in entries:
@@ -82,7 +90,7 @@ def _chosen(
         for entry, row in some:
             if listed[number] == 2:
                 entries.append((len(texts), entry))
-                texts.append(_text(row))
+                texts.append(opened(row))
             elif listed[number]:
                 entries.append((None, entry))
             number += 1
@@ -121,7 +129,7 @@ def _line(entry: Entry, block: int, place: int | None) -> tuple[Any, ...]:
     )
 
 
-def _text(row: dict[str, Any]) -> dict[str, Any]:
+def opened(row: dict[str, Any]) -> dict[str, Any]:
     """What a line opens: segments as [start, end, text, confidence, flags, channel, corrected], gaps and facts."""
     facts = ("codec", "sample_rate", "channels", "audio_track", "audio_tracks", "model", "engine", "device", "batch")
     return {
@@ -133,6 +141,7 @@ def _text(row: dict[str, Any]) -> dict[str, Any]:
             for s in row["segments"] or ()
         ],
         "gaps": [[round(gap["start"], 2), round(gap["end"], 2), gap["channel"]] for gap in row["gaps"] or ()],
+        "flags": row["flags"] or [],
         "envelope": row.get("envelope"),
         "facts": {name: row[name] for name in facts if row.get(name) is not None},
     }
@@ -144,9 +153,11 @@ def _block(name: str, value: Any) -> bytes:
     return b'<script type="text/plain" id="%b">%b</script>\n' % (name.encode(), base64.b64encode(packed))
 
 
-def _template(overview: Overview) -> str:
+def _template(overview: Overview, review: bool) -> str:
     """The page without its data."""
     page = (_PAGE / "index.html").read_text(encoding="utf-8")
+    if review:
+        page = page.replace("connect-src data:;", "connect-src data: 'self';")
     style = "".join((folder / name).read_text(encoding="utf-8") for folder, name in _STYLES)
     plots = histograms(overview.values)
     for name in overview.values:

@@ -18,9 +18,11 @@ export function loosely(text, spaces) {
 
 export class Run {
   #blocks = new Map();
+  #token;
 
   static async read() {
     const run = new Run();
+    run.#token = await unpacked("review");
     const { recordings, ...facts } = await unpacked("index");
     Object.assign(run, facts);
     run.columns = recordings;
@@ -31,6 +33,36 @@ export class Run {
   /** Everything about recording `i` that the list needs. */
   line(i) {
     return Object.fromEntries(Object.entries(this.columns).map(([name, values]) => [name, values[i]]));
+  }
+
+  /** Whether a review serves the page, which takes corrections. */
+  get reviewed() {
+    return this.#token !== null;
+  }
+
+  #address(kind, i) {
+    return `${kind}/${encodeURIComponent(this.columns.id[i])}?token=${encodeURIComponent(this.#token)}`;
+  }
+
+  /** Where the sound of recording `i` is. */
+  sound(i) {
+    return this.reviewed ? this.#address("sounds", i) : this.columns.href[i];
+  }
+
+  async #asked(i, options) {
+    const answer = await fetch(this.#address("texts", i), options);
+    if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).slice(0, 200)}`);
+    return answer.json();
+  }
+
+  /** The text of recording `i` as it is now: others may be putting it right, too. */
+  latest(i) {
+    return this.reviewed ? this.#asked(i) : this.text(i);
+  }
+
+  /** Sends a correction of recording `i`. */
+  putRight(i, said) {
+    return this.#asked(i, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(said) });
   }
 
   #block(number) {

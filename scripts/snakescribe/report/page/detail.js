@@ -18,7 +18,8 @@ function svg(name, attributes) {
 export class Detail {
   #run;
   #parts;
-  #rows = [];
+  rows = [];
+  shown = -1;
   #current = -1;
   #head = null;
   #asked = 0;
@@ -49,6 +50,7 @@ export class Detail {
   /** Shows recording `i`, at its segment `at` if that is one. */
   async show(i, at = -1) {
     const asked = ++this.#asked;
+    this.shown = i;
     const { detail, name, state, sound, segments, facts, wave } = this.#parts;
     const line = this.#run.line(i);
     this.#silence();
@@ -69,14 +71,42 @@ export class Detail {
     detail.scrollTop = 0;
     name.focus();
 
-    const text = await this.#run.text(i);
+    const text = await this.#run.latest(i);
     if (asked !== this.#asked) return;
     sound.hidden = line.status === "failed" || line.removed;
-    if (!sound.hidden) sound.src = line.href;
+    if (!sound.hidden) sound.src = this.#run.sound(i);
     if (text?.envelope) this.#wave(text, line.duration);
     this.#segments(line, text);
     for (const [key, value] of Object.entries(text?.facts ?? {})) facts.append(element("dt", "", say(key)), element("dd", "", String(value)));
-    if (at >= 0) this.#focus(this.#rows.findIndex(({ number }) => number === at));
+    if (at >= 0) this.focus(this.rows.findIndex(({ number }) => number === at));
+  }
+
+  /** The recording's text as it is after a correction; the place that begins at `seconds` is looked at. */
+  again(text, seconds) {
+    const line = this.#run.line(this.shown);
+    if (text.envelope) this.#wave(text, line.duration);
+    this.#segments(line, text);
+    this.focus(Math.max(0, this.rows.findLastIndex(({ start }) => start <= seconds + 0.01)));
+  }
+
+  /** Says what went wrong, or nothing. */
+  tell(text) {
+    this.#say("problem", text);
+  }
+
+  /** The row that somebody is at. */
+  get focused() {
+    return this.rows.find(({ button }) => button === document.activeElement) ?? this.rows.find(({ button }) => button.tabIndex === 0);
+  }
+
+  /** Plays a row, or pauses. */
+  toggle(row) {
+    if (row) this.#hear(this.rows.indexOf(row));
+  }
+
+  /** Plays from so many seconds further on, or back. */
+  seek(seconds) {
+    this.#play(Math.max(0, this.#parts.sound.currentTime + seconds));
   }
 
   #silence() {
@@ -97,9 +127,9 @@ export class Detail {
     segments.lang = line.language ?? "";
     this.#current = -1;
     const told = new Set(text?.segments.flatMap(([, , , , flags]) => flags)); // by the segments themselves
-    const flags = line.flags.filter((flag) => !told.has(flag)).map((flag) => this.#note(`⚠ ${say(flag)}`));
+    const flags = (text?.flags ?? line.flags).filter((flag) => !told.has(flag)).map((flag) => this.#note(`⚠ ${say(flag)}`));
     if (!text || !(text.segments.length || text.gaps.length)) {
-      this.#rows = [];
+      this.rows = [];
       const why = text ? (line.status === "empty" ? "silent" : "") : "noText";
       segments.replaceChildren(...flags, ...(why ? [this.#note(say(why))] : []));
       return;
@@ -108,7 +138,7 @@ export class Detail {
       ...text.segments.map((segment, number) => this.#segment(segment, number)),
       ...text.gaps.map(([start, end, channel]) => this.#gap(start, end, channel)),
     ].sort((a, b) => a.start - b.start);
-    this.#rows = rows;
+    this.rows = rows;
     rows.forEach(({ button }, index) => {
       button.tabIndex = index ? -1 : 0;
       button.onclick = () => this.#hear(index);
@@ -127,10 +157,11 @@ export class Detail {
     button.ariaLabel = say("hear", clock(start));
     if (channel) words.prepend(element("b", "channel", channel));
     item.append(button, words);
-    return { item, button, start, end };
+    return { item, button, words, start, end, channel };
   }
 
-  #segment([start, end, said, confidence, flags, channel, corrected], number) {
+  #segment(segment, number) {
+    const [start, end, said, confidence, flags, channel, corrected] = segment;
     const words = element("div");
     const text = element("span", "", said.trim());
     text.dir = "auto";
@@ -140,7 +171,7 @@ export class Detail {
     for (const flag of flags) words.append(element("small", "doubt", say(flag)));
     const line = this.#line(start, end, channel, words, flags.length ? "doubtful" : "");
     line.item.style.setProperty("--doubt-share", `${Math.round(Math.max(0, SURE - confidence) * 100)}%`);
-    return { ...line, number };
+    return { ...line, number, segment };
   }
 
   #gap(start, end, channel) {
@@ -185,34 +216,35 @@ export class Detail {
   }
 
   #hear(index) {
-    this.#focus(index);
+    this.focus(index);
     const { sound } = this.#parts;
     if (index === this.#current && !sound.paused) sound.pause();
-    else this.#play(this.#rows[index].start);
+    else this.#play(this.rows[index].start);
   }
 
   #mark() {
     const seconds = this.#parts.sound.currentTime + 0.05;
     this.#head?.seconds(seconds);
-    const index = this.#rows.findLastIndex(({ start, end }) => start <= seconds && seconds < end);
+    const index = this.rows.findLastIndex(({ start, end }) => start <= seconds && seconds < end);
     if (index === this.#current) return;
-    this.#rows[this.#current]?.item.classList.remove("current");
-    this.#rows[index]?.item.classList.add("current");
+    this.rows[this.#current]?.item.classList.remove("current");
+    this.rows[index]?.item.classList.add("current");
     this.#current = index;
   }
 
   #move(event) {
-    const from = this.#rows.findIndex(({ button }) => button === document.activeElement);
-    const to = { ArrowDown: from + 1, ArrowUp: from - 1, Home: 0, End: this.#rows.length - 1 }[event.key];
+    const from = this.rows.findIndex(({ button }) => button === document.activeElement);
+    const to = { ArrowDown: from + 1, ArrowUp: from - 1, Home: 0, End: this.rows.length - 1 }[event.key];
     if (from < 0 || to === undefined) return;
     event.preventDefault();
-    this.#focus(Math.min(this.#rows.length - 1, Math.max(0, to)));
+    this.focus(Math.min(this.rows.length - 1, Math.max(0, to)));
   }
 
-  #focus(index) {
+  /** Goes to a row. */
+  focus(index) {
     if (index < 0) return;
-    for (const { button } of this.#rows) button.tabIndex = -1;
-    const { button } = this.#rows[index];
+    for (const { button } of this.rows) button.tabIndex = -1;
+    const { button } = this.rows[index];
     button.tabIndex = 0;
     button.focus();
     button.scrollIntoView({ block: "nearest" });

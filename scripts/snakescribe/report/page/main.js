@@ -2,6 +2,7 @@
 
 import { Run } from "./data.js";
 import { Detail } from "./detail.js";
+import { Editor } from "./editor.js";
 import { element, List } from "./list.js";
 import { advise, chooseTongue, count, currentTongue, decimal, languageName, length, moment, percent, say } from "./words.js";
 
@@ -42,6 +43,7 @@ class Page {
   #run;
   #list;
   #detail;
+  #editor;
   #position = -1;
   #searched = 0;
 
@@ -55,6 +57,7 @@ class Page {
         this.#list.focus(this.#position);
       },
     });
+    if (run.reviewed) this.#editor = new Editor(run, this.#detail, () => this.#further());
     for (const button of document.querySelectorAll("[data-tongue]")) {
       button.onclick = () => {
         chooseTongue(button.dataset.tongue);
@@ -88,6 +91,7 @@ class Page {
     for (const one of document.querySelectorAll("[data-word]")) one.textContent = say(one.dataset.word);
     for (const one of document.querySelectorAll("[data-label]")) one.ariaLabel = one.title = say(one.dataset.label);
     $("made").textContent = say("made", moment(this.#run.made), this.#run.version);
+    this.#editor?.speak();
     this.#figures();
     this.#tables();
     this.#plots();
@@ -199,6 +203,14 @@ class Page {
     }
     this.#list.show(shown, found);
     $("count").textContent = say("shown", count(shown.length), count(size));
+  }
+
+  /** The next recording with something to look after. */
+  #further() {
+    const { doubt, removed, status } = this.#run.columns;
+    const next = this.#list.shown.findIndex((i, position) => position > this.#position && doubt[i] > 0 && !removed[i] && status[i] !== "failed");
+    if (next >= 0) this.#open(next);
+    else this.#detail.tell(say("allHeard"));
   }
 
   #open(position, at) {

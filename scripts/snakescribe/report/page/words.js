@@ -82,6 +82,24 @@ const WORDS = {
   segments: { en: "Segments; arrow keys move, Enter plays", ko: "문장 목록, 화살표 키로 이동하고 Enter 키로 들어요" },
   hear: { en: (time) => `Hear from ${time}`, ko: (time) => `${time}부터 듣기` },
 
+  how: {
+    en: "On a segment: e edits, r says that it is right, j joins it with the next, n goes to the next doubtful one, Space plays, b goes back 2 s. While editing: Enter keeps, Alt+Enter cuts, Escape leaves.",
+    ko: "문장에서 e 고치기, r 맞음, j 다음 문장과 합치기, n 다음 확인할 곳, 스페이스 듣기, b 2초 뒤로. 고칠 때 Enter 저장, Alt+Enter 나누기, Esc 그만두기.",
+  },
+  edit: { en: "Edit", ko: "고치기" },
+  right: { en: "This is right", ko: "맞아요" },
+  join: { en: "Join with the next", ko: "다음과 합치기" },
+  next: { en: "Next doubtful", ko: "다음 확인할 곳" },
+  back: { en: "Back 2 s", ko: "2초 뒤로" },
+  play: { en: "Play", ko: "듣기" },
+  said: { en: (time) => `What is said from ${time}`, ko: (time) => `${time}부터의 말` },
+  conflict: {
+    en: "Somebody else had changed this place. Both are kept, yours counts.",
+    ko: "다른 사람이 먼저 고친 곳이에요. 둘 다 남아 있고, 지금 고친 글이 쓰여요.",
+  },
+  unkept: { en: (why) => `This was not kept: ${why}`, ko: (why) => `저장하지 못했어요: ${why}` },
+  allHeard: { en: "Nothing doubtful is left.", ko: "확인할 곳이 더 없어요." },
+
   codec: { en: "codec", ko: "코덱" },
   sample_rate: { en: "sample rate, Hz", ko: "샘플레이트(Hz)" },
   channels: { en: "channels", ko: "채널" },

@@ -1,0 +1,29 @@
+"""Hear what is doubtful and put it right, on a page on this machine.
+
+It prints an address for your browser, of this machine only and with a secret in it. The page is the report, and can be
+edited: every correction is kept at once (`corrections.parquet`). When it is ended with Ctrl-C, tables, transcripts and
+report are made anew; after a kill `snakescribe corrections apply` does that. No run works on these results meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from snakescribe.commands.common import finished_run, register_results
+from snakescribe.config import read_resolved
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Which run, and who reviews it where."""
+    register_results(parser)
+    parser.add_argument("--who", metavar="NAME", help="who puts it right (default: the user's name)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="of this machine (default: any free one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    from snakescribe.reviewing import serve
+
+    with finished_run(args) as results:
+        serve(results, read_resolved(results.config), args.who, args.port)
+    return 0

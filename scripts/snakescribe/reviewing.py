@@ -1,0 +1,169 @@
+"""A page on this machine on which people hear what is doubtful and put it right; every correction is kept at once."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException, Query
+from fastapi.responses import FileResponse
+from pydantic import Field
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from snakescribe.config import Config
+from snakescribe.correcting import bring
+from snakescribe.corrections import store
+from snakescribe.corrections.apply import apply, conflicts
+from snakescribe.corrections.store import Correction, Said
+from snakescribe.errors import BusyError
+from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.walk import recordings_root
+from snakescribe.layout import Results
+from snakescribe.records import Frozen
+from snakescribe.report.page import opened, write_page
+from snakescribe.tables.batch import read_batch
+
+LONGEST = 20_000
+"""Letters of a segment."""
+OWN_HOSTS = ["127.0.0.1", "localhost"]
+"""Nobody else's page can ask this one by another name."""
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PutRight(Frozen):
+    """What the page sends: a stretch of one channel, what stood there, and what was said."""
+
+    channel: str | None = None
+    start: Seconds
+    end: Seconds
+    old: Annotated[str, Field(max_length=LONGEST)]
+    new: Annotated[tuple[Said, ...], Field(max_length=100)]
+
+
+class Review:
+    """The recordings of one results folder, as they are put right."""
+
+    def __init__(self, results: Results, config: Config, who: str) -> None:
+        self.results, self.config, self.who = results, config, who
+        self.batches: set[str] = set()
+        """Those in which something was put right."""
+        self.row = lru_cache(64)(self._row)
+
+    def _row(self, recording_id: str) -> dict[str, Any]:
+        with Ledger.open(self.results.ledger, readonly=True) as ledger:
+            batch = ledger.batch_of(recording_id)
+        rows = read_batch(self.results.batch(batch)) if batch else iter(())
+        for row in rows:
+            if row["recording_id"] == recording_id:
+                return row
+        raise HTTPException(404, "there is no such recording")
+
+    def text(self, recording_id: str) -> dict[str, Any]:
+        """What the page shows of a recording, as everybody has put it right so far."""
+        return opened(apply(self.row(recording_id), store.by_recording(self.results).get(recording_id, ())))
+
+    def put_right(self, recording_id: str, said: PutRight) -> dict[str, Any]:
+        """Keep a correction; its recording as it is now, and whether somebody else had changed the place."""
+        row = self.row(recording_id)
+        one = Correction(
+            recording_id=recording_id, sha256=row["sha256"], who=self.who, when=datetime.now(UTC), **dict(said)
+        )
+        store.add(self.results, [one])
+        self.batches.add(row["batch"])
+        mine = store.by_recording(self.results)[recording_id]
+        return {"text": self.text(recording_id), "conflict": mine[-1] in conflicts(row, mine)}
+
+    def sound(self, recording_id: str) -> Path:
+        """The recording itself."""
+        return Path(recordings_root(self.config)) / Path(
+            bytes(self.row(recording_id)["path_bytes"]).decode("utf-8", "surrogateescape")
+        )
+
+
+def application(review: Review, token: str) -> FastAPI:
+    """The page, its texts and sounds, for whoever has the ``token``."""
+
+    def allowed(token_given: Annotated[str, Query(alias="token")] = "") -> None:
+        if not secrets.compare_digest(token_given.encode(), token.encode()):
+            raise HTTPException(403, "open the address that `snakescribe review` has printed")
+
+    app = FastAPI(dependencies=[Depends(allowed)], openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=OWN_HOSTS)
+    page = review.results.state / "review.html"
+    write_page(review.results, review.config, page, review=token)
+
+    @app.get("/")
+    def _page() -> FileResponse:
+        return FileResponse(page, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+
+    @app.get("/texts/{recording_id}")
+    def _text(recording_id: str) -> dict[str, Any]:
+        return review.text(recording_id)
+
+    @app.post("/texts/{recording_id}")
+    def _put_right(recording_id: str, said: PutRight) -> dict[str, Any]:
+        return review.put_right(recording_id, said)
+
+    @app.get("/sounds/{recording_id}")
+    def _sound(recording_id: str) -> FileResponse:
+        path = review.sound(recording_id)
+        if not path.is_file():
+            raise HTTPException(404, "the recording is not there any more")
+        return FileResponse(path)
+
+    return app
+
+
+def serve(results: Results, config: Config, who: str | None, port: int) -> None:
+    """Serve the page until it is stopped; then tables, transcripts and report say what was put right.
+
+    Raises:
+        BusyError: the port is taken.
+    """
+    review = Review(results, config, who or getpass.getuser())
+    token = secrets.token_urlsafe(16)
+    with _listening(port) as (listener, where):
+        app = application(review, token)
+        print(f"review: http://127.0.0.1:{where}/?token={token}\nCtrl-C ends it", file=sys.stderr, flush=True)
+        server = _Server(uvicorn.Config(app, log_level="warning"))
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, server.handle_exit)
+        try:
+            server.run(sockets=[listener])
+        finally:
+            (results.state / "review.html").unlink(missing_ok=True)
+    if review.batches:
+        print("review: tables, transcripts and report are made anew", file=sys.stderr)
+        bring(results, config, review.batches)
+
+
+class _Server(uvicorn.Server):
+    """One that does not raise the signal that ended it once more: there is work left."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ours are set already."""
+        yield
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[tuple[socket.socket, int]]:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()  # whoever opens the address before the server is there waits for it
+        except OSError as error:
+            raise BusyError(f"port {port} cannot be had ({error.strerror}); give another one with --port") from None
+        yield listener, listener.getsockname()[1]
