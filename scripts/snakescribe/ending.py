@@ -98,6 +98,8 @@ def tell(code: int, log: Path, results: Results, nothing_new: bool) -> Outcome:
         told = results.log("check") if code else results.summary
         print(told.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
         print(f"tables: {results.root / 'tables'}\ntranscripts: {results.transcripts}", file=sys.stderr)
+        if results.report.exists():
+            print(f"report: {results.report}", file=sys.stderr)
     elif failures:
         notes = [note for note in failures if note["class"] != FailedRecordings.__name__]
         said = list(dict.fromkeys(f"snakescribe: {note['class']}: {note['message']}" for note in notes))
