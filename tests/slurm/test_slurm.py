@@ -36,7 +36,7 @@ def accounting(request: pytest.FixtureRequest, plugin: None) -> Iterator[str]:
 
 def make(folder: Path, models_root: Path) -> Site:
     """Pieces of 8 s, each a batch; Hangul in every path."""
-    site = Site(folder, models_root, {"model": "tiny.en", "batch": {"files": 1}})
+    site = Site(folder, models_root, {"model": "tiny.en", "batch": {"files": 1}, "report": True})
     for number in range(PIECES):
         cut(models_root / "samples/two_cities.wav", site.recordings / f"통화 {number}.wav", 8.0 * number, 8.0)
     return site

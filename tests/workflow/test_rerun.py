@@ -49,7 +49,7 @@ def site(
     site = Site(
         tmp_path_factory.mktemp("rerun"),
         models_root,
-        {"model": "tiny.en", "on_error": "report", "batch": {"files": 20}},
+        {"model": "tiny.en", "on_error": "report", "batch": {"files": 20}, "report": True},
     )
     (site.recordings / "two words").mkdir()
     for number, name in enumerate(NAMES):
