@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import re
 from array import array
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ def write_page(results: Results, config: Config, target: Path | None = None, rev
     Raises:
         ResultsError: the plan or a batch file is missing or damaged.
     """
+    os.environ.setdefault("MPLCONFIGDIR", str(results.state / "matplotlib"))  # its list of fonts; not somebody's home
     overview, doubts, sizes = Overview(), array("f"), array("q")
     for some in recordings(results, config):
         for entry, row in some:
