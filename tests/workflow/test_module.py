@@ -81,7 +81,7 @@ def test_two_modules_in_a_larger_workflow(tmp_path: Path, models_root: Path, spe
     cut(speech["beckett"], calls.recordings / "two.wav", 6, 3)
     others = meetings.state("**/*.parquet")
     ran = re.findall(r"^local(?:rule|checkpoint) (\w+):$", run(), re.MULTILINE)
-    steps = ("inventory", "normalise", "transcribe", "export", "tables", "check")
+    steps = ("inventory", "normalise", "transcribe", "export", "tables", "report", "check")
     assert set(ran) - {"all", "report"} <= {f"calls_{step}" for step in steps}
     assert ran.count("calls_transcribe") == ran.count("report") == 1
     assert pq.read_metadata(calls.results.table("recordings", "parquet")).num_rows == 2
