@@ -9,15 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rapidfuzz.distance import Indel
+
 from snakescribe.config import Config
 from snakescribe.config.options import OutputFormat
+from snakescribe.corrections import store
 from snakescribe.corrections.align import laid_beside
-from snakescribe.corrections.apply import apply, conflicts
-from snakescribe.corrections.store import Correction, Said, add, by_recording
+from snakescribe.corrections.apply import applied, apply
+from snakescribe.corrections.store import Correction, Said, add, by_content
 from snakescribe.errors import InputError
-from snakescribe.evaluation.references import read_reference
+from snakescribe.evaluation.references import read_reference, read_text
 from snakescribe.formats.corrected import summarise_again
-from snakescribe.formats.export import export_batch, exported_batches
+from snakescribe.formats.export import export_batch, exported_batches, rendered
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import short_stem, transcript_name, transcript_stem
 from snakescribe.inventory.ledger import Ledger
@@ -28,11 +31,15 @@ from snakescribe.tables.write import write_tables
 
 READ_BACK: tuple[OutputFormat, ...] = ("txt", "srt", "vtt")
 """Transcript files that people edit and that are taken back."""
+ALIKE = 0.4
+"""Share of letters that an edited transcript has in common with the one that was written, at least."""
 _CHANNEL = re.compile(r"^\[([^\]\n]+)\] ", re.MULTILINE)
 
 
-def take_back(results: Results, config: Config, files: Iterable[Path], who: str) -> dict[Path, int]:
-    """Make corrections of transcript files that somebody has edited; the files are ours again afterwards.
+def take_back(
+    results: Results, config: Config, files: Iterable[Path], who: str, force: bool = False
+) -> dict[Path, int]:
+    """Make corrections of transcript files that somebody has edited; those in their places are ours again afterwards.
 
     What was said comes from the file, the times stay those of the segments.
 
@@ -41,26 +48,38 @@ def take_back(results: Results, config: Config, files: Iterable[Path], who: str)
         config: of that run.
         files: transcripts below its ``transcripts``, or of the same names elsewhere.
         who: has edited them.
+        force: take also what has hardly anything of the transcript.
 
     Returns:
         Segments that say something else now, by file.
 
     Raises:
-        InputError: a file is no transcript of this run, cannot be read, or is of a kind that is not taken back.
+        InputError: a file is no transcript of this run, cannot be read, has hardly anything of it, or is of a kind that
+            is not taken back.
     """
     there = _transcripts(results)
-    wanted = {path: _named(results, path, there) for path in files}
+    wanted = {path: _named(results, path, there) for path in dict.fromkeys(path.resolve() for path in files)}
     rows = _rows(results, wanted.values())
-    known = by_recording(results)
+    known = by_content(results)
     found: dict[Path, list[Correction]] = {}
     for path, (_, name) in wanted.items():
         if name not in rows:  # x.labels.txt, for example
             raise InputError(f"{path}: only {', '.join(READ_BACK)} are taken back")
         row = rows[name]
-        right = apply(row, known.get(row["recording_id"], ()))
-        found[path] = list(_edited(right, read_reference(path), who))
+        right = apply(row, known.get(row["sha256"], ()))
+        ours = rendered(right, READ_BACK)[_kind(path)].decode()
+        before, after = read_text(ours, path.suffix), _text(path)
+        if before.split() and not force and _kept(before, after) < ALIKE:
+            raise InputError(
+                f"{path}: it has hardly anything of the transcript that is there; is it another recording's? (--force)"
+            )
+        found[path] = list(_edited(right, before, after, who))
     add(results, [one for some in found.values() for one in some])
-    bring(results, config, {batch for batch, _ in wanted.values()}, [name for _, name in wanted.values()])
+    in_place = [
+        name for path, (_, name) in wanted.items() if path == (results.transcripts / os.fsdecode(name)).resolve()
+    ]
+    contents = {rows[name]["sha256"] for _, name in wanted.values()}
+    bring(results, config, _batches(results, contents), in_place)
     return {path: len(some) for path, some in found.items()}
 
 
@@ -69,6 +88,7 @@ def bring(results: Results, config: Config, batches: Collection[str], ours: Coll
     for batch in sorted(batches):
         export_batch(results, config.outputs, batch, subtitles=config.subtitles, replace=ours)
     write_tables(results)
+    store.mark(results)
     if results.report.exists():
         write_page(results, config)
     summarise_again(results)
@@ -76,22 +96,57 @@ def bring(results: Results, config: Config, batches: Collection[str], ours: Coll
 
 def listed(results: Results) -> Iterator[tuple[str, str, Correction, bool]]:
     """Batch, path, correction, and whether it was made of another text than it replaced; of each the newest last."""
-    known = by_recording(results)
+    known = by_content(results)
+    found = []
     for batch in exported_batches(results):
         for row in _current(results, batch):
-            mine = known.get(row["recording_id"], [])
-            odd = conflicts(row, mine)
-            yield from ((batch, row["path"], one, one in odd) for one in mine)
+            mine = known.get(row["sha256"], [])
+            odd = applied(row, mine)[1] if mine else ()
+            found += [(batch, row["path"], one, one in odd) for one in mine]
+    yield from sorted(found, key=lambda one: one[2].when)
 
 
-def _edited(row: Mapping[str, Any], text: str, who: str) -> Iterator[Correction]:
-    """Corrections that make of a row what stands in an edited file; channels stand in brackets before what they say."""
+def pending(results: Results) -> set[str]:
+    """Batches of all recordings that somebody has put right."""
+    return _batches(results, by_content(results).keys())
+
+
+def _batches(results: Results, contents: Collection[str]) -> set[str]:
+    """Batches with recordings of some contents."""
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        return {one.batch for _, one in ledger.everything() if one.sha256 in contents and not one.forgotten}
+
+
+def _kind(path: Path) -> OutputFormat:
+    return next(kind for kind in READ_BACK if kind == path.suffix.removeprefix("."))
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_reference(path)
+    except InputError as error:
+        raise InputError(str(error).removeprefix("reference ").replace("take it away", "leave it out")) from None
+
+
+def _kept(before: str, after: str) -> float:
+    """Share of the letters that are still there."""
+    old, new = "".join(before.split()), "".join(after.split())
+    return 1 - Indel.distance(old, new) / (len(old) + len(new)) if old or new else 1.0
+
+
+def _edited(row: Mapping[str, Any], before: str, after: str, who: str) -> Iterator[Correction]:
+    """Corrections that make of a row what stands in an edited file; channels stand in brackets before what they say.
+
+    ``before`` is what the file said when we wrote it, read in the same way: what a format cannot hold is no correction.
+    """
     channels = {segment["channel"] for segment in row["segments"]}
-    for channel, said in _by_channel(text, channels).items():
+    earlier = _by_channel(before, channels)
+    for channel, said in _by_channel(after, channels).items():
         segments = [segment for segment in row["segments"] if segment["channel"] == channel]
         texts = [segment["text"] for segment in segments]
-        for segment, new in zip(segments, laid_beside(texts, said), strict=True):
-            if new.split() != segment["text"].split():
+        was = laid_beside(texts, earlier[channel])
+        for segment, old, new in zip(segments, was, laid_beside(texts, said), strict=True):
+            if new.split() != old.split():
                 place = {"start": segment["start"], "end": segment["end"]}
                 yield Correction(
                     recording_id=row["recording_id"],

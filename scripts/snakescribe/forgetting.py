@@ -60,6 +60,7 @@ def forget(
         OSError: something cannot be written or removed.
     """
     removed: Counter[str] = Counter()
+    corrections.read(results)  # one that is damaged is told before anything is removed
     ids = {one.recording_id for one in found}
     contents = {sha256 for one in found for sha256 in one.sha256}
     with Ledger.open(results.ledger) as ledger:
@@ -85,7 +86,7 @@ def forget(
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
-    removed["corrections"] += corrections.forget(results, ids)
+    removed["corrections"] += corrections.forget(results, contents - shared)
     removed["evaluations"] += _deleted(path for path in [results.evaluation] if path.exists())
     if results.report.exists():
         try:

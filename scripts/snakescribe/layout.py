@@ -138,6 +138,16 @@ class Results:
         return self.root / "corrections.parquet"
 
     @property
+    def corrected(self) -> Path:
+        """Text: SHA-256 of the corrections that tables and transcripts have."""
+        return self.state / "corrected"
+
+    @property
+    def review(self) -> Path:
+        """The page of a review, while it is served."""
+        return self.state / "review.html"
+
+    @property
     def report(self) -> Path:
         """What to look at in the morning: one page, with all texts."""
         return self.root / "report.html"

@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException, Query
-from fastapi.responses import FileResponse
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from snakescribe.config import Config
-from snakescribe.correcting import bring
+from snakescribe.correcting import bring, pending
 from snakescribe.corrections import store
-from snakescribe.corrections.apply import apply, conflicts
-from snakescribe.corrections.store import Correction, Said
+from snakescribe.corrections.apply import applied, apply
+from snakescribe.corrections.store import LONGEST, Correction, Said, Seconds
 from snakescribe.errors import BusyError
+from snakescribe.files import disk_error
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.walk import recordings_root
 from snakescribe.layout import Results
@@ -33,12 +35,8 @@ from snakescribe.records import Frozen
 from snakescribe.report.page import opened, write_page
 from snakescribe.tables.batch import read_batch
 
-LONGEST = 20_000
-"""Letters of a segment."""
 OWN_HOSTS = ["127.0.0.1", "localhost"]
 """Nobody else's page can ask this one by another name."""
-
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class PutRight(Frozen):
@@ -50,14 +48,27 @@ class PutRight(Frozen):
     old: Annotated[str, Field(max_length=LONGEST)]
     new: Annotated[tuple[Said, ...], Field(max_length=100)]
 
+    def sensible(self, row: Mapping[str, Any]) -> bool:
+        """Whether it can be of this recording."""
+        spans = [(self.start, self.end), *((said.start, said.end) for said in self.new)]
+        last = (row["duration"] or 0.0) + 1.0
+        texts = "".join([self.old, *(said.text for said in self.new)])
+        channels = {piece["channel"] for piece in [*(row["segments"] or ()), *(row["gaps"] or ())]}
+        return (
+            row["status"] != "failed"
+            and all(start <= end <= last for start, end in spans)
+            and self.channel in channels
+            and texts.encode("utf-8", "replace").decode() == texts
+        )
+
 
 class Review:
     """The recordings of one results folder, as they are put right."""
 
     def __init__(self, results: Results, config: Config, who: str) -> None:
         self.results, self.config, self.who = results, config, who
-        self.batches: set[str] = set()
-        """Those in which something was put right."""
+        self.changed = False
+        """Whether something was put right."""
         self.row = lru_cache(64)(self._row)
 
     def _row(self, recording_id: str) -> dict[str, Any]:
@@ -71,18 +82,26 @@ class Review:
 
     def text(self, recording_id: str) -> dict[str, Any]:
         """What the page shows of a recording, as everybody has put it right so far."""
-        return opened(apply(self.row(recording_id), store.by_recording(self.results).get(recording_id, ())))
+        row = self.row(recording_id)
+        return opened(apply(row, store.by_content(self.results).get(row["sha256"], ())))
 
     def put_right(self, recording_id: str, said: PutRight) -> dict[str, Any]:
         """Keep a correction; its recording as it is now, and whether somebody else had changed the place."""
         row = self.row(recording_id)
+        if not said.sensible(row):
+            raise HTTPException(422, "this is not of this recording")
         one = Correction(
             recording_id=recording_id, sha256=row["sha256"], who=self.who, when=datetime.now(UTC), **dict(said)
         )
-        store.add(self.results, [one])
-        self.batches.add(row["batch"])
-        mine = store.by_recording(self.results)[recording_id]
-        return {"text": self.text(recording_id), "conflict": mine[-1] in conflicts(row, mine)}
+        try:
+            store.add(self.results, [one])
+        except OSError as error:
+            known = disk_error(error)
+            raise HTTPException(507, str(known or error)) from None
+        self.changed = True
+        mine = store.by_content(self.results)[row["sha256"]]
+        right, odd = applied(row, mine)
+        return {"text": opened(right), "conflict": mine[-1] in odd}
 
     def sound(self, recording_id: str) -> Path:
         """The recording itself."""
@@ -98,9 +117,13 @@ def application(review: Review, token: str) -> FastAPI:
         if not secrets.compare_digest(token_given.encode(), token.encode()):
             raise HTTPException(403, "open the address that `snakescribe review` has printed")
 
-    app = FastAPI(dependencies=[Depends(allowed)], openapi_url=None)
+    async def wrong(_request: Request, _error: Any) -> Response:
+        """Without what was sent, which the framework's own answer would repeat."""
+        return PlainTextResponse("this is no correction", 422)
+
+    app = FastAPI(dependencies=[Depends(allowed)], openapi_url=None, exception_handlers={RequestValidationError: wrong})
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=OWN_HOSTS)
-    page = review.results.state / "review.html"
+    page = review.results.review
     write_page(review.results, review.config, page, review=token)
 
     @app.get("/")
@@ -138,14 +161,15 @@ def serve(results: Results, config: Config, who: str | None, port: int) -> None:
         print(f"review: http://127.0.0.1:{where}/?token={token}\nCtrl-C ends it", file=sys.stderr, flush=True)
         server = _Server(uvicorn.Config(app, log_level="warning"))
         for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, server.handle_exit)
+            signal.signal(one, lambda *_: setattr(server, "should_exit", True))  # a second one, too
         try:
             server.run(sockets=[listener])
         finally:
-            (results.state / "review.html").unlink(missing_ok=True)
-    if review.batches:
+            results.review.unlink(missing_ok=True)
+    if review.changed:
         print("review: tables, transcripts and report are made anew", file=sys.stderr)
-        bring(results, config, review.batches)
+        bring(results, config, pending(results))
+        print(f"review: they are in {results.root}", file=sys.stderr)
 
 
 class _Server(uvicorn.Server):

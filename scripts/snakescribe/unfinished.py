@@ -11,6 +11,7 @@ import os
 import time
 
 from snakescribe.config import Config
+from snakescribe.corrections import store
 from snakescribe.formats.listing import Listing, layout
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
@@ -31,6 +32,11 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
     """
     planned = [one.batch for one in Plan.read(results.plan).batches] if results.plan.exists() else []
     wanted = Listing(outputs=sorted(config.outputs), layout=layout(config.subtitles))
+    results.review.unlink(missing_ok=True)
+    corrected = store.are_in_files(results)
+    if not corrected:  # a review was killed
+        results.table("recordings", "parquet").unlink(missing_ok=True)
+        store.mark(results)
     complete = True
     for batch in planned or sorted(path.stem for path in results.manifest("b").parent.glob("*.json")):
         rows, earlier, listing = results.batch(batch), results.earlier(batch), results.exported(batch)
@@ -39,7 +45,7 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
             rows.replace(earlier)
         elif fits and earlier.exists() and not rows.exists():
             earlier.replace(rows)  # the options are again what they were
-        if listing.exists() and not (rows.exists() and Listing.read(listing).made_like(wanted)):
+        if listing.exists() and not (corrected and rows.exists() and Listing.read(listing).made_like(wanted)):
             listing.unlink()
         complete &= listing.exists()
     if results.seen.exists() and results.seen.read_text(encoding="ascii") != seen:

@@ -16,7 +16,7 @@ from snakescribe.cli import main
 from snakescribe.config import read_resolved
 from snakescribe.corrections import store
 from snakescribe.corrections.align import laid_beside
-from snakescribe.corrections.apply import apply, conflicts
+from snakescribe.corrections.apply import applied, apply
 from snakescribe.corrections.store import Correction, Said
 from snakescribe.errors import ResultsError
 from snakescribe.formats.export import export_batch
@@ -73,7 +73,28 @@ def test_it_holds_for_whatever_another_model_makes_of_the_place() -> None:
     again = {**CALL, "segments": [segment(0, 7.5, "안녕 구독"), segment(7.9, 10, "환불"), segment(10.1, 12, "이요")]}
     right = apply(again, [correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 요청이요"))])
     assert texts(right) == ["안녕 구독", "환불 요청이요"]
-    assert conflicts(again, [correction(8, 12, "환불 요청 이요")]) != []
+    assert applied(again, [correction(8, 12, "환불 요청 이요")])[1] != []
+
+
+def test_what_another_model_says_is_neither_lost_nor_said_twice() -> None:
+    """Where its segment is far longer, or goes on before the place, the correction waits and is told."""
+    long = {**CALL, "segments": [segment(0, 20, "one two three four five six seven eight nine ten")]}
+    five = correction(8, 12, "five six", Said(start=8, end=12, text="FIVE SIX"))
+    assert (texts(apply(long, [five])), applied(long, [five])[1]) == (texts(long), [five])
+    laugh = {**CALL, "segments": [segment(19.48, 19.78, "Laugh it.")]}
+    short = correction(19.7, 19.78, "Laughing.", Said(start=19.7, end=19.78, text="(laughs)"))
+    assert texts(apply(laugh, [short])) == ["Laugh it."]
+
+
+def test_a_neighbour_of_a_moment_stays() -> None:
+    call = {**CALL, "segments": [segment(4, 4, "zero"), segment(4, 8, "네"), segment(5, 6, "안")]}
+    right = apply(call, [correction(4, 8, "네", Said(start=4, end=8, text="예"))])
+    assert sorted(texts(right)) == ["zero", "안", "예"]
+
+
+def test_a_page_rounds() -> None:
+    call = {**CALL, "segments": [segment(1.004, 1.0045, "네")]}
+    assert texts(apply(call, [correction(1.0, 1.0, "네", Said(start=1.0, end=1.0, text="예"))])) == ["예"]
 
 
 def test_other_content_is_another_recording() -> None:
@@ -84,7 +105,7 @@ def test_two_people_at_one_place_are_both_kept_and_the_later_one_counts() -> Non
     one = correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 요청"))
     two = correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 신청"), who="박")
     assert texts(apply(CALL, [one, two]))[-1] == "환불 신청"
-    assert conflicts(CALL, [one, two]) == [two]
+    assert applied(CALL, [one, two])[1] == [two]
 
 
 def test_many_hands_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -224,6 +245,64 @@ def test_forgetting_takes_corrections_too(results: Results) -> None:
     store.add(results, [mine, correction(8, 12, "환불 요청 이요")])
     assert main(["forget", OTHER["recording_id"], "--results", str(results.root)]) == 0
     assert [one.recording_id for one in store.read(results)] == [CALL["recording_id"]]
+
+
+def test_a_copy_and_another_name_are_as_right(tmp_path: Path) -> None:
+    """Corrections belong to the content."""
+    copy = row("renamed.mp3", *CALL["segments"], sha256=CALL["sha256"])
+    results = finish(tmp_path, {"b000001": [CALL], "b000002": [copy]})
+    store.add(results, [correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 요청이요"))])
+    write_tables(results)
+    assert [one["text"].endswith("요청이요") for one in table(results, "recordings")] == [True, True]
+
+
+@pytest.mark.parametrize("kind", ["txt", "srt", "vtt"])
+def test_a_file_that_nobody_has_edited_says_nothing_new(tmp_path: Path, kind: str) -> None:
+    """Whatever a format does to what it cannot hold."""
+    call = row(
+        "odd.wav",
+        segment(0, 4, "Q&A at <b>R&D</b> --> costs {x}", "left"),
+        segment(1, 3, "예 환불\x1b\u200b", "right"),
+        segment(2, 9, "long </script> one", "left"),
+        segment(4, 6, "inside", "left"),
+    )
+    results = finish(tmp_path, {"b000001": [call]})
+    export_batch(results, ["txt", "srt", "vtt"], "b000001")
+    path = results.transcripts / f"odd.wav.{kind}"
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+    assert store.read(results) == []
+    path.write_text(path.read_text(encoding="utf-8").replace("costs", "prices"), encoding="utf-8")
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+    assert [one.new[0].text for one in store.read(results)] == ["Q&A at <b>R&D</b> --> prices {x}"]
+
+
+@pytest.mark.parametrize("text", ["", "nothing of it at all, another call"])
+def test_a_file_with_hardly_anything_of_it_is_refused(
+    results: Results, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results.transcripts / "통화/a b.mp3.txt"
+    path.write_text(text, encoding="utf-8")
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 3
+    assert "hardly anything" in capsys.readouterr().err
+    assert main(["corrections", "import", str(path), "--results", str(results.root), "--force"]) == 0
+    assert table(results, "recordings")[0]["text"] == text
+
+
+def test_a_copy_from_elsewhere_leaves_what_is_in_place_alone(results: Results, tmp_path: Path) -> None:
+    path, elsewhere = results.transcripts / "통화/a b.mp3.txt", tmp_path / "elsewhere/a b.mp3.txt"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(path.read_text(encoding="utf-8").replace("요청 이요", "요청이요"), encoding="utf-8")
+    mine = path.read_text(encoding="utf-8").replace("안녕하세요", "여보세요")
+    path.write_text(mine, encoding="utf-8")
+    assert main(["corrections", "import", str(elsewhere), "--results", str(results.root)]) == 0
+    assert path.read_text(encoding="utf-8") == mine, "somebody else's, who has not imported it yet"
+    assert "요청이요" in (results.transcripts / "통화/a b.mp3.new.txt").read_text(encoding="utf-8")
+
+
+def test_damaged_corrections_stop_forgetting_before_anything_is_gone(results: Results) -> None:
+    results.corrections.write_bytes(b"no")
+    assert main(["forget", OTHER["recording_id"], "--results", str(results.root)]) == 4
+    assert len(table(results, "recordings")) == 2
 
 
 def test_what_was_put_right_measures_the_model_and_is_handed_over(

@@ -79,7 +79,7 @@ def visited(address: str) -> Iterator[Page]:
 
 def kept(page: Page, number: int) -> None:
     """So many segments are marked as put right."""
-    expect(page.get_by_text("✓ corrected")).to_have_count(number)
+    expect(page.get_by_text("✓ checked")).to_have_count(number)
 
 
 @with_chromium
@@ -92,7 +92,7 @@ def test_ten_segments_are_put_right_by_keys_alone(results: Results) -> None:
         segments = page.locator("#segments li")
         expect(segments).to_have_count(9)
         assert Axe().run(page).violations_count == 0
-        segments.first.get_by_role("button").focus()
+        keys.press("n")  # from the title, where one is after Enter
 
         keys.press("r")  # 1: this is right
         kept(page, 1)
@@ -201,7 +201,18 @@ def test_only_who_has_the_address_gets_in(results: Results) -> None:
         assert asked(address.replace("/?", "/sounds/..%2f..%2fetc%2fpasswd?")) == 404
         key = "0" * 16
         assert post(address, key, {"start": 0, "end": 1, "old": "", "new": []}) == 404
-        assert post(address, key, {"start": "NaN", "end": 1, "old": "", "new": []}) == 422
+        (call, _) = pq.read_table(results.batch("b000001")).to_pylist()
+        there = {"start": 0, "end": 1, "old": "문장 0"}
+        for odd in (
+            {"start": "NaN"},
+            {"end": -1},
+            {"end": 99},
+            {"channel": "left"},
+            {"new": [{"start": float("nan"), "end": 1, "text": ""}]},
+            {"new": [{"start": 1, "end": 0, "text": ""}]},
+            {"new": [{"start": 0, "end": 1, "text": "\ud800"}]},
+        ):
+            assert post(address, call["recording_id"], {"new": []} | there | odd) == 422, odd
     assert store.read(results) == []
 
 
@@ -217,6 +228,8 @@ def test_a_killed_review_loses_nothing(results: Results) -> None:
     assert busy.returncode == 75 and "wait for it to end" in busy.stderr
     process.kill()
     process.wait()
+    assert not store.are_in_files(results)
     apply = [sys.executable, "-m", "snakescribe.cli", "corrections", "apply", "--results", str(results.root)]
     assert subprocess.run(apply).returncode == 0
     assert pq.read_table(results.table("recordings", "parquet")).to_pylist()[0]["text"].startswith("네 문장 1")
+    assert store.are_in_files(results)

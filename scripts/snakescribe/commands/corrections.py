@@ -28,6 +28,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
     taken = action("import", "take edited transcripts back")
     taken.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an edited .txt, .srt or .vtt")
+    taken.add_argument("--force", action="store_true", help="also when it has hardly anything of the transcript")
     taken.add_argument("--who", metavar="NAME", help="who has edited (default: the user's name)")
     action("apply", "have tables, transcripts and report say it (after a review that was killed)")
     action("list", "a line of JSON for each correction, the newest last")
@@ -35,7 +36,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make corrections, or print them."""
-    from snakescribe.correcting import bring, listed, take_back
+    from snakescribe.correcting import bring, listed, pending, take_back
 
     with finished_run(args) as results:
         if args.action == "list":
@@ -43,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
                 print(json.dumps({"path": name, **one.model_dump(mode="json"), "conflict": odd}, ensure_ascii=False))
             return 0
         if args.action == "apply":
-            bring(results, read_resolved(results.config), {batch for batch, *_ in listed(results)})
+            bring(results, read_resolved(results.config), pending(results))
             return 0
-        done = take_back(results, read_resolved(results.config), args.files, args.who or getpass.getuser())
+        done = take_back(results, read_resolved(results.config), args.files, args.who or getpass.getuser(), args.force)
     for path, segments in done.items():
         print(f"{path}: {counted(segments, 'segment')} corrected", file=sys.stderr)
     return 0

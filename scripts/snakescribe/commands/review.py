@@ -17,7 +17,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Which run, and who reviews it where."""
     register_results(parser)
     parser.add_argument("--who", metavar="NAME", help="who puts it right (default: the user's name)")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="of this machine (default: any free one)")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="of this machine (default: any free one)")
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,5 +31,6 @@ def run(args: argparse.Namespace) -> int:
     from snakescribe.reviewing import serve
 
     with finished_run(args) as results:
-        serve(results, read_resolved(results.config), args.who, args.port)
+        who = args.who and args.who.encode("utf-8", "replace").decode()
+        serve(results, read_resolved(results.config), who, args.port)
     return 0

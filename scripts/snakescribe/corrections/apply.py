@@ -18,36 +18,53 @@ _SURE = {
     "words": [],
 }
 """Figures of a segment that a person has written."""
+NEAR = 0.01
+"""Seconds within which two times are the same one: pages and subtitles round."""
 
 
 def apply(row: Mapping[str, Any], corrections: Sequence[Correction]) -> dict[str, Any]:
+    """A row of a batch file with its segments put right; see :func:`applied`."""
+    return applied(row, corrections)[0]
+
+
+def applied(row: Mapping[str, Any], corrections: Sequence[Correction]) -> tuple[dict[str, Any], list[Correction]]:
     """A row of a batch file with its segments put right.
 
-    A correction replaces the segments of its channel whose middle lies within it, whatever model made them; the later
-    one wins. Those of other content do not count.
+    A correction replaces the segment with its very times, else those of its channel that lie in it by more than half.
+    One that would tear a longer segment of another model, or stand beside it and say the same twice, is left out. The
+    later one wins.
 
     Args:
         row: with the columns of ``schema.BATCH``.
-        corrections: of this recording, in the order in which they were made.
+        corrections: of its content, in the order in which they were made.
 
     Returns:
-        The row with ``segments``, ``text``, ``status``, ``flags`` and ``gaps`` as they are then. Where there is a
-        correction, row and segments have ``corrected``.
+        The row with ``segments``, ``text``, ``status``, ``flags`` and ``gaps`` as they are then; where there is a
+        correction, row and segments have ``corrected``. And the conflicts: corrections that were made of another text
+        than stands there, because somebody else or another model has changed it.
     """
     mine = [one for one in corrections if one.sha256 == row["sha256"]] if row["status"] != "failed" else []
-    if not mine:
-        return dict(row)
     segments = [{**segment, "corrected": False} for segment in row["segments"] or ()]
-    gaps = list(row["gaps"] or ())
+    gaps, odd, done = list(row["gaps"] or ()), list[Correction](), False
     for one in mine:
-        gone = [segment for segment in segments if _covers(one, segment)]
-        segments = [segment for segment in segments if not _covers(one, segment)]
+        near = [
+            segment for segment in segments if segment["channel"] == one.channel and _overlap(one, segment) >= -NEAR
+        ]
+        gone = [segment for segment in near if _same(one, segment)] or [s for s in near if _inside(one, s)]
+        if " ".join(segment["text"] for segment in gone).split() != one.old.split():
+            odd.append(one)
+            if any(_overlap(one, s) > (one.end - one.start) / 2 for s in near if s not in gone):
+                continue
+        segments = [segment for segment in segments if not any(segment is one_gone for one_gone in gone)]
         segments += [_segment(said, one, gone, row["language"]) for said in one.new]
-        gaps = [gap for gap in gaps if not _covers(one, gap)]
+        gaps = [gap for gap in gaps if gap["channel"] != one.channel or not _inside(one, gap)]
+        done = True
+    if not done:
+        return dict(row), odd
     segments.sort(key=lambda segment: (segment["start"], segment["end"]))
     doubted = {flag for segment in segments for flag in segment["flags"]}
     text = " ".join(segment["text"] for segment in segments if segment["text"])
-    return {
+    right = {
         **row,
         "segments": segments,
         "text": text,
@@ -58,24 +75,21 @@ def apply(row: Mapping[str, Any], corrections: Sequence[Correction]) -> dict[str
         "gap_seconds": round(sum(gap["end"] - gap["start"] for gap in gaps), 3),
         "corrected": True,
     }
+    return right, odd
 
 
-def conflicts(row: Mapping[str, Any], corrections: Sequence[Correction]) -> list[Correction]:
-    """Corrections that were made of another text than the one that they replace.
-
-    Somebody else, or another model, has changed the place in between. They count all the same.
-    """
-    found = []
-    for number, one in enumerate(corrections):
-        there = [s for s in apply(row, corrections[:number])["segments"] or () if _covers(one, s)]
-        if one.sha256 != row["sha256"] or _words(" ".join(s["text"] for s in there)) != _words(one.old):
-            found.append(one)
-    return found
+def _overlap(one: Correction, piece: Mapping[str, Any]) -> float:
+    """Seconds in both; negative where they are apart."""
+    return float(min(one.end, piece["end"]) - max(one.start, piece["start"]))
 
 
-def _covers(one: Correction, piece: Mapping[str, Any]) -> bool:
-    middle = (piece["start"] + piece["end"]) / 2
-    return bool(piece["channel"] == one.channel and one.start <= middle <= one.end)
+def _same(one: Correction, piece: Mapping[str, Any]) -> bool:
+    return bool(abs(one.start - piece["start"]) < NEAR and abs(one.end - piece["end"]) < NEAR)
+
+
+def _inside(one: Correction, piece: Mapping[str, Any]) -> bool:
+    length = piece["end"] - piece["start"]
+    return bool(_overlap(one, piece) > length / 2 if length else one.start <= piece["start"] < one.end)
 
 
 def _segment(said: Said, one: Correction, gone: Sequence[dict[str, Any]], language: str | None) -> dict[str, Any]:
@@ -85,7 +99,3 @@ def _segment(said: Said, one: Correction, gone: Sequence[dict[str, Any]], langua
             return {**segment, "flags": [], "corrected": True}
     spoken = gone[0]["language"] if gone else language
     return {**said.model_dump(), **_SURE, "language": spoken, "channel": one.channel, "corrected": True}
-
-
-def _words(text: str) -> list[str]:
-    return text.split()

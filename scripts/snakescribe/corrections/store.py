@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import datetime
 from os import close
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from snakescribe.errors import BusyError, ResultsError
-from snakescribe.files import atomic_file, hold_lock
+from snakescribe.files import atomic_file, hold_lock, write_atomically
 from snakescribe.layout import Results
 from snakescribe.records import Frozen
 
@@ -20,12 +23,17 @@ PATIENCE = 30.0
 """Seconds to wait for somebody else who is adding some."""
 
 
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LONGEST = 100_000
+"""Letters of a segment."""
+
+
 class Said(Frozen):
     """What was really said from ``start`` to ``end`` (seconds)."""
 
-    start: float
-    end: float
-    text: str
+    start: Seconds
+    end: Seconds
+    text: Annotated[str, Field(max_length=LONGEST)]
 
 
 class Correction(Frozen):
@@ -41,7 +49,7 @@ class Correction(Frozen):
     old: str
     """What stood here, so that it can be seen when two people put the same place right."""
     new: tuple[Said, ...]
-    """None when nobody speaks here."""
+    """Empty when nobody speaks here."""
     who: str
     when: datetime
 
@@ -80,11 +88,11 @@ def read(results: Results) -> list[Correction]:
         ) from None
 
 
-def by_recording(results: Results) -> dict[str, list[Correction]]:
-    """:func:`read`, by recording id."""
+def by_content(results: Results) -> dict[str, list[Correction]]:
+    """:func:`read`, by the content's SHA-256: a recording under another name, and a copy, are as right as the first."""
     found: defaultdict[str, list[Correction]] = defaultdict(list)
     for one in read(results):
-        found[one.recording_id].append(one)
+        found[one.sha256].append(one)
     return dict(found)
 
 
@@ -98,13 +106,28 @@ def add(results: Results, more: Sequence[Correction]) -> None:
     _write(results, lambda there: [*there, *more])
 
 
-def forget(results: Results, recording_ids: set[str]) -> int:
-    """Take out all of some recordings; how many."""
+def forget(results: Results, contents: Set[str]) -> int:
+    """Take out all of some contents; how many."""
     if not results.corrections.exists():
         return 0
     before = len(read(results))
-    _write(results, lambda there: [one for one in there if one.recording_id not in recording_ids])
+    _write(results, lambda there: [one for one in there if one.sha256 not in contents])
     return before - len(read(results))
+
+
+def mark(results: Results) -> None:
+    """Tables and transcripts say what the corrections say, from now on."""
+    write_atomically(results.corrected, _digest(results))
+
+
+def are_in_files(results: Results) -> bool:
+    """Whether they do; not after a review that was killed."""
+    return (results.corrected.read_bytes() if results.corrected.exists() else b"") == _digest(results)
+
+
+def _digest(results: Results) -> bytes:
+    path = results.corrections
+    return hashlib.sha256(path.read_bytes()).hexdigest().encode() if path.is_file() else b""
 
 
 def _write(results: Results, change: Callable[[list[Correction]], Iterable[Correction]]) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from snakescribe.config import Config
 from snakescribe.corrections.apply import apply
-from snakescribe.corrections.store import by_recording
+from snakescribe.corrections.store import by_content
 from snakescribe.errors import InputError
 from snakescribe.evaluation.bootstrap import interval
 from snakescribe.evaluation.counts import WITHOUT_WORDS, Errors, Unit, edits, usual_unit
@@ -105,15 +105,13 @@ def judge_corrected(results: Results, fold_numbers: bool) -> Iterator[Judged]:
     Raises:
         ResultsError: the plan or a batch file is missing or damaged.
     """
-    corrections = by_recording(results)
+    corrections = by_content(results)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         for batch in Plan.read(results.plan).batches:
             current = ledger.current(batch.batch)
-            if not corrections.keys() & current.keys():
-                continue
             for rows in current_rows(results, batch.batch, current):
                 for row in rows.to_pylist():
-                    right = apply(row, corrections.get(row["recording_id"], ()))
+                    right = apply(row, corrections.get(row["sha256"], ()))
                     if right.get("corrected") and right["text"]:
                         yield judged(row, right["text"], "", fold_numbers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path, PurePosixPath
 
@@ -32,7 +33,11 @@ def reference_text(given: str, root: Path) -> str:
     if "\n" in given or not given.endswith(SUFFIXES):
         return given
     path = root / given
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # longer than a name may be
+        there = False
+    if not there:
         raise InputError(f"reference {given!r}: there is no such file in {root}; correct the sheet")
     return read_reference(path)
 
@@ -51,16 +56,23 @@ def read_reference(path: Path) -> str:
         InputError: it cannot be read as what its name says.
     """
     try:
-        text = _decoded(path.read_bytes())
-        match path.suffix:
-            case ".txt":
-                return text
-            case ".TextGrid":
-                return " ".join(_text_grid(path))
-            case _:
-                return " ".join(_subtitles(text))
+        if path.suffix == ".TextGrid":
+            return " ".join(_text_grid(path))
+        return read_text(_decoded(path.read_bytes()), path.suffix)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise InputError(f"reference {path}: {' '.join(str(error).split()):.200}; correct it or take it away") from None
+
+
+def read_text(text: str, suffix: str) -> str:
+    """What is said in a text or in subtitles.
+
+    Raises:
+        ValueError: it makes no sense as what ``suffix`` says.
+    """
+    if suffix == ".txt":
+        return text
+    said = " ".join(_subtitles(text)) if text.strip() else ""
+    return html.unescape(said) if suffix == ".vtt" else said
 
 
 def _decoded(data: bytes) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from snakescribe.config.options import OutputFormat, SubtitleOptions
 from snakescribe.corrections.apply import apply
-from snakescribe.corrections.store import by_recording
+from snakescribe.corrections.store import by_content
 from snakescribe.files import write_atomically
 from snakescribe.formats.digests import Digests, record_anew, recorded, sha256
 from snakescribe.formats.listing import Listing, layout
@@ -184,7 +184,7 @@ def _exported(
     alone: bool,
 ) -> Written:
     done, listing = Written(), Listing(outputs=sorted(outputs), layout=layout(subtitles))
-    beside, corrections = subtitles.name == "beside", by_recording(results)
+    beside, corrections = subtitles.name == "beside", by_content(results)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         names = _Names(results, ledger, batch)
         for other in names.settled_first() if beside and not alone else ():
@@ -204,7 +204,7 @@ def _exported(
                     done.removed += remove_transcripts(results, names.gone(key))
                 continue  # otherwise a newer attempt's batch owns these files
             kinds = {*outputs, *_there(results, path, key)}
-            texts = rendered(apply(row, corrections.get(key, ())), kinds, subtitles.highlight)
+            texts = rendered(apply(row, corrections.get(row["sha256"], ())), kinds, subtitles.highlight)
             digests.remember(key, texts)
             for kind in (kind for kind in FORMATS if kind in kinds):
                 name, former = names.of(key, path, kind, beside)

@@ -20,7 +20,7 @@ from xml.sax.saxutils import quoteattr
 
 from snakescribe.config import Config
 from snakescribe.corrections.apply import apply
-from snakescribe.corrections.store import by_recording
+from snakescribe.corrections.store import by_content
 from snakescribe.errors import ResultsError
 from snakescribe.files import atomic_file, write_atomically
 from snakescribe.formats.spoken import plain, speaker_of
@@ -78,14 +78,14 @@ def handover(results: Results, config: Config, kind: Kind, target: Path) -> Hand
 
 def _rows(results: Results) -> Iterator[dict[str, Any]]:
     """The newest row of every recording that did not fail and is still in the recordings folder."""
-    corrections = by_recording(results)
+    corrections = by_content(results)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         for planned in Plan.read(results.plan).batches:
             current = ledger.current(planned.batch)
             for row in read_batch(results.batch(planned.batch), _COLUMNS):
                 known = current.get(row["recording_id"])
                 if known and known.source_state == "present" and row["status"] != "failed":
-                    yield apply(row, corrections.get(row["recording_id"], ()))
+                    yield apply(row, corrections.get(row["sha256"], ()))
 
 
 def _label_studio(rows: Iterator[dict[str, Any]], root: Path, target: Path) -> Handed:

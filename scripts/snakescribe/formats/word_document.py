@@ -14,8 +14,15 @@ _FONTS = {"ja": ("Yu Gothic", "ja-JP"), "zh": ("Microsoft YaHei", "zh-CN"), "yue
 """East Asian font and Word's language by Whisper's; Korean's elsewhere."""
 _KOREAN = ("Malgun Gothic", "ko-KR")
 _LABELS = {
-    "en": ("Recording", "Length", "Language", "Transcribed", "by the model {}, not corrected by anybody"),
-    "ko": ("녹음", "길이", "언어", "전사", "모델 {}, 사람이 고치지 않음"),
+    "en": (
+        "Recording",
+        "Length",
+        "Language",
+        "Transcribed",
+        "by the model {}, not corrected by anybody",
+        "by the model {}, corrected by hand",
+    ),
+    "ko": ("녹음", "길이", "언어", "전사", "모델 {}, 사람이 고치지 않음", "모델 {}, 사람이 고침"),
 }
 """The facts above the text."""
 _TITLE_MOST = 255
@@ -75,14 +82,14 @@ def docx(said: Spoken) -> bytes:
 
 def _facts(said: Spoken) -> Iterator[tuple[str, str]]:
     row = said.row
-    recording, length, language, transcribed, by = _LABELS["ko" if row["language"] == "ko" else "en"]
+    recording, length, language, transcribed, machine, hand = _LABELS["ko" if row["language"] == "ko" else "en"]
     yield recording, plain(row["path"])
     if row["duration"] is not None:
         yield length, clock(row["duration"])
     if row["language"]:
         yield language, f"{LANGUAGES[row['language']]} ({row['language']})"
     day = f"{row['finished_at']:%Y-%m-%d}, " if row["finished_at"] else ""
-    yield transcribed, day + by.format(plain(row["model"] or ""))
+    yield transcribed, day + (hand if row.get("corrected") else machine).format(plain(row["model"] or ""))
 
 
 def _dateless(written: io.BytesIO) -> bytes:

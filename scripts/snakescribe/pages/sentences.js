@@ -7,7 +7,7 @@ export const FLAGS = {
   },
   low_confidence: {
     en: "The model was not sure here; better listen to it.",
-    ko: "모델이 자신 없어 한 부분이에요. 들어서 확인해 보세요.",
+    ko: "모델이 확신하지 못한 부분이에요. 들어서 확인해 보세요.",
   },
   unfinished: {
     en: "Speech goes on after this text; something may be missing.",

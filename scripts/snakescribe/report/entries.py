@@ -13,7 +13,7 @@ from urllib.parse import quote_from_bytes
 
 from snakescribe.config import Config
 from snakescribe.corrections.apply import apply
-from snakescribe.corrections.store import by_recording
+from snakescribe.corrections.store import by_content
 from snakescribe.errors import InputError
 from snakescribe.evaluation.counts import Errors
 from snakescribe.evaluation.evaluate import judged
@@ -43,7 +43,7 @@ class Entry:
     speed: float | None
     """× real time, when its text was made."""
     confidence: float | None
-    """Mean probability of the tokens, over the seconds of its segments; None without text."""
+    """Mean probability of the tokens, over the seconds of the segments that nobody has put right; None without any."""
     doubtful: float
     """Share of the seconds with text that some guard doubts."""
     gap_seconds: float
@@ -82,12 +82,12 @@ def recordings(results: Results, config: Config) -> Iterator[list[tuple[Entry, d
         ResultsError: the plan or a batch file is missing or damaged.
     """
     root = Path(recordings_root(config))
-    corrections = by_recording(results)
+    corrections = by_content(results)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         for batch in Plan.read(results.plan).batches:
             current = ledger.current(batch.batch)
             for rows in current_rows(results, batch.batch, current):
-                right = [apply(row, corrections.get(row["recording_id"], ())) for row in rows.to_pylist()]
+                right = [apply(row, corrections.get(row["sha256"], ())) for row in rows.to_pylist()]
                 yield [(entry(row, current[row["recording_id"]], root, results), row) for row in right]
 
 
@@ -96,6 +96,8 @@ def entry(row: Mapping[str, Any], current: Current, root: Path, results: Results
     segments = row["segments"] or ()
     texts = [(max(segment["end"] - segment["start"], 0.0), segment) for segment in segments]
     seconds = sum(length for length, _ in texts)
+    heard = [(length, segment) for length, segment in texts if not segment.get("corrected")]
+    sure = sum(length for length, _ in heard)
     doubtful = sum(length for length, segment in texts if segment["flags"])
     where = os.path.relpath(os.path.join(os.fsencode(root), row["path_bytes"]), os.fsencode(results.root))  # noqa: PTH118
     factor = row["real_time_factor"]
@@ -111,7 +113,7 @@ def entry(row: Mapping[str, Any], current: Current, root: Path, results: Results
         language=row["language"],
         duration=row["duration"],
         speed=1 / factor if factor else None,
-        confidence=sum(length * exp(s["mean_logprob"]) for length, s in texts) / seconds if seconds else None,
+        confidence=sum(length * exp(s["mean_logprob"]) for length, s in heard) / sure if sure else None,
         doubtful=doubtful / seconds if seconds else 0.0,
         gap_seconds=row.get("gap_seconds") or 0.0,
         flags=tuple(row["flags"] or ()),

@@ -137,12 +137,12 @@ def opened(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "segments": [
             [
-                *(round(s["start"], 2), round(s["end"], 2), s["text"], round(exp(s["mean_logprob"]), 2)),
+                *(round(s["start"], 3), round(s["end"], 3), s["text"], round(exp(s["mean_logprob"]), 2)),
                 *(s["flags"] or [], s["channel"], s.get("corrected", False)),
             ]
             for s in row["segments"] or ()
         ],
-        "gaps": [[round(gap["start"], 2), round(gap["end"], 2), gap["channel"]] for gap in row["gaps"] or ()],
+        "gaps": [[round(gap["start"], 3), round(gap["end"], 3), gap["channel"]] for gap in row.get("gaps") or ()],
         "flags": row["flags"] or [],
         "envelope": row.get("envelope"),
         "facts": {name: row[name] for name in facts if row.get(name) is not None},

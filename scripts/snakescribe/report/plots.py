@@ -23,7 +23,7 @@ def histograms(values: Mapping[str, Sequence[float]]) -> dict[str, str]:
 def _histogram(name: str, values: np.ndarray) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator, NullFormatter
 
     if name == "duration":
         values = values / 60
@@ -41,7 +41,7 @@ def _histogram(name: str, values: np.ndarray) -> str:
         if name in LOGARITHMIC:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+            axes.xaxis.set_minor_formatter("{x:g}" if high / low < 10 else NullFormatter())
         axes.tick_params(colors=LINE, which="both")
         axes.spines[["top", "right"]].set_visible(False)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -44,7 +44,7 @@ def tell(overview: Overview, console: Console | None = None) -> None:
         f"[bold]{counted(overview.recordings, 'recording')}[/]: {status}{removed}; "
         f"{hours(overview.seconds['audio'])} of audio, {hours(overview.seconds['speech'])} of speech{speed}"
     )
-    failures = ((f"{number:,}", name, ADVICE[name]) for name, number in overview.failures.most_common())
+    failures = ((f"{number:,}", name, ADVICE.get(name, "")) for name, number in overview.failures.most_common())
     _table(console, "Failed", ("recordings", "why", "what to do"), failures)
     flags = overview.flags
     doubts = [(f"{flags[flag]:,}", str(flag), meaning) for flag, meaning in MEANING.items() if flags[flag]]

@@ -145,7 +145,8 @@ the place of yours. Only the content counts, not the time of the file; other lin
   stays all the same.
 - `snakescribe forget` removes a recording's corrected transcripts too: it is asked to forget what was said.
 
-The tables and batch files always hold the text as it was transcribed.
+Batch files always hold the text as it was transcribed; the tables do, too, until it is taken back
+(`snakescribe corrections`).
 
 `results/exported/ID.json` lists the files of a batch (`files`) and those that were corrected (`corrected`);
 `ID.sha256` beside it holds the SHA-256 of every text that was ever written in that batch. Without it (results of

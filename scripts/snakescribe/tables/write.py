@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from snakescribe.corrections.apply import apply
-from snakescribe.corrections.store import Correction, by_recording
+from snakescribe.corrections.store import Correction, by_content
 from snakescribe.errors import PASSING, ResultsError
 from snakescribe.files import atomic_file
 from snakescribe.inventory import again
@@ -59,7 +59,7 @@ def write_tables(results: Results) -> dict[str, int]:
         segments = _Table(stack, results, "segments", SEGMENTS)
         words = _Table(stack, results, "words", WORDS)
         failed: dict[str, int] = {}
-        corrections = by_recording(results)
+        corrections = by_content(results)
         for batch in plan.batches:
             current = ledger.current(batch.batch)
             for rows in current_rows(results, batch.batch, current):
@@ -128,9 +128,9 @@ def current_rows(results: Results, batch: str, current: Mapping[str, Current]) -
 
 def _put_right(rows: pa.Table, corrections: Mapping[str, Sequence[Correction]]) -> pa.Table:
     """The rows as people have corrected them; most have no corrections, and stay as they are."""
-    if not corrections.keys() & set(rows["recording_id"].to_pylist()):
+    if not corrections.keys() & set(rows["sha256"].to_pylist()):
         return rows
-    right = [apply(row, corrections.get(row["recording_id"], ())) for row in rows.to_pylist()]
+    right = [apply(row, corrections.get(row["sha256"], ())) for row in rows.to_pylist()]
     return pa.Table.from_pylist(right, schema=CORRECTED_BATCH)
 
 

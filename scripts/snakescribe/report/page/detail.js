@@ -94,6 +94,16 @@ export class Detail {
     this.#say("problem", text);
   }
 
+  /** Says something that is no problem. */
+  note(text) {
+    this.#say("unheard", text);
+  }
+
+  /** Whether somebody is at a row, or has just been. */
+  get entered() {
+    return this.rows.some(({ button }) => button === document.activeElement) || document.activeElement?.closest("#tools");
+  }
+
   /** The row that somebody is at. */
   get focused() {
     return this.rows.find(({ button }) => button === document.activeElement) ?? this.rows.find(({ button }) => button.tabIndex === 0);

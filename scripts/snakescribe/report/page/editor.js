@@ -3,10 +3,10 @@
 import { element } from "./list.js";
 import { clock, say } from "./words.js";
 
-const DOUBTFUL = 0.6; // confidence below which a segment is to be heard
+const DOUBTFUL = 0.7; // confidence below which a segment is to be heard
 
-/** Keys on a segment, and what the buttons above say of them. */
-const KEYS = { e: "edit", r: "right", j: "join", n: "next", b: "back", " ": "play" };
+/** Keys, by where they are: with Hangul on, the key of e gives ㄷ. And what the buttons above say of them. */
+const KEYS = { KeyE: "edit", KeyR: "right", KeyJ: "join", KeyN: "next", KeyB: "back", Space: "play" };
 
 export class Editor {
   #run;
@@ -24,21 +24,22 @@ export class Editor {
       const button = element("button");
       button.type = "button";
       button.dataset.tool = name;
-      button.dataset.key = key === " " ? "␣" : key;
+      button.dataset.key = key.replace("Key", "").toLowerCase();
       button.onclick = () => this.#do(name);
       this.#tools.append(button);
     }
-    document.getElementById("segments").addEventListener("keydown", (event) => {
-      if (event.target.matches("textarea") || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
+    document.getElementById("detail").addEventListener("keydown", (event) => {
+      if (event.target.matches("textarea, audio") || event.ctrlKey || event.metaKey || event.altKey || !(event.code in KEYS)) return;
+      if (event.code === "Space" && event.target.matches("button") && !event.target.closest("#segments")) return; // presses it
       event.preventDefault();
-      this.#do(KEYS[event.key]);
+      this.#do(KEYS[event.code]);
     });
     this.speak();
   }
 
   /** Names the buttons in the page's language. */
   speak() {
-    for (const button of this.#tools.querySelectorAll("button")) button.textContent = `${say(button.dataset.tool)} (${button.dataset.key})`;
+    for (const button of this.#tools.querySelectorAll("button")) button.textContent = `${say(button.dataset.tool)} (${button.dataset.key === "space" ? say("space") : button.dataset.key})`;
     document.getElementById("how").textContent = say("how");
   }
 
@@ -54,7 +55,7 @@ export class Editor {
   /** The next segment that is flagged, unsure or missing and that nobody has put right, here or in another recording. */
   #next(from) {
     const rows = this.#detail.rows;
-    const start = from ? rows.indexOf(from) + 1 : 0;
+    const start = this.#detail.entered ? rows.indexOf(from) + 1 : 0;
     const at = rows.findIndex((row, index) => {
       if (index < start) return false;
       if (!row.segment) return true;

@@ -45,6 +45,7 @@ export class List {
 
   /** Goes to the recording at `position` of what is shown. */
   focus(position) {
+    if (!this.shown.length) return;
     this.#focused = Math.max(0, Math.min(position, this.shown.length - 1));
     const top = this.#list.getBoundingClientRect().top + scrollY + this.#focused * this.#height;
     if (top < scrollY + this.#height) scrollTo(0, top - this.#height);

@@ -70,9 +70,16 @@ class Page {
       waiting = setTimeout(() => this.#filter(), PAUSE);
     };
     $("kind").onchange = $("spoken").onchange = () => this.#filter();
-    $("filters").onsubmit = (event) => {
+    $("filters").onsubmit = async (event) => {
       event.preventDefault();
-      this.#filter();
+      clearTimeout(waiting);
+      await this.#filter();
+      this.#list.focus(0);
+    };
+    $("query").onkeydown = (event) => {
+      if (event.key !== "ArrowDown") return;
+      event.preventDefault();
+      this.#list.focus(0);
     };
     addEventListener("keydown", (event) => {
       if (event.key !== "/" || event.target.matches("input, select, textarea") || $("detail").open) return;
@@ -210,7 +217,7 @@ class Page {
     const { doubt, removed, status } = this.#run.columns;
     const next = this.#list.shown.findIndex((i, position) => position > this.#position && doubt[i] > 0 && !removed[i] && status[i] !== "failed");
     if (next >= 0) this.#open(next);
-    else this.#detail.tell(say("allHeard"));
+    else this.#detail.note(say("allHeard"));
   }
 
   #open(position, at) {

@@ -12,8 +12,8 @@ const WORDS = {
     ko: "페이지가 손상됐거나 덜 만들어졌어요. `snakescribe report`로 다시 만들어 주세요.",
   },
 
-  audio: { en: "of audio", ko: "분량" },
-  speed: { en: "× real time", ko: "배속(실시간 대비)" },
+  audio: { en: "of audio", ko: "총 길이" },
+  speed: { en: "× real time", ko: "배 처리 속도(실시간 대비)" },
   gap: { en: "of speech without text", ko: "글이 없는 말소리" },
   ok: { en: "with text", ko: "받아쓴 녹음" },
   empty: { en: "without speech", ko: "말소리 없음" },
@@ -23,8 +23,8 @@ const WORDS = {
   failures: { en: "What failed, and what to do", ko: "실패한 녹음과 해결 방법" },
   doubts: { en: "What to look at", ko: "확인이 필요한 녹음" },
   languages: { en: "Languages", ko: "언어" },
-  rates: { en: "Errors beside references", ko: "정답 글과 비교한 오류" },
-  madeBy: { en: "Made by", ko: "받아쓴 모델" },
+  rates: { en: "Errors beside references", ko: "정답 원고와 비교한 오류율" },
+  madeBy: { en: "Made by", ko: "사용한 모델" },
   reason: { en: "Why", ko: "이유" },
   advice: { en: "What to do", ko: "해결 방법" },
   meaning: { en: "What it says", ko: "뜻" },
@@ -39,22 +39,22 @@ const WORDS = {
     ko: "말소리인데 글이 없는 곳이 있어요. 녹음을 열면 위치가 보여요.",
   },
 
-  plotDuration: { en: "Recordings by length, in minutes", ko: "길이별 녹음 수(분)" },
-  plotConfidence: { en: "Recordings by the model’s confidence, 0 to 1", ko: "모델의 확신도별 녹음 수(0~1)" },
-  plotSpeed: { en: "Recordings by speed, × real time", ko: "속도별 녹음 수(실시간 대비 배속)" },
-  plotRate: { en: "Recordings by error rate (1 is 100 %)", ko: "오류율별 녹음 수(1은 100%)" },
+  plotDuration: { en: "Recordings by length, in minutes", ko: "녹음 길이 분포(분)" },
+  plotConfidence: { en: "Recordings by the model’s confidence, 0 to 1", ko: "모델 확신도 분포(0~1)" },
+  plotSpeed: { en: "Recordings by speed, × real time", ko: "처리 속도 분포(실시간 대비 배속)" },
+  plotRate: { en: "Recordings by error rate (1 is 100 %)", ko: "오류율 분포(1은 100%)" },
   spread: {
     en: (low, middle, high) => `half of them between ${low} and ${high}, the middle one ${middle}`,
-    ko: (low, middle, high) => `절반이 ${low}~${high}, 중앙값 ${middle}`,
+    ko: (low, middle, high) => `가운데 절반 ${low}~${high}, 중앙값 ${middle}`,
   },
 
   search: { en: "Search names and texts", ko: "이름과 글에서 찾기" },
-  show: { en: "Show", ko: "보기" },
+  show: { en: "Show", ko: "상태" },
   language: { en: "Language", ko: "언어" },
   all: { en: "all", ko: "전체" },
   shown: {
     en: (count, all) => `${count} of ${all} recordings, those with the most to look after first`,
-    ko: (count, all) => `녹음 ${all}개 중 ${count}개, 확인이 필요한 순서`,
+    ko: (count, all) => count === "0" ? "찾은 녹음이 없어요" : `녹음 ${all}개 중 ${count}개, 확인이 시급한 순`,
   },
   searching: { en: (share) => `Searching, ${share}`, ko: (share) => `찾는 중, ${share}` },
   unlisted: {
@@ -68,7 +68,8 @@ const WORDS = {
   confidence: { en: (share) => `confidence ${share}`, ko: (share) => `확신도 ${share}` },
   errors: { en: (share) => `${share} errors`, ko: (share) => `오류 ${share}` },
   gapHere: { en: (time) => `${time} of speech without text`, ko: (time) => `글이 없는 말소리 ${time}` },
-  corrected: { en: "corrected", ko: "고침" },
+  corrected: { en: "checked", ko: "확인함" },
+  space: { en: "Space", ko: "스페이스" },
   silent: { en: "Nobody speaks in this recording.", ko: "이 녹음에는 말소리가 없어요." },
   noText: {
     en: "The text is not in this page, which holds only those with the most to look after. It is in transcripts/.",
@@ -77,22 +78,22 @@ const WORDS = {
   wave: { en: "Loudness; places without text are marked", ko: "소리 크기. 글이 없는 곳은 표시했어요" },
   unheard: {
     en: "The sound cannot be played here: the recording is not where it was, the page lies elsewhere, or the browser does not know the format.",
-    ko: "여기서는 소리를 들을 수 없어요. 녹음이나 이 페이지가 옮겨졌거나, 브라우저가 모르는 형식이에요.",
+    ko: "여기서는 소리를 들을 수 없어요. 녹음이나 이 페이지를 옮겼거나, 브라우저가 지원하지 않는 형식이에요.",
   },
   segments: { en: "Segments; arrow keys move, Enter plays", ko: "문장 목록, 화살표 키로 이동하고 Enter 키로 들어요" },
   hear: { en: (time) => `Hear from ${time}`, ko: (time) => `${time}부터 듣기` },
 
   how: {
     en: "On a segment: e edits, r says that it is right, j joins it with the next, n goes to the next doubtful one, Space plays, b goes back 2 s. While editing: Enter keeps, Alt+Enter cuts, Escape leaves.",
-    ko: "문장에서 e 고치기, r 맞음, j 다음 문장과 합치기, n 다음 확인할 곳, 스페이스 듣기, b 2초 뒤로. 고칠 때 Enter 저장, Alt+Enter 나누기, Esc 그만두기.",
+    ko: "문장을 고른 뒤 e 고치기 · r 맞음 · j 다음과 합치기 · n 다음 확인할 곳 · 스페이스 듣기 · b 2초 뒤로. 고치는 중: Enter 저장, Alt+Enter 나누기, Esc 취소.",
   },
   edit: { en: "Edit", ko: "고치기" },
-  right: { en: "This is right", ko: "맞아요" },
+  right: { en: "This is right", ko: "맞음" },
   join: { en: "Join with the next", ko: "다음과 합치기" },
   next: { en: "Next doubtful", ko: "다음 확인할 곳" },
   back: { en: "Back 2 s", ko: "2초 뒤로" },
   play: { en: "Play", ko: "듣기" },
-  said: { en: (time) => `What is said from ${time}`, ko: (time) => `${time}부터의 말` },
+  said: { en: (time) => `What is said from ${time}`, ko: (time) => `${time}에 시작하는 문장` },
   conflict: {
     en: "Somebody else had changed this place. Both are kept, yours counts.",
     ko: "다른 사람이 먼저 고친 곳이에요. 둘 다 남아 있고, 지금 고친 글이 쓰여요.",
@@ -102,13 +103,13 @@ const WORDS = {
 
   codec: { en: "codec", ko: "코덱" },
   sample_rate: { en: "sample rate, Hz", ko: "샘플레이트(Hz)" },
-  channels: { en: "channels", ko: "채널" },
+  channels: { en: "channels", ko: "채널 수" },
   audio_track: { en: "audio track", ko: "오디오 트랙" },
   audio_tracks: { en: "audio tracks", ko: "오디오 트랙 수" },
   model: { en: "model", ko: "모델" },
   engine: { en: "engine", ko: "엔진" },
   device: { en: "device", ko: "장치" },
-  batch: { en: "batch", ko: "배치" },
+  batch: { en: "batch", ko: "묶음" },
   ...FLAGS,
 };
 
@@ -116,7 +117,7 @@ const WORDS = {
 const ADVICE = {
   VanishedRecording: { en: "It went away or changed while the run was at work; the next run looks again.", ko: "작업 중에 사라졌거나 바뀌었어요. 다음 실행 때 다시 확인해요." },
   DriveFailure: { en: "The drive or share failed while it was read; look after it. The next run tries again.", ko: "읽는 중에 드라이브나 공유 폴더에 문제가 생겼어요. 점검해 주세요. 다음 실행 때 다시 시도해요." },
-  UnreadableRecording: { en: "No media file, damaged, or no permission: play it, or copy it again from where it came.", ko: "미디어 파일이 아니거나 손상됐거나 권한이 없어요. 재생해 보거나 다시 복사해 주세요." },
+  UnreadableRecording: { en: "No media file, damaged, or no permission: play it, or copy it again from where it came.", ko: "미디어 파일이 아니거나, 손상되었거나, 읽을 권한이 없어요. 재생해 보거나 다시 복사해 주세요." },
   EmptyRecording: { en: "There is no sound in it: copy it again if there should be.", ko: "소리가 들어 있지 않아요. 있어야 한다면 다시 복사해 주세요." },
   NoAudioTrack: { en: "A video without sound; there is nothing to transcribe.", ko: "소리가 없는 동영상이라 받아쓸 말이 없어요." },
   TruncatedRecording: { en: "It ends before its header says: copy it again, or take what there is with audio.truncated=keep.", ko: "파일이 중간에 끊겼어요. 다시 복사하거나, audio.truncated=keep으로 남은 부분만 받아쓰세요." },
