@@ -13,7 +13,7 @@ from rapidfuzz.distance import Indel
 
 from snakescribe.config import Config
 from snakescribe.config.options import OutputFormat
-from snakescribe.corrections import store
+from snakescribe.corrections import marker
 from snakescribe.corrections.align import laid_beside
 from snakescribe.corrections.apply import applied, apply
 from snakescribe.corrections.store import Correction, Said, add, by_content
@@ -88,7 +88,7 @@ def bring(results: Results, config: Config, batches: Collection[str], ours: Coll
     for batch in sorted(batches):
         export_batch(results, config.outputs, batch, subtitles=config.subtitles, replace=ours)
     write_tables(results)
-    store.mark(results)
+    marker.mark(results)
     if results.report.exists():
         write_page(results, config)
     summarise_again(results)
@@ -114,7 +114,8 @@ def pending(results: Results) -> set[str]:
 def _batches(results: Results, contents: Collection[str]) -> set[str]:
     """Batches with recordings of some contents."""
     with Ledger.open(results.ledger, readonly=True) as ledger:
-        return {one.batch for _, one in ledger.everything() if one.sha256 in contents and not one.forgotten}
+        found = {one.batch for _, one in ledger.everything() if one.sha256 in contents and not one.forgotten}
+    return {batch for batch in found if results.batch(batch).exists()}
 
 
 def _kind(path: Path) -> OutputFormat:

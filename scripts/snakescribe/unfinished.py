@@ -11,7 +11,7 @@ import os
 import time
 
 from snakescribe.config import Config
-from snakescribe.corrections import store
+from snakescribe.corrections import marker
 from snakescribe.formats.listing import Listing, layout
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
@@ -33,10 +33,10 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
     planned = [one.batch for one in Plan.read(results.plan).batches] if results.plan.exists() else []
     wanted = Listing(outputs=sorted(config.outputs), layout=layout(config.subtitles))
     results.review.unlink(missing_ok=True)
-    corrected = store.are_in_files(results)
+    corrected = marker.are_in_files(results)
     if not corrected:  # a review was killed
         results.table("recordings", "parquet").unlink(missing_ok=True)
-        store.mark(results)
+        marker.mark(results)
     complete = True
     for batch in planned or sorted(path.stem for path in results.manifest("b").parent.glob("*.json")):
         rows, earlier, listing = results.batch(batch), results.earlier(batch), results.exported(batch)

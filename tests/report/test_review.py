@@ -20,7 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
 from snakescribe.config import read_resolved
-from snakescribe.corrections import store
+from snakescribe.corrections import marker, store
 from snakescribe.formats.export import export_batch
 from snakescribe.layout import Results
 from snakescribe.report.page import write_page
@@ -228,8 +228,8 @@ def test_a_killed_review_loses_nothing(results: Results) -> None:
     assert busy.returncode == 75 and "wait for it to end" in busy.stderr
     process.kill()
     process.wait()
-    assert not store.are_in_files(results)
+    assert not marker.are_in_files(results)
     apply = [sys.executable, "-m", "snakescribe.cli", "corrections", "apply", "--results", str(results.root)]
     assert subprocess.run(apply).returncode == 0
     assert pq.read_table(results.table("recordings", "parquet")).to_pylist()[0]["text"].startswith("네 문장 1")
-    assert store.are_in_files(results)
+    assert marker.are_in_files(results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from snakescribe.errors import BusyError, ResultsError
-from snakescribe.files import atomic_file, hold_lock, write_atomically
+from snakescribe.files import atomic_file, hold_lock
 from snakescribe.layout import Results
 from snakescribe.records import Frozen
 
@@ -113,21 +112,6 @@ def forget(results: Results, contents: Set[str]) -> int:
     before = len(read(results))
     _write(results, lambda there: [one for one in there if one.sha256 not in contents])
     return before - len(read(results))
-
-
-def mark(results: Results) -> None:
-    """Tables and transcripts say what the corrections say, from now on."""
-    write_atomically(results.corrected, _digest(results))
-
-
-def are_in_files(results: Results) -> bool:
-    """Whether they do; not after a review that was killed."""
-    return (results.corrected.read_bytes() if results.corrected.exists() else b"") == _digest(results)
-
-
-def _digest(results: Results) -> bytes:
-    path = results.corrections
-    return hashlib.sha256(path.read_bytes()).hexdigest().encode() if path.is_file() else b""
 
 
 def _write(results: Results, change: Callable[[list[Correction]], Iterable[Correction]]) -> None:
