@@ -94,16 +94,16 @@ def bring(results: Results, config: Config, batches: Collection[str], ours: Coll
     summarise_again(results)
 
 
-def listed(results: Results) -> Iterator[tuple[str, str, Correction, bool]]:
-    """Batch, path, correction, and whether it was made of another text than it replaced; of each the newest last."""
+def listed(results: Results) -> Iterator[tuple[str, Correction, bool]]:
+    """Path, correction, and whether it was made of another text than it replaced; the newest last."""
     known = by_content(results)
     found = []
     for batch in exported_batches(results):
         for row in _current(results, batch):
             mine = known.get(row["sha256"], [])
             odd = applied(row, mine)[1] if mine else ()
-            found += [(batch, row["path"], one, one in odd) for one in mine]
-    yield from sorted(found, key=lambda one: one[2].when)
+            found += [(row["path"], one, one in odd) for one in mine]
+    yield from sorted(found, key=lambda one: one[1].when)
 
 
 def pending(results: Results) -> set[str]:

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     with finished_run(args) as results:
         if args.action == "list":
-            for _, name, one, odd in listed(results):
+            for name, one, odd in listed(results):
                 print(json.dumps({"path": name, **one.model_dump(mode="json"), "conflict": odd}, ensure_ascii=False))
             return 0
         if args.action == "apply":
