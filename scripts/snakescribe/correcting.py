@@ -1,11 +1,14 @@
-"""Corrections brought into a finished run: edited transcripts taken back, tables, files and report made anew."""
+"""Corrections of a finished run: edited transcripts taken back, undone; tables, files and report made anew."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,14 @@ from snakescribe.config.options import OutputFormat
 from snakescribe.corrections import marker
 from snakescribe.corrections.align import laid_beside
 from snakescribe.corrections.apply import applied, apply
-from snakescribe.corrections.store import Correction, Said, add, by_content
+from snakescribe.corrections.store import Correction, Said, add, by_content, standing, undone
 from snakescribe.errors import InputError
 from snakescribe.evaluation.references import read_reference, read_text
 from snakescribe.formats.corrected import summarise_again
 from snakescribe.formats.export import export_batch, exported_batches, rendered
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import short_stem, transcript_name, transcript_stem
-from snakescribe.inventory.ledger import Ledger
+from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.layout import Results
 from snakescribe.report.page import write_page
 from snakescribe.tables.batch import read_batch
@@ -36,9 +39,19 @@ ALIKE = 0.4
 _CHANNEL = re.compile(r"^\[([^\]\n]+)\] ", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What was taken of an edited file, in segments."""
+
+    segments: int
+    """Say something else now."""
+    conflicts: int
+    """Those of them of which another file of the same call says something else again."""
+
+
 def take_back(
     results: Results, config: Config, files: Iterable[Path], who: str, force: bool = False
-) -> dict[Path, int]:
+) -> dict[Path, Taken]:
     """Make corrections of transcript files that somebody has edited; those in their places are ours again afterwards.
 
     What was said comes from the file, the times stay those of the segments.
@@ -51,7 +64,7 @@ def take_back(
         force: take also what has hardly anything of the transcript.
 
     Returns:
-        Segments that say something else now, by file.
+        What was taken, by file. Where two say something else of a segment, both are kept and the later one counts.
 
     Raises:
         InputError: a file is no transcript of this run, cannot be read, has hardly anything of it, or is of a kind that
@@ -62,6 +75,7 @@ def take_back(
     rows = _rows(results, wanted.values())
     known = by_content(results)
     found: dict[Path, list[Correction]] = {}
+    said: defaultdict[object, set[tuple[Said, ...]]] = defaultdict(set)
     for path, (_, name) in wanted.items():
         if name not in rows:  # x.labels.txt, for example
             raise InputError(f"{path}: only {', '.join(READ_BACK)} are taken back")
@@ -73,14 +87,58 @@ def take_back(
             raise InputError(
                 f"{path}: it has hardly anything of the transcript that is there; is it another recording's? (--force)"
             )
-        found[path] = list(_edited(right, before, after, who))
+        found[path] = [one for one in _edited(right, before, after, who) if one.new not in said[_place(one)]]
+        for one in found[path]:
+            said[_place(one)].add(one.new)
     add(results, [one for some in found.values() for one in some])
     in_place = [
         name for path, (_, name) in wanted.items() if path == (results.transcripts / os.fsdecode(name)).resolve()
     ]
     contents = {rows[name]["sha256"] for _, name in wanted.values()}
     bring(results, config, _batches(results, contents), in_place)
-    return {path: len(some) for path, some in found.items()}
+    odd = {place for place, several in said.items() if len(several) > 1}
+    return {path: Taken(len(some), sum(_place(one) in odd for one in some)) for path, some in found.items()}
+
+
+def undo(results: Results, config: Config, recording: Found, who: str, number: int | None, everything: bool) -> int:
+    """Take corrections of a recording back, by rows that say so: the last one, one by its number, or all.
+
+    Args:
+        results: of a finished run, locked by the caller.
+        config: of that run.
+        recording: whose content as it is now.
+        who: takes them back.
+        number: of what is taken back, as :func:`listed` has it; it may be an undo.
+        everything: that nobody has taken back yet.
+
+    Returns:
+        How many were taken back.
+
+    Raises:
+        InputError: there is nothing to take back.
+    """
+    mine = by_content(results).get(recording.sha256[-1], [])
+    left = [*standing(mine)]
+    wanted = left[::-1] if everything else left[-1:]
+    if number is not None:
+        wanted = [n for n in range(1, len(mine) + 1) if n == number and n not in undone(mine)]
+    if not wanted:
+        what = f"no correction {number}" if number else "no correction"
+        raise InputError(f"{recording.path!r} has {what} to be undone; `snakescribe corrections list` shows them all")
+    add(results, [_against(mine[n - 1], n, who) for n in wanted])
+    bring(results, config, _batches(results, recording.sha256[-1:]))
+    return len(wanted)
+
+
+def _against(one: Correction, number: int, who: str) -> Correction:
+    """The row that takes one back: it says what stands there again."""
+    again = (Said(start=one.start, end=one.end, text=one.old),) if one.old else ()
+    old = " ".join(said.text for said in one.new)
+    return one.model_copy(update={"old": old, "new": again, "who": who, "when": datetime.now(UTC), "undoes": number})
+
+
+def _place(one: Correction) -> object:
+    return one.sha256, one.channel, one.start, one.end
 
 
 def bring(results: Results, config: Config, batches: Collection[str], ours: Collection[bytes] = ()) -> None:
@@ -94,16 +152,23 @@ def bring(results: Results, config: Config, batches: Collection[str], ours: Coll
     summarise_again(results)
 
 
-def listed(results: Results) -> Iterator[tuple[str, Correction, bool]]:
-    """Path, correction, and whether it was made of another text than it replaced; the newest last."""
+def listed(results: Results) -> list[dict[str, Any]]:
+    """All corrections for programs, the newest last: those of the tables' recordings, by their paths.
+
+    ``number`` is what :func:`undo` takes, ``conflict`` whether one was made of another text than it replaced.
+    """
     known = by_content(results)
-    found = []
+    found: list[tuple[datetime, dict[str, Any]]] = []
     for batch in exported_batches(results):
         for row in _current(results, batch):
             mine = known.get(row["sha256"], [])
-            odd = applied(row, mine)[1] if mine else ()
-            found += [(row["path"], one, one in odd) for one in mine]
-    yield from sorted(found, key=lambda one: one[1].when)
+            odd, gone = (applied(row, mine)[1], undone(mine)) if mine else ((), ())
+            for number, one in enumerate(mine, 1):
+                about = {"undone": number in gone, "conflict": number not in gone and one in odd}
+                found.append(
+                    (one.when, {"path": row["path"], "number": number, **one.model_dump(mode="json"), **about})
+                )
+    return [one for _, one in sorted(found, key=itemgetter(0))]
 
 
 def pending(results: Results) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from snakescribe.cli import main
 from snakescribe.config import read_resolved
-from snakescribe.corrections import store
+from snakescribe.corrections import marker, store
 from snakescribe.corrections.align import laid_beside
 from snakescribe.corrections.apply import applied, apply
 from snakescribe.corrections.store import Correction, Said
@@ -149,6 +150,12 @@ def test_nothing_that_was_written_is_lost(segments: list[str], edited: str) -> N
         (["And Mr.", "Smith came."], "And Mr.\nSmyth came in.", ["And Mr.", "Smyth came in."]),
         (["one", "two", "three"], "one three", ["one", "", "three"]),
         (["one"], "", [""]),
+        (["one two", "three"], "zero one two\nof them three", ["zero one two", "of them three"]),
+        (["one two", "three"], "one two and\nthree", ["one two and", "three"]),
+        (["one two", "three"], "one two\nwell\nthree", ["one two well", "three"]),
+        (["one two", "three"], "one two three or four\n", ["one two", "three or four"]),
+        (["네 안녕", "네 감사합니다"], "네 안녕\n저도 네 감사합니다", ["네 안녕", "저도 네 감사합니다"]),
+        (["네 안녕", "감사합니다"], "네 안녕\n\n대단히고맙습니다", ["네 안녕", "대단히고맙습니다"]),
     ],
 )
 def test_edited_words_stay_where_they_were(segments: list[str], edited: str, expected: list[str]) -> None:
@@ -197,6 +204,91 @@ def test_an_edited_transcript_is_taken_back(results: Results, kind: str, capsys:
     assert len(store.read(results)) == 2, "the same file again says nothing new"
 
 
+def corrections(results: Results, *words: str, code: int = 0) -> None:
+    assert main(["corrections", *words, "--results", str(results.root)]) == code
+
+
+def told(results: Results, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    corrections(results, "list")
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_undo_is_kept_beside_what_it_undoes(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    path, text = CALL["path"], results.transcripts / "통화/a b.mp3.txt"
+    was = text.read_bytes()
+    for who, said in (("김서연", "환불 요청이요"), ("박", "환불 신청이요")):
+        text.write_text(text.read_text(encoding="utf-8").replace(texts_of(results)[-1], said), encoding="utf-8")
+        corrections(results, "import", str(text), "--who", who)
+    store.add(results, [correction(4, 8, "구독과 좋아요")])
+    corrections(results, "apply")
+    assert texts_of(results) == ["안녕하세요 고객님", "환불 신청이요"]
+
+    corrections(results, "undo", CALL["recording_id"], "--number", "1", "--who", "이")
+    assert texts_of(results)[-1] == "환불 신청이요", "what was made of it is told as a conflict, and counts"
+    corrections(results, "undo", path, "--who", "최")
+    assert texts_of(results) == ["안녕하세요 고객님", "구독과 좋아요", "환불 신청이요"]
+    about = ("number", "who", "old", "undoes", "undone", "conflict")
+    assert [tuple(one[name] for name in about) for one in sorted(told(results, capsys), key=lambda o: o["number"])] == [
+        (1, "김서연", "환불 요청 이요", None, True, False),
+        (2, "박", "환불 요청이요", None, False, True),
+        (3, "김서연", "구독과 좋아요", None, True, False),
+        (4, "이", "환불 요청이요", 1, False, False),
+        (5, "최", "", 3, False, False),
+    ]
+    corrections(results, "undo", path, "--number", "4")
+    assert [one["conflict"] for one in told(results, capsys)] == [False] * 6, "an undo is undone, too"
+
+    corrections(results, "undo", path, "--all")
+    assert "2 corrections undone" in capsys.readouterr().err
+    (first, _), segments = table(results, "recordings"), table(results, "segments")
+    assert (first["text"], first["corrected"], first["flags"]) == (CALL["text"], False, CALL["flags"])
+    assert [one["corrected"] for one in segments] == [False] * 4
+    assert text.read_bytes() == was
+    assert marker.are_in_files(results)
+    assert len(store.read(results)) == 8, "nothing is lost"
+
+
+def texts_of(results: Results) -> list[str]:
+    return (results.transcripts / "통화/a b.mp3.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([OTHER["path"]], "'other.wav' has no correction to be undone"),
+        ([CALL["path"], "--number", "2"], "has no correction 2 to be undone"),
+        (["no.wav"], "no recording 'no.wav'"),
+    ],
+)
+def test_what_cannot_be_undone(
+    results: Results, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    store.add(results, [correction(4, 8, "구독과 좋아요")])
+    corrections(results, "undo", *words, code=3)
+    assert said in capsys.readouterr().err
+    assert len(store.read(results)) == 1
+
+
+def test_two_files_of_one_recording_are_both_kept_and_told(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One segment otherwise in each, one alike in both, one in one of them only."""
+    files = []
+    for kind, said in (("txt", "환불 신청이요"), ("srt", "환불 요청이요")):
+        files.append(results.transcripts / f"통화/a b.mp3.{kind}")
+        text = files[-1].read_text(encoding="utf-8").replace("환불 요청 이요", said).replace("구독과", "구독이랑")
+        files[-1].write_text(text.replace("안녕하세요", "여보세요") if kind == "srt" else text, encoding="utf-8")
+    corrections(results, "import", *map(str, files))
+    one, two = capsys.readouterr().err.splitlines()
+    odd = "1 of them otherwise than another of these files: the later one counts, both are kept"
+    assert one.startswith(f"{files[0]}: 2 segments corrected; {odd}")
+    assert two.startswith(f"{files[1]}: 2 segments corrected; {odd}")
+    assert texts_of(results) == ["여보세요 고객님", "구독이랑 좋아요", "환불 요청이요"]
+    assert [one["new"][0]["text"] for one in told(results, capsys) if one["conflict"]] == ["환불 요청이요"]
+    assert len(store.read(results)) == 4
+
+
 def test_no_run_takes_it_away_again(results: Results) -> None:
     store.add(results, [correction(8, 12, "환불 요청 이요", Said(start=8, end=12, text="환불 요청이요"))])
     kept = results.corrections.read_bytes()
@@ -223,6 +315,11 @@ def test_channels_are_taken_back_apart(tmp_path: Path) -> None:
     assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
     (one,) = store.read(results)
     assert (one.channel, one.old, one.new[0].text) == ("customer", "예 환불 이요", "예 환불이요")
+    export_batch(results, ["txt"], "b000001")
+    path = results.transcripts / "two.wav.txt"
+    path.write_text(path.read_text(encoding="utf-8").replace("[agent] 네\n", "[agent] 저는 네\n"), encoding="utf-8")
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+    assert store.read(results)[-1].new[0].text == "저는 네", "in its own line"
 
 
 @pytest.mark.parametrize(
@@ -236,6 +333,17 @@ def test_what_is_no_transcript_is_refused(
         (tmp_path / name).write_text("네")
     assert main(["corrections", "import", str(tmp_path / name), "--results", str(results.root)]) == 3
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "content"), [("a b.mp3.txt", b"\xff\xff\x80"), ("a b.mp3.srt", "네".encode())])
+def test_what_cannot_be_read_is_no_reference(
+    results: Results, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results.transcripts / "통화" / name
+    path.write_bytes(content)
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 3
+    said = capsys.readouterr().err
+    assert f"InputError: {path}: " in said and "correct it or leave it out" in said and "reference" not in said
 
 
 def test_forgetting_takes_corrections_too(results: Results) -> None:

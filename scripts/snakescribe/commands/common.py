@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -15,9 +15,12 @@ from snakescribe import __version__
 from snakescribe.checkout import CALLER, ROOT
 from snakescribe.config import Config, load_file, read_resolved
 from snakescribe.config.load import merged, read_options
-from snakescribe.errors import ConfigError, InstallationError, ResultsError
+from snakescribe.errors import ConfigError, InputError, InstallationError, ResultsError
 from snakescribe.files import die_with_parent, hold_lock
 from snakescribe.layout import Results
+
+if TYPE_CHECKING:
+    from snakescribe.inventory.ledger import Found
 
 
 def register_options(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +101,25 @@ def finished_run(args: argparse.Namespace) -> Iterator[Results]:
         yield results
     finally:
         os.close(lock)
+
+
+def recording_of(results: Results, text: str) -> Found:
+    """The recording that somebody has named by its id or path.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    from snakescribe.inventory.ledger import Ledger
+
+    with Ledger.open(results.ledger, readonly=True) as ledger:
+        found = ledger.find(text)
+    if not found:
+        table = results.table("recordings", "tsv")
+        raise InputError(f"no recording {text!r}; give a recording_id or a path from {table}")
+    if len(found) > 1:
+        ids = ", ".join(one.recording_id for one in found)
+        raise InputError(f"{text!r} is the path of {len(found)} recordings; give an id of theirs: {ids}")
+    return found[0]
 
 
 def register_config(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 
-from snakescribe.commands.common import finished_run, register_results
+from snakescribe.commands.common import finished_run, recording_of, register_results
 from snakescribe.config import read_resolved
-from snakescribe.errors import InputError
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -22,19 +21,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Forget it and say what was removed."""
     from snakescribe.forgetting import forget
-    from snakescribe.inventory.ledger import Ledger
 
     with finished_run(args) as results:
-        with Ledger.open(results.ledger, readonly=True) as ledger:
-            found = ledger.find(args.recording)
-        if not found:
-            table = results.table("recordings", "tsv")
-            raise InputError(f"no recording {args.recording!r}; give a recording_id or a path from {table}")
-        if len(found) > 1:
-            ids = ", ".join(one.recording_id for one in found)
-            raise InputError(f"{args.recording!r} is the path of {len(found)} recordings; give an id of theirs: {ids}")
-        removed, twins = forget(results, read_resolved(results.config), found)
-        print(f"forgotten: {found[0].recording_id} {found[0].path!r}")
+        found = recording_of(results, args.recording)
+        removed, twins = forget(results, read_resolved(results.config), [found])
+        print(f"forgotten: {found.recording_id} {found.path!r}")
         for what, count in removed.items():
             if count:
                 print(f"  {count} {what} removed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from snakescribe.corrections.store import Correction, Said
+from snakescribe.corrections.store import Correction, Said, standing
 from snakescribe.flags import SEGMENT_FLAGS
 from snakescribe.transcript import covered_seconds
 
@@ -36,17 +36,17 @@ def applied(row: Mapping[str, Any], corrections: Sequence[Correction]) -> tuple[
 
     Args:
         row: with the columns of ``schema.BATCH``.
-        corrections: of its content, in the order in which they were made.
+        corrections: of its content, in the order in which they were made, with those that were undone.
 
     Returns:
         The row with ``segments``, ``text``, ``status``, ``flags`` and ``gaps`` as they are then; where there is a
         correction, row and segments have ``corrected``. And the conflicts: corrections that were made of another text
         than stands there, because somebody else or another model has changed it.
     """
-    mine = [one for one in corrections if one.sha256 == row["sha256"]] if row["status"] != "failed" else []
+    mine = standing([one for one in corrections if one.sha256 == row["sha256"]] if row["status"] != "failed" else [])
     segments = [{**segment, "corrected": False} for segment in row["segments"] or ()]
     gaps, odd, done = list(row["gaps"] or ()), list[Correction](), False
-    for one in mine:
+    for one in mine.values():
         near = [
             segment for segment in segments if segment["channel"] == one.channel and _overlap(one, segment) >= -NEAR
         ]

@@ -51,6 +51,8 @@ class Correction(Frozen):
     """Empty when nobody speaks here."""
     who: str
     when: datetime
+    undoes: int | None = None
+    """Number of the row that this one takes back, from 1, among those of its content."""
 
 
 _SAID = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string())])
@@ -65,6 +67,7 @@ _SCHEMA = pa.schema(
         ("new", pa.list_(_SAID)),
         ("who", pa.string()),
         ("when", pa.timestamp("ms", "UTC")),
+        ("undoes", pa.int32()),
     ],
     metadata={"snakescribe_corrections_version": "1"},
 )
@@ -93,6 +96,24 @@ def by_content(results: Results) -> dict[str, list[Correction]]:
     for one in read(results):
         found[one.sha256].append(one)
     return dict(found)
+
+
+def undone(mine: Sequence[Correction]) -> set[int]:
+    """Numbers, from 1, of those of one content that somebody has taken back; an undo can be taken back, too.
+
+    Rows of a content are forgotten together or not at all, so that their numbers stay.
+    """
+    gone = set[int]()
+    for number, one in reversed(list(enumerate(mine, 1))):
+        if one.undoes and number not in gone:
+            gone.add(one.undoes)
+    return gone
+
+
+def standing(mine: Sequence[Correction]) -> dict[int, Correction]:
+    """Corrections of one content that nobody has taken back, by number."""
+    gone = undone(mine)
+    return {n: one for n, one in enumerate(mine, 1) if one.undoes is None and n not in gone}
 
 
 def add(results: Results, more: Sequence[Correction]) -> None:
