@@ -79,10 +79,15 @@ def first_problem(error: ValidationError) -> str:
     return f"{where}: {first['msg']}" if where else first["msg"]
 
 
-def hold_lock(path: Path, busy: str) -> int:
+def hold_lock(path: Path, busy: str, name: str = "") -> int:
     """Take an exclusive lock for the life of this process; returns the open descriptor.
 
     The kernel drops it however the process ends, so a killed run leaves nothing to clean.
+
+    Args:
+        path: of the lock file.
+        busy: what to tell when somebody else holds it; with a ``name`` it goes on after what theirs is called.
+        name: of what takes the lock, "a run" for example.
 
     Raises:
         BusyError: somebody else holds it (message ``busy``, and who).
@@ -92,14 +97,15 @@ def hold_lock(path: Path, busy: str) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        holder = os.pread(descriptor, 500, 0).decode(errors="replace")
+        theirs, _, holder = os.pread(descriptor, 500, 0).decode(errors="replace").rpartition("\n")
         os.close(descriptor)
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            busy = f"{theirs or 'another run'} {busy}" if name else busy
             raise BusyError(f"{busy} ({holder})" if holder else busy) from None
         raise
     with suppress(OSError):  # a full disk is told by who has something to lose
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _ourselves().encode(), 0)
+        os.pwrite(descriptor, f"{name}\n{_ourselves()}".encode(), 0)
     return descriptor
 
 

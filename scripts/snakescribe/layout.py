@@ -17,6 +17,13 @@ class Results:
     root: Path
 
     @property
+    def folders(self) -> set[Path]:
+        """Those that are ours alone: what somebody else puts into them is taken for a result, or removed."""
+        files = [self.lock, self.backups, self.ledger, self.samples("b"), self.journal("b"), self.batch("b")]
+        files += [self.exported("b"), self.transcripts, *self.tables, self.log("l"), self.benchmark("b")]
+        return {self.root / path.relative_to(self.root).parts[0] for path in files}
+
+    @property
     def state(self) -> Path:
         """Our own small files: the lock, the resolved configuration, failures of steps."""
         return self.root / ".snakescribe"

@@ -37,6 +37,8 @@ MEMORY = "1GB"
 """What duckdb may hold; it needs a fifth of it for a table of any length, and writes nothing to the disk."""
 COLUMNS = ("recording_id", "path", "segment", "start", "end", "language", "channel", "text")
 NEEDED = {"path", "start", "end", "text"}
+BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+"""In a pattern: any byte, so that parts of letters would be found."""
 LONGEST = 200
 """Letters of a query: a fuzzy pattern grows with their square."""
 TOGETHER = 1000
@@ -126,6 +128,8 @@ def pattern_of(query: str, how: How) -> str:
             f"{len(letters)} letters cannot be looked for; give {1 + (how == 'fuzzy')} to {LONGEST} of them"
         )
     if how == "regex":
+        if BYTE.search(query):
+            raise ConfigError(r"\C is a byte, not a letter, and cannot be looked for; write . for any letter")
         return f"(?i){query}"
     between = f"{SPACE}*" if loose else ""
     return "(?i)" + "|".join(between.join(some) for some in (_within_one(letters) if how == "fuzzy" else [letters]))

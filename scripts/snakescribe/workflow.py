@@ -43,6 +43,10 @@ LOCK_FD = "SNAKESCRIBE_LOCK_FD"
 """``snakescribe run`` hands its lock to Snakemake as this open descriptor."""
 
 
+RUN = "another run"
+"""What others are told that works here."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A checked run, as the rules see it."""
@@ -188,8 +192,8 @@ def prepare_results(results: Results, dry_run: bool = False) -> int | None:
         results.state.mkdir(mode=0o700, exist_ok=True)
         lock = None
         if LOCK_FD not in os.environ:
-            busy = f"another run works on {results.root}; wait for it, or choose another folder with --results"
-            lock = hold_lock(results.lock, busy)
+            busy = f"works on {results.root}; wait for it, or choose another folder with --results"
+            lock = hold_lock(results.lock, busy, RUN)
             _sweep(results)
         shutil.rmtree(results.failures, ignore_errors=True)
         results.failures.mkdir()

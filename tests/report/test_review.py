@@ -21,10 +21,12 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from snakescribe.config import read_resolved
 from snakescribe.corrections import marker, store
+from snakescribe.errors import BusyError
 from snakescribe.formats.export import export_batch
 from snakescribe.layout import Results
 from snakescribe.report.page import write_page
 from snakescribe.tables.write import write_tables
+from snakescribe.workflow import prepare_results
 from tests.browser import launched, with_chromium
 from tests.unit.finished import finish, gap, row, segment
 
@@ -225,7 +227,11 @@ def test_a_killed_review_loses_nothing(results: Results) -> None:
     said = {"start": 0, "end": 1, "old": "문장 0", "new": [{"start": 0, "end": 1, "text": "네"}]}
     assert post(address, key, said) == 200
     busy = subprocess.run(command, capture_output=True, text=True)
-    assert busy.returncode == 75 and "wait for it to end" in busy.stderr
+    assert busy.returncode == 75
+    held = f"BusyError: `snakescribe review` works on {results.root}; wait for it to end and try again (process "
+    assert held + str(process.pid) in busy.stderr and busy.stderr.count("\n") == 1
+    with pytest.raises(BusyError, match=r"^`snakescribe review` works on .*; wait for it, or choose another folder"):
+        prepare_results(results)
     process.kill()
     process.wait()
     assert not marker.are_in_files(results)

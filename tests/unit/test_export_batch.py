@@ -170,7 +170,7 @@ def test_a_run_at_work_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixtu
     results = finish(tmp_path, {B1: [row("x.mp3", segment(0, 2, "네"))]})
     lock = hold_lock(results.lock, "")
     assert main(["export", "--force", "--results", str(tmp_path)]) == 75
-    assert f"BusyError: a run works on {tmp_path}; wait" in capsys.readouterr().err
+    assert f"BusyError: another run works on {tmp_path}; wait" in capsys.readouterr().err
     os.close(lock)
 
 

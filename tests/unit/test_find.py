@@ -120,6 +120,8 @@ def test_for_programs(results: Results, capsys: pytest.CaptureFixture[str]) -> N
     [
         (["--regex", "("], 2),
         (["--regex", "(?=a)"], 2),
+        (["--regex", r"\C"], 2),
+        (["--regex", r"\\\C?환"], 2),
         ([""], 2),
         (["--fuzzy", "말"], 2),
         (["--fuzzy", "말" * 201], 2),
@@ -130,6 +132,21 @@ def test_what_cannot_be_looked_for(
 ) -> None:
     assert main(["find", "--results", str(results.root), *words]) == code
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--limit", "--context"])
+@pytest.mark.parametrize("number", ["9223372036854775808", "9" * 5000, "-1", "1.5"])
+def test_a_number_that_is_none(results: Results, capsys: pytest.CaptureFixture[str], option: str, number: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["find", "--results", str(results.root), "요청", f"{option}={number}"])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"argument {option}: '{number[:20]}" in said and said.endswith("is no number from 0 to 999,999,999")
+    assert len(command(results, capsys, "요청", option, "999999999").splitlines()) >= 2
+
+
+def test_a_backslash_is_looked_for(results: Results) -> None:
+    assert found(results, "regex", r"\\Copy") == []
 
 
 def test_damage_is_said(results: Results, capsys: pytest.CaptureFixture[str]) -> None:

@@ -216,5 +216,5 @@ def test_what_cannot_be_forgotten_is_said(tmp_path: Path, capsys: pytest.Capture
     assert main(["forget", "x.wav", "--results", str(tmp_path / "none")]) == 4
     lock = hold_lock(results.lock, "")
     assert main(["forget", "left", *asked]) == 75
-    assert "BusyError: a run works on" in capsys.readouterr().err
+    assert "BusyError: another run works on" in capsys.readouterr().err
     os.close(lock)

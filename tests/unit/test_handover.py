@@ -115,11 +115,45 @@ def test_a_folder_that_is_not_empty_is_refused(
     (tmp_path / "empty").mkdir()
     (tmp_path / "mine/x").write_text("mine")
     for kind in ("label-studio", "audiofolder"):
-        for target in (tmp_path / "mine", tmp_path / "mine/x"):
-            assert handed(results, kind, target) == 4
-            assert f"ResultsError: {target} is there and not empty; name a new folder" in capsys.readouterr().err
+        assert handed(results, kind, tmp_path / "mine") == 4
+        said = f"ResultsError: {tmp_path / 'mine'} is there and not empty; name a new folder"
+        assert said in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["x"]
     assert handed(results, "label-studio", tmp_path / "empty") == 0
+
+
+@pytest.mark.parametrize("kind", ["label-studio", "audiofolder"])
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("file", "a file stands where the folder should be; name a new folder"),
+        ("file/below/it", "a file stands where the folder should be; name a new folder"),
+        ("loop", "a file stands where the folder should be; name a new folder"),
+        ("/proc/nowhere", "cannot be written (No such file or directory); name another folder"),
+        ("n" * 300, "cannot be written (File name too long); name another folder"),
+    ],
+)
+def test_a_place_that_can_be_no_folder_is_named(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, target: str, said: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to("loop")
+    assert handed(results, kind, tmp_path / target) == 4
+    told = capsys.readouterr().err
+    assert told.startswith(f"snakescribe: ResultsError: {tmp_path / target}") and told.endswith(f"{said}\n")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["transcripts/통화", "tables", "work", "batches/x", ".snakescribe/x", "link"])
+def test_a_folder_of_the_results_is_refused(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (results.root / "link").symlink_to(results.transcripts)
+    before = sorted(path for path in results.root.rglob("*") if path.is_dir())
+    assert handed(results, "audiofolder", results.root / place) == 4
+    assert "which is the run's own; name another folder" in capsys.readouterr().err
+    assert sorted(path for path in results.root.rglob("*") if path.is_dir()) == before
+    assert handed(results, "audiofolder", results.root / "for others") == 0
 
 
 def test_a_folder_among_the_recordings_is_refused(

@@ -86,14 +86,16 @@ def results_of(args: argparse.Namespace) -> Results:
 
 @contextmanager
 def finished_run(args: argparse.Namespace) -> Iterator[Results]:
-    """The results folder of :func:`register_results`; no run works there during the block.
+    """The results folder of :func:`register_results`; no run, and no other such command, works there during the block.
 
     Raises:
         ResultsError: no run has been there.
-        BusyError: one is there now.
+        BusyError: one works there now.
     """
     results = results_of(args)
-    lock = hold_lock(results.lock, f"a run works on {results.root}; wait for it to end and try again")
+    lock = hold_lock(
+        results.lock, f"works on {results.root}; wait for it to end and try again", f"`{args.parser.prog}`"
+    )
     if not results.plan.exists():
         os.close(lock)
         raise ResultsError(f"the run in {results.root} was stopped or failed at its beginning; finish it first")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")
 """What moves the cursor of a terminal, or turns a line of text around."""
+MOST = 999_999_999
+"""Hits, or segments beside one."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +49,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    if not text.isdecimal() or len(text) > len(str(MOST)):
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no number from 0 to {MOST:,}")
     return int(text)
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,15 +64,24 @@ def handover(results: Results, config: Config, kind: Kind, target: Path) -> Hand
     """Write a finished run's recordings into an empty or new folder.
 
     Raises:
-        ResultsError: the folder is not empty, or lies among the recordings; a batch file is missing or damaged.
+        ResultsError: the folder is not empty, cannot be made or written, or lies among the recordings or in a folder
+            of the results; a batch file is missing or damaged.
     """
     root = Path(recordings_root(config))
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ResultsError(f"{target} is there and not empty; name a new folder")
-    inside = target.resolve().is_relative_to
+    inside = Path(os.path.realpath(target)).is_relative_to
+    if ours := next((folder for folder in results.folders if inside(folder.resolve())), None):
+        raise ResultsError(f"{target} lies in {ours}, which is the run's own; name another folder")
     if not is_sheet(config.recordings) and inside(root.resolve()) and not inside(results.root.resolve()):
         raise ResultsError(f"{target} lies among the recordings, where it would be transcribed; name another folder")
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if any(target.iterdir()):
+            raise ResultsError(f"{target} is there and not empty; name a new folder")
+        tempfile.TemporaryFile(dir=target).close()
+    except (FileExistsError, NotADirectoryError):
+        raise ResultsError(f"{target}: a file stands where the folder should be; name a new folder") from None
+    except OSError as error:
+        raise ResultsError(f"{target} cannot be written ({error.strerror}); name another folder") from None
     write = {"label-studio": _label_studio, "audiofolder": _audiofolder}[kind]
     return write(_rows(results), root, target)
 
