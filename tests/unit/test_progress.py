@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from finished import finish, row
 from snakescribe.commands import run
 from snakescribe.layout import Results
 from snakescribe.transcribe import progress
-from snakescribe.transcribe.progress import Meter
+from snakescribe.transcribe.progress import Meter, audio_done
 
 
 class Clock:
@@ -57,6 +58,36 @@ def test_the_estimate_leaves_out_what_came_before_the_first_text(
     clock.now += 61
     meter.window_decoded(1220.0)
     assert "20.7 min of 10.00 h of audio, 20.0 × real time, 29 min left" in capsys.readouterr().err
+
+
+def test_what_is_done_anew_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One batch of two is finished; it is begun anew while we look, or its file is gone before."""
+    results = finish(tmp_path, {"b000001": [row("1.wav")], "b000002": [row("2.wav")]})
+    first, second = (results.progress(batch) for batch in ("b000001", "b000002"))
+    first.parent.mkdir()
+    first.write_text('{"options": "o", "done": null}')
+    assert audio_done(results, "o") == (60.0, 120.0)
+    for name, value in (("REFRESH", 0.1), ("FIRST_LINE", 0.0), ("LOG_EVERY", 0.0)):
+        monkeypatch.setattr(run, name, value)
+    anew = """
+import sys, time
+for done in (0, 12):
+    time.sleep(0.5)
+    open(sys.argv[1], "w").write('{"options": "o", "done": %d}' % done)
+time.sleep(1)
+"""
+    with subprocess.Popen([sys.executable, "-c", anew, str(first)]) as process:
+        assert run._watch(process, results, "o") == 0
+    said = capsys.readouterr().err
+    assert "-" not in said and "\n0 s of 2.0 min of audio\n" in said
+    assert re.search(r"\n12 s of 2\.0 min of audio, \d+\.\d × real time, \d+ s left\n", said)
+
+    first.write_text('{"options": "o", "done": null}')
+    second.write_text('{"options": "o", "done": null}')
+    results.batch("b000002").unlink()
+    assert audio_done(results, "o") == (60.0, 120.0)
 
 
 def test_a_log_has_its_first_line_soon(

@@ -226,6 +226,8 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
                 pass
             done, total = audio_done(results, options)
             now = time.monotonic()
+            if done < first:  # what was finished is done anew
+                first, began = done, now - REFRESH
             if total:
                 text = describe(Progress(done, total, (done - first) / (now - began)))
             if console.is_terminal:

@@ -123,5 +123,7 @@ def audio_done(results: Results, options: str) -> tuple[float, float]:
         state = _state(results, batch.batch)
         if state and state.get("options") == options:
             so_far = state.get("done")
-            done += batch.seconds if so_far is None else min(so_far, batch.seconds)
+            if so_far is None:  # finished, but what was made may be gone since, and is to be made anew
+                so_far = batch.seconds if results.batch(batch.batch).exists() else 0.0
+            done += min(so_far, batch.seconds)
     return done, total
