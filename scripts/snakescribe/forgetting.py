@@ -81,7 +81,7 @@ def forget(
     for manifest in manifests:
         own = [entry for entry in manifest.recordings if entry.recording_id in ids]
         removed["transcript files"] += _transcripts(results, manifest.batch, own)
-    removed["work files"] += _deleted(results.half_written())
+    removed["work files"] += _deleted([*results.half_written(), *[path for path in [results.sounds] if path.exists()]])
     shutil.rmtree(results.backups, ignore_errors=True)
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)

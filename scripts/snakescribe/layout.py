@@ -155,6 +155,11 @@ class Results:
         return self.state / "review.html"
 
     @property
+    def sounds(self) -> Path:
+        """Recordings that no browser plays, decoded for a review, while it is served."""
+        return self.state / "sounds"
+
+    @property
     def report(self) -> Path:
         """What to look at in the morning: one page, with all texts."""
         return self.root / "report.html"

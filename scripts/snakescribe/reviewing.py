@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import secrets
 import signal
 import socket
@@ -26,17 +27,20 @@ from snakescribe.correcting import bring, pending
 from snakescribe.corrections import store
 from snakescribe.corrections.apply import applied, apply
 from snakescribe.corrections.store import LONGEST, Correction, Said, Seconds
-from snakescribe.errors import BusyError
+from snakescribe.errors import BusyError, RecordingError, SnakescribeError
 from snakescribe.files import disk_error
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.walk import recordings_root
 from snakescribe.layout import Results
+from snakescribe.playing import Sounds
 from snakescribe.records import Frozen
 from snakescribe.report.page import opened, write_page
 from snakescribe.tables.batch import read_batch
 
 OWN_HOSTS = ["127.0.0.1", "localhost"]
 """Nobody else's page can ask this one by another name."""
+GRACE = 2
+"""Seconds after Ctrl-C in which answers may end: a browser takes no more of a sound that is paused."""
 
 
 class PutRight(Frozen):
@@ -70,6 +74,7 @@ class Review:
         self.changed = False
         """Whether something was put right."""
         self.row = lru_cache(64)(self._row)
+        self.sounds = Sounds(results.sounds, config.audio)
 
     def _row(self, recording_id: str) -> dict[str, Any]:
         with Ledger.open(self.results.ledger, readonly=True) as ledger:
@@ -103,11 +108,20 @@ class Review:
         right, odd = applied(row, mine)
         return {"text": opened(right), "conflict": mine[-1] in odd}
 
-    def sound(self, recording_id: str) -> Path:
-        """The recording itself."""
-        return Path(recordings_root(self.config)) / Path(
-            bytes(self.row(recording_id)["path_bytes"]).decode("utf-8", "surrogateescape")
-        )
+    def sound(self, recording_id: str) -> tuple[Path, str]:
+        """The recording, or what a browser can play of it, and its media type."""
+        row = self.row(recording_id)
+        with Ledger.open(self.results.ledger, readonly=True) as ledger:
+            recording = next(r for r in ledger.manifest(row["batch"]).recordings if r.recording_id == recording_id)
+        source = Path(recording.source(recordings_root(self.config)))
+        if not source.is_file():
+            raise HTTPException(404, "the recording is not there any more")
+        try:
+            return self.sounds.of(recording, row, source)
+        except (RecordingError, SnakescribeError) as error:
+            raise HTTPException(error.http_status, str(error)) from None
+        except OSError as error:
+            raise HTTPException(500, str(disk_error(error) or error)) from None
 
 
 def application(review: Review, token: str) -> FastAPI:
@@ -140,10 +154,8 @@ def application(review: Review, token: str) -> FastAPI:
 
     @app.get("/sounds/{recording_id}")
     def _sound(recording_id: str) -> FileResponse:
-        path = review.sound(recording_id)
-        if not path.is_file():
-            raise HTTPException(404, "the recording is not there any more")
-        return FileResponse(path)
+        path, kind = review.sound(recording_id)
+        return FileResponse(path, media_type=kind)
 
     return app
 
@@ -159,13 +171,20 @@ def serve(results: Results, config: Config, who: str | None, port: int) -> None:
     with _listening(port) as (listener, where):
         app = application(review, token)
         print(f"review: http://127.0.0.1:{where}/?token={token}\nCtrl-C ends it", file=sys.stderr, flush=True)
-        server = _Server(uvicorn.Config(app, log_level="warning"))
+        server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE))
+
+        def stop(*_: object) -> None:
+            server.should_exit = True
+            review.sounds.end()
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # answers that are cut off are no news
+
         for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, lambda *_: setattr(server, "should_exit", True))  # a second one, too
+            signal.signal(one, stop)  # a second one, too
         try:
             server.run(sockets=[listener])
         finally:
             results.review.unlink(missing_ok=True)
+            review.sounds.clear()
     if review.changed:
         print("review: tables, transcripts and report are made anew", file=sys.stderr)
         bring(results, config, pending(results))

@@ -8,6 +8,7 @@ and before the jobs are planned every file that does not fit is put aside: what 
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 from snakescribe.config import Config
@@ -33,6 +34,7 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
     planned = [one.batch for one in Plan.read(results.plan).batches] if results.plan.exists() else []
     wanted = Listing(outputs=sorted(config.outputs), layout=layout(config.subtitles))
     results.review.unlink(missing_ok=True)
+    shutil.rmtree(results.sounds, ignore_errors=True)
     corrected = marker.are_in_files(results)
     if not corrected:  # a review was killed
         results.table("recordings", "parquet").unlink(missing_ok=True)

@@ -351,8 +351,11 @@ def test_forgetting_takes_corrections_too(results: Results) -> None:
         0, 5, "네", Said(start=0, end=5, text="비밀"), recording_id=OTHER["recording_id"], sha256=OTHER["sha256"]
     )
     store.add(results, [mine, correction(8, 12, "환불 요청 이요")])
+    results.sounds.mkdir()
+    (results.sounds / "0.wav").write_bytes(b"what a killed review had decoded")
     assert main(["forget", OTHER["recording_id"], "--results", str(results.root)]) == 0
     assert [one.recording_id for one in store.read(results)] == [CALL["recording_id"]]
+    assert not results.sounds.exists()
 
 
 def test_a_copy_and_another_name_are_as_right(tmp_path: Path) -> None:

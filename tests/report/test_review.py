@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -19,12 +20,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
-from snakescribe.config import read_resolved
+from snakescribe.audio.decoder import ffmpeg_path
+from snakescribe.config import load_config, read_resolved
 from snakescribe.corrections import marker, store
 from snakescribe.errors import BusyError
+from snakescribe.files import write_atomically
 from snakescribe.formats.export import export_batch
+from snakescribe.inventory.take import take
 from snakescribe.layout import Results
 from snakescribe.report.page import write_page
+from snakescribe.tables.batch import write_batch
 from snakescribe.tables.write import write_tables
 from snakescribe.workflow import prepare_results
 from tests.browser import launched, with_chromium
@@ -172,6 +177,81 @@ def test_two_at_one_place_are_both_kept_and_told(results: Results) -> None:
         page.keyboard.press("r")
         expect(page.locator("#problem")).to_contain_text("Somebody else had changed this place")
     assert [one.new[0].text for one in store.read(results)] == ["누가 먼저", "문장 0"]
+
+
+KINDS = {
+    "narrow.amr": ("amr_nb", ["-ar", "8000", "-c:a", "libopencore_amrnb"]),
+    "memo.wma": ("wmav2", ["-c:a", "wmav2"]),
+    "pbx.wav": ("adpcm_g726", ["-ar", "8000", "-c:a", "g726"]),
+    "pbx.ulaw": ("pcm_mulaw", ["-ar", "8000", "-f", "mulaw"]),
+    "film.mp4": ("aac", ["-map", "0", "-map", "1"]),
+    "plain.mp3": ("mp3", ["-c:a", "libmp3lame"]),
+}
+"""Codec, and how ffmpeg makes it, of what browsers do not play; but the last."""
+
+
+@pytest.fixture
+def unheard(tmp_path: Path, models_root: Path) -> Results:
+    """A finished run over :data:`KINDS`."""
+    folder, speech = tmp_path / "통화", str(models_root / "samples/beckett.wav")
+    folder.mkdir()
+    rows = []
+    for name, (codec, how) in KINDS.items():
+        read = [ffmpeg_path(), "-v", "error", "-i", speech, "-f", "lavfi", "-i", "anullsrc"]
+        subprocess.run([*read, "-ac", "1", "-t", "3", *how, folder / name], check=True)
+        tracks = {"audio_tracks": how.count("-map") or 1, "audio_track": 1}
+        content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        rows.append(
+            row(name, segment(0, 2, "네"), sha256=content, codec=codec, duration=3.0, batch="b000001", **tracks)
+        )
+    results = Results(tmp_path / "out")
+    config = load_config({"recordings": str(folder), "results": str(results.root)}, tmp_path)
+    take(config)
+    write_atomically(results.config, config.model_dump_json().encode())
+    write_batch(results.batch("b000001"), rows)
+    return results
+
+
+@with_chromium
+def test_what_no_browser_plays_is_heard(unheard: Results, tmp_path: Path) -> None:
+    keys = {one["path"]: one["recording_id"] for one in pq.read_table(unheard.batch("b000001")).to_pylist()}
+    with reviewed(unheard) as address, visited(address) as page:
+        for name, key in keys.items():
+            sound = address.replace("/?", f"/sounds/{key}?")
+            seconds = """address => new Promise(done => {
+                const sound = new Audio(address);
+                sound.onloadedmetadata = () => done(sound.duration);
+                sound.onerror = () => done(sound.error.message);
+            })"""
+            assert page.evaluate(seconds, sound) == pytest.approx(3, abs=0.2), name
+            part = urllib.request.Request(sound, headers={"Range": "bytes=0-99"})
+            with urllib.request.urlopen(part) as answer:
+                assert answer.status == 206
+                kind, head = answer.headers["Content-Type"], answer.read()
+            if name == "plain.mp3":
+                assert (kind, head) == ("audio/mpeg", (tmp_path / "통화" / name).read_bytes()[:100])
+            else:
+                assert (kind, head[:4]) == ("audio/wav", b"RIFF")
+        assert len(list(unheard.sounds.iterdir())) == len(KINDS) - 1
+    assert not unheard.sounds.exists()
+
+
+def test_what_cannot_be_heard_says_why(unheard: Results, tmp_path: Path) -> None:
+    keys = {one["path"]: one["recording_id"] for one in pq.read_table(unheard.batch("b000001")).to_pylist()}
+    (tmp_path / "통화/memo.wma").write_bytes(b"something else")
+    (tmp_path / "통화/narrow.amr").unlink()
+    told = {}
+    with (tmp_path / "통화/plain.mp3").open("r+b") as file:
+        file.truncate(64 << 20)
+    with reviewed(unheard) as address:
+        paused = urllib.request.urlopen(address.replace("/?", f"/sounds/{keys['plain.mp3']}?"))  # nor does Ctrl-C wait
+        for name in ("memo.wma", "narrow.amr"):
+            with pytest.raises(urllib.error.HTTPError) as error:
+                urllib.request.urlopen(address.replace("/?", f"/sounds/{keys[name]}?"))
+            told[name] = (error.value.code, json.loads(error.value.read())["detail"])
+    assert told["memo.wma"][0] == 422 and told["memo.wma"][1].startswith("the file has changed since")
+    paused.close()
+    assert told["narrow.amr"] == (404, "the recording is not there any more")
 
 
 def post(address: str, key: str, said: object) -> int:

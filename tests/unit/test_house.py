@@ -21,7 +21,7 @@ formats vad
 engine
 doctor
 cluster images report transcribe
-correcting ending forgetting pruning server speed unfinished
+correcting ending forgetting playing pruning server speed unfinished
 reviewing workflow
 commands
 cli

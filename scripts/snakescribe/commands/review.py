@@ -3,6 +3,9 @@
 It prints an address for your browser, of this machine only and with a secret in it. The page is the report, and can be
 edited: every correction is kept at once (`corrections.parquet`). When it is ended with Ctrl-C, tables, transcripts and
 report are made anew; after a kill `snakescribe corrections apply` does that. No run works on these results meanwhile.
+
+Recordings that browsers do not play (AMR, WMA, G.726, files without a header or with several tracks) are decoded when
+they are opened, into the results folder (115 MB for an hour, 2 GB in all) and only as long as the page is served.
 """
 
 from __future__ import annotations
