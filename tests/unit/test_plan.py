@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,6 +49,38 @@ def test_nothing_done_is_no_less_than_nothing(tmp_path: Path, capsys: pytest.Cap
     asked = ["--recordings", str(tmp_path / "in"), "--results", str(tmp_path / "out")]
     assert main(["plan", *asked, "--config", "batch.files=1"]) == 0
     assert "done: 0 recordings, 0 s\n" in capsys.readouterr().out
+
+
+def test_why_something_has_changed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing about a recording that has not."""
+    rows = {"통화 1.wav": "ko", "touched.wav": "ko", "moved.wav": "ko", "same.wav": "ko"}
+    for number, name in enumerate(rows):
+        write_wav(tmp_path / name, tone(440 + number, 1))
+    sheet = tmp_path / "list.csv"
+
+    def listed() -> None:
+        lines = [f"{number},{name},{language}" for number, (name, language) in enumerate(rows.items())]
+        sheet.write_text("\n".join(["id,path,language", *lines]))
+
+    listed()
+    values = {"recordings": str(sheet), "results": str(tmp_path / "out")}
+    take(load_config(values, tmp_path))
+    asked = ["plan", "--recordings", values["recordings"], "--results", values["results"]]
+    assert main(asked) == 0
+    assert "changed:" not in capsys.readouterr().out
+    os.utime(tmp_path / "touched.wav", (1, 1))
+    (tmp_path / "moved.wav").rename(tmp_path / "elsewhere.wav")
+    rows = {"통화 1.wav": "ja", "touched.wav": "ko", "elsewhere.wav": "ko", "same.wav": "ko"}
+    listed()
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "new: 0 new, 3 changed, 0 to be retried\n" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("changed: ")]
+    assert sorted(line.removeprefix("changed: ").split("; ")) == [
+        "1 with another language, prompt or channels (통화 1.wav)",
+        "1 with another path (elsewhere.wav)",
+        "1 with another size or time (touched.wav)",
+    ]
 
 
 def test_what_is_gone_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,10 +72,15 @@ def _lines(config: Config) -> list[tuple[str, str]]:
     total = run + batch * len(waiting) + seconds * speed
     cores = len(os.sched_getaffinity(0))
     disk = seconds / 3600 * PCM_GB_PER_HOUR
+    changed = [
+        f"{number:,} with {what} ({', '.join([*names, *['…'] * (number > len(names))])})"
+        for what, (number, names) in taken.because.items()
+    ]
     skipped = "; ".join(note.strip() for note in plan.passed_over_notes())
     return [
         ("recordings", f"{plan.recordings - plan.removed:,}, {hours(plan.seconds)} of audio by their headers"),
         ("new", f"{taken.new:,} new, {taken.changed:,} changed, {taken.retried:,} to be retried"),
+        *([("changed", "; ".join(changed))] if changed else []),
         ("removed", f"{plan.removed:,}"),
         ("done", f"{counted(plan.recordings - recordings, 'recording')}, {hours(max(0.0, plan.seconds - seconds))}"),
         ("to do", f"{counted(recordings, 'recording')}, {hours(seconds)}, in {counted(len(waiting), 'batch', 'es')}"),

@@ -109,6 +109,7 @@ class Listed:
 
 
 Why = Literal["new", "changed", "retried"]
+Because = Literal["other content", "another size or time", "another path", "another language, prompt or channels"]
 
 
 class Change(NamedTuple):
@@ -120,6 +121,8 @@ class Change(NamedTuple):
     """What there is to do, if anything."""
     attempt: tuple[str, int, float, Recording] | None = None
     """Batch, position in it, seconds and recording."""
+    because: Because | None = None
+    """What is different, where that is why."""
 
 
 def estimated_seconds(content: FileContent) -> float:
@@ -206,7 +209,8 @@ def changes(
             number, position = batches.place(seconds)
             entry = entry._replace(batch=f"b{number:06d}", attempt=entry.attempt + 1)
             attempt = (entry.batch, position, seconds, _recording(item, entry.attempt))
-            yield Change(item.recording_id, entry, why, attempt)
+            because = _because(item, before) if before and why == "changed" else None
+            yield Change(item.recording_id, entry, why, attempt, because)
         elif entry != before:
             yield Change(item.recording_id, entry)
     for key in [key for key in known if key not in present and key not in kept]:
@@ -221,6 +225,14 @@ def _why(key: str, fingerprint: str, before: Known | None, retry: frozenset[str]
     if before.fingerprint != fingerprint:
         return "changed"
     return "retried" if key in retry else None
+
+
+def _because(item: Listed, before: Known) -> Because:
+    if item.path != before.path:  # of an id of the sheet
+        return "another path"
+    if not item.content.sha256:  # not looked into, or unreadable
+        return "another size or time"
+    return "other content" if item.content.sha256 != before.sha256 else "another language, prompt or channels"
 
 
 def _recording(item: Listed, attempt: int) -> Recording:

@@ -25,7 +25,7 @@ from snakescribe.files import write_atomically
 from snakescribe.inventory import again
 from snakescribe.inventory.folder import NOT_AUDIO, REASONS, SHOWN, UNSETTLED, FoundFile, printable
 from snakescribe.inventory.ledger import TOGETHER, FileContent, Known, Ledger
-from snakescribe.inventory.plan import Listed, Plan, changes
+from snakescribe.inventory.plan import Because, Listed, Plan, changes
 from snakescribe.inventory.probe import examine, examine_all
 from snakescribe.inventory.walk import Walk, digest, entry_id, nothing_there, retries_wanted, retry_classes, walk
 from snakescribe.layout import Results
@@ -46,6 +46,8 @@ class Taken:
     plan: Plan
     new: int
     changed: int
+    because: Mapping[Because, tuple[int, list[str]]]
+    """How many of them have what different, and the first few of their names."""
     retried: int
     there: tuple[FoundFile, ...]
     """What the walk had found, without what had gone away when it was to be examined."""
@@ -126,9 +128,15 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
         last_batch=ledger.last_batch(),
     )
     count: Counter[str | None] = Counter()
+    different: dict[Because, tuple[int, list[str]]] = {}
     while part := list(islice(found, TOGETHER)):
         ledger.enter({change.recording_id: change.entry for change in part}, [c.attempt for c in part if c.attempt])
         count.update(change.why for change in part)
+        for change in part:
+            if change.because:
+                number, names = different.get(change.because, (0, []))
+                names += [printable(change.entry.path)] * (number < SHOWN)
+                different[change.because] = number + 1, names
     skipped = walked.skipped | {UNSETTLED: len(kept), NOT_AUDIO: passed.extensions.total()}
     if not kept and not known:
         raise InputError(nothing_there(config.recordings, skipped))
@@ -158,7 +166,7 @@ def update(ledger: Ledger, config: Config, walked: Walk, hashing: bool = True) -
     )
     gone = {path for path, content in passing.items() if content is None}
     there = tuple(entry for entry in walked.entries if entry.path not in gone)
-    return Taken(plan, count["new"], count["changed"], count["retried"], there)
+    return Taken(plan, count["new"], count["changed"], different, count["retried"], there)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
