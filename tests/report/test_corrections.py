@@ -236,7 +236,7 @@ def test_an_undo_is_kept_beside_what_it_undoes(results: Results, capsys: pytest.
         (4, "이", "환불 요청이요", 1, False, False),
         (5, "최", "", 3, False, False),
     ]
-    corrections(results, "undo", path, "--number", "4")
+    corrections(results, "undo", path, "--number", "4", "--who", "\udcff")
     assert [one["conflict"] for one in told(results, capsys)] == [False] * 6, "an undo is undone, too"
 
     corrections(results, "undo", path, "--all")

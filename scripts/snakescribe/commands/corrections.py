@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "apply":
             bring(results, config, pending(results))
             return 0
-        who = args.who or getpass.getuser()
+        who = (args.who or getpass.getuser()).encode("utf-8", "replace").decode()
         if args.action == "undo":
             recording = recording_of(results, args.recording)
             number = undo(results, config, recording, who, args.number, args.all)
