@@ -217,9 +217,8 @@ def told(results: Results, capsys: pytest.CaptureFixture[str]) -> list[dict[str,
 def test_an_undo_is_kept_beside_what_it_undoes(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     path, text = CALL["path"], results.transcripts / "통화/a b.mp3.txt"
     was = text.read_bytes()
-    for who, said in (("김서연", "환불 요청이요"), ("박", "환불 신청이요")):
-        text.write_text(text.read_text(encoding="utf-8").replace(texts_of(results)[-1], said), encoding="utf-8")
-        corrections(results, "import", str(text), "--who", who)
+    one, two = (Said(start=8, end=12, text=said) for said in ("환불 요청이요", "환불 신청이요"))
+    store.add(results, [correction(8, 12, "환불 요청 이요", one), correction(8, 12, one.text, two, who="박")])
     store.add(results, [correction(4, 8, "구독과 좋아요")])
     corrections(results, "apply")
     assert texts_of(results) == ["안녕하세요 고객님", "환불 신청이요"]

@@ -134,8 +134,9 @@ def test_what_cannot_be_looked_for(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", ["--limit", "--context"])
-@pytest.mark.parametrize("number", ["9223372036854775808", "9" * 5000, "-1", "1.5"])
+@pytest.mark.parametrize(
+    ("option", "number"), [("--limit", "9223372036854775808"), ("--limit", "9" * 5000), ("--context", "-1")]
+)
 def test_a_number_that_is_none(results: Results, capsys: pytest.CaptureFixture[str], option: str, number: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["find", "--results", str(results.root), "요청", f"{option}={number}"])
