@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
+from rich.cells import set_cell_size
 
 from snakescribe.evaluation.evaluate import Judged, Rate
 from snakescribe.files import atomic_file
@@ -20,7 +22,8 @@ def table(rates: Mapping[tuple[str, str], Iterable[Rate]]) -> str:
             errors, unit = rate.errors, "WER" if rate.unit == "words" else "CER"
             between = " to ".join(f"{end:.1%}" for end in rate.interval) if rate.interval else ""
             counts = f"{errors.substitutions:6} {errors.deletions:6} {errors.insertions:6} {errors.units:8}"
-            lines.append(f"{name:20.20} {unit} {errors.rate or 0:8.2%} {between:>15} {counts} {rate.recordings:10}")
+            what = set_cell_size(unicodedata.normalize("NFC", name), 20)  # Hangul is two columns wide
+            lines.append(f"{what} {unit} {errors.rate or 0:8.2%} {between:>15} {counts} {rate.recordings:10}")
     return "\n".join(lines)
 
 
