@@ -29,7 +29,7 @@ LISTED = 100_000
 """Recordings in the list, those with the most to look after; the tables have them all."""
 TEXTS = 60_000_000
 """Bytes of text in the page, about a third of it when compressed; of the others the list gives the file."""
-MODULES = ("sentences.js", "words.js", "data.js", "list.js", "detail.js", "editor.js", "main.js")
+MODULES = ("sentences.js", "tongue.js", "words.js", "data.js", "list.js", "detail.js", "editor.js", "main.js")
 """In the order in which they need each other: the page has them as one."""
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _PAGE = Path(__file__).parent / "page"

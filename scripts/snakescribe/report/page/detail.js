@@ -1,7 +1,8 @@
 /** One recording: its text by segment, what is doubtful or missing in it, and its sound where it can be reached. */
 
 import { element } from "./list.js";
-import { clock, decimal, explain, languageName, percent, say } from "./words.js";
+import { clock, languageName, percent } from "./tongue.js";
+import { decimal, explain, say } from "./words.js";
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const DIGIT_SECONDS = 0.256;
@@ -56,7 +57,7 @@ export class Detail {
     this.#silence();
     name.textContent = line.path;
     state.textContent = [
-      clock(line.duration ?? 0),
+      clock(line.duration),
       line.language && languageName(line.language),
       line.confidence !== null && say("confidence", percent(line.confidence)),
       line.rate !== null && say("errors", percent(line.rate)),

@@ -1,7 +1,8 @@
 /** Putting a recording right, on a page that a review serves: what is said in a segment, where it is cut, that it is right. */
 
 import { element } from "./list.js";
-import { clock, say } from "./words.js";
+import { clock } from "./tongue.js";
+import { say } from "./words.js";
 
 const DOUBTFUL = 0.7; // confidence below which a segment is to be heard
 

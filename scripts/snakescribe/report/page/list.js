@@ -1,6 +1,7 @@
 /** The list of recordings, of which only those in view are drawn. */
 
-import { clock, decimal, explain, languageName, percent, say } from "./words.js";
+import { clock, languageName, percent } from "./tongue.js";
+import { decimal, explain, say } from "./words.js";
 
 const MORE = 10; // rows drawn above and below the view
 const PRINTED = 300;
@@ -105,7 +106,7 @@ export class List {
 
   #facts(line) {
     if (line.status === "failed") return [element("b", "bad", explain(line.error, line.message))];
-    const facts = [element("span", "", clock(line.duration ?? 0))];
+    const facts = [element("span", "", clock(line.duration))];
     if (line.language) facts.push(element("span", "", languageName(line.language)));
     if (line.removed) facts.push(element("b", "", say("removed")));
     if (line.status === "empty") facts.push(element("b", "", say("empty")));

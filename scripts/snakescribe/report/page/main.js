@@ -4,7 +4,8 @@ import { Run } from "./data.js";
 import { Detail } from "./detail.js";
 import { Editor } from "./editor.js";
 import { element, List } from "./list.js";
-import { advise, chooseTongue, count, currentTongue, decimal, languageName, length, moment, percent, say } from "./words.js";
+import { chooseTongue, currentTongue, languageName, moment, percent } from "./tongue.js";
+import { advise, count, decimal, length, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PAUSE = 250; // milliseconds without a key before a search begins
@@ -151,7 +152,7 @@ class Page {
       tables.push(
         table("rates", ["language", "rate", "interval", "number"], rates.map(({ language, unit, rate, interval, recordings }) => [
           language ? `${languageName(language)} (${say(unit)})` : say(unit),
-          rate === null ? "–" : percent(rate, 1),
+          percent(rate, 1),
           interval ? interval.map((end) => percent(end, 1)).join(" – ") : "–",
           count(recordings),
         ])),

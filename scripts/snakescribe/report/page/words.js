@@ -1,6 +1,7 @@
 /** Every string of the report, in both languages, and the formats that depend on the language. */
 
 import { FLAGS, KOREAN_ERRORS } from "./sentences.js";
+import { currentTongue, locale } from "./tongue.js";
 
 const WORDS = {
   title: { en: "Transcription report", ko: "받아쓰기 보고서" },
@@ -127,61 +128,22 @@ const ADVICE = {
   OutOfMemory: { en: "Not enough memory, even with small pieces: free some, or choose a smaller model.", ko: "메모리가 모자라요. 메모리를 늘리거나 더 작은 모델을 쓰세요." },
 };
 
-const STORED = "snakescribe.tongue";
-let tongue = remembered() ?? (navigator.language.startsWith("ko") ? "ko" : "en");
-if (!(tongue in WORDS.title)) tongue = "en";
-
-/** A page from a file may have no storage. */
-function remembered() {
-  try {
-    return localStorage.getItem(STORED);
-  } catch {
-    return null;
-  }
-}
-
-/** The page's language, `en` or `ko`. */
-export function currentTongue() {
-  return tongue;
-}
-
-export function chooseTongue(chosen) {
-  tongue = chosen;
-  try {
-    localStorage.setItem(STORED, chosen);
-  } catch {
-    // The choice holds until the page is closed.
-  }
-}
-
-function locale() {
-  return navigator.languages.find((one) => one.split("-")[0] === tongue) ?? tongue;
-}
-
 /** The words for `key` in the page's language; `values` fill those that have places for them. */
 export function say(key, ...values) {
-  const words = WORDS[key]?.[tongue] ?? key;
+  const words = WORDS[key]?.[currentTongue()] ?? key;
   return typeof words === "function" ? words(...values) : words;
 }
 
 /** What to do about a failed recording. */
 export function advise(errorClass) {
-  return ADVICE[errorClass]?.[tongue] ?? "";
+  return ADVICE[errorClass]?.[currentTongue()] ?? "";
 }
 
 /** Why it failed: the message, in Korean with a plain sentence before it. */
 export function explain(errorClass, message) {
   const code = errorClass.replace(/(?<!^)(?=[A-Z])/g, "_").toLowerCase();
-  const plain = tongue === "ko" && KOREAN_ERRORS[code];
+  const plain = currentTongue() === "ko" && KOREAN_ERRORS[code];
   return plain ? `${plain} (${message})` : `${errorClass}: ${message}`;
-}
-
-/** Seconds as `m:ss` or `h:mm:ss`. */
-export function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const hours = Math.floor(whole / 3600);
-  const minutes = String(Math.floor(whole / 60) % 60).padStart(hours ? 2 : 1, "0");
-  return `${hours ? `${hours}:` : ""}${minutes}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 /** A length of audio: seconds, minutes or hours, whatever reads best. */
@@ -194,23 +156,6 @@ export function count(number) {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: number < 10 ? 1 : 0 }).format(number);
 }
 
-export function percent(share, digits = 0) {
-  return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: digits }).format(share);
-}
-
 export function decimal(number) {
   return new Intl.NumberFormat(locale(), { maximumSignificantDigits: 2 }).format(number);
-}
-
-/** The name of a language that Whisper knows by `code`. */
-export function languageName(code) {
-  try {
-    return new Intl.DisplayNames(locale(), { type: "language" }).of(code);
-  } catch {
-    return code;
-  }
-}
-
-export function moment(iso) {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }
