@@ -2,7 +2,7 @@
 
 const STORED = "snakescribe.tongue";
 const TONGUES = ["en", "ko"];
-const UNKNOWN = "–";
+export const UNKNOWN = "–";
 let tongue = remembered() ?? (navigator.language.startsWith("ko") ? "ko" : "en");
 if (!TONGUES.includes(tongue)) tongue = "en";
 

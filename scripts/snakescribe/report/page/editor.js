@@ -31,7 +31,7 @@ export class Editor {
     }
     document.getElementById("detail").addEventListener("keydown", (event) => {
       if (event.target.matches("textarea, audio") || event.ctrlKey || event.metaKey || event.altKey || !(event.code in KEYS)) return;
-      if (event.code === "Space" && event.target.matches("button") && !event.target.closest("#segments")) return; // presses it
+      if (event.code === "Space" && event.target.matches("button, summary") && !event.target.closest("#segments")) return; // presses it
       event.preventDefault();
       this.#do(KEYS[event.code]);
     });

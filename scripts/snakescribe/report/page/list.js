@@ -14,6 +14,11 @@ export function element(name, className = "", text = "") {
   return made;
 }
 
+/** Whether there is a text whose confidence is to be told, if only by a dash: of what people have put right there is none. */
+export function believed(line) {
+  return line.status === "ok" && !(line.corrected && line.confidence === null);
+}
+
 export class List {
   #run;
   #list;
@@ -110,10 +115,9 @@ export class List {
     if (line.language) facts.push(element("span", "", languageName(line.language)));
     if (line.removed) facts.push(element("b", "", say("removed")));
     if (line.status === "empty") facts.push(element("b", "", say("empty")));
-    if (line.confidence !== null) {
-      const sure = element("span", line.confidence < 0.6 ? "doubt" : "", say("confidence", percent(line.confidence)));
-      facts.push(sure);
-    }
+    if (line.corrected) facts.push(element("b", "", `✓ ${say("corrected")}`));
+    const sure = line.confidence ?? 1;
+    if (believed(line)) facts.push(element("span", sure < 0.6 ? "doubt" : "", say("confidence", percent(line.confidence))));
     if (line.rate !== null) facts.push(element("b", line.rate > 0.3 ? "bad" : "", say("errors", percent(line.rate))));
     if (line.gap) facts.push(element("b", "doubt", say("gapHere", `${decimal(line.gap)} s`)));
     for (const flag of line.flags) facts.push(element("b", "doubt", flag));

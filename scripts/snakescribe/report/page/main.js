@@ -163,6 +163,7 @@ class Page {
     }
     if (made_by.length) tables.push(table("madeBy", ["model", "number"], made_by.map(([what, number]) => [what, count(number)])));
     $("tables").replaceChildren(...tables);
+    for (const wide of tables.filter((one) => one.scrollWidth > one.clientWidth)) wide.tabIndex = 0; // scrolled by keys, too
   }
 
   #plots() {
@@ -178,9 +179,10 @@ class Page {
   }
 
   #choices() {
-    const { status, failures, flags, languages, without_text } = this.#run.overview;
+    const { status, failures, flags, languages, without_text, corrected } = this.#run.overview;
     const kinds = ["ok", "empty", "failed", "removed"].filter((state) => status[state]).map((state) => [state, say(state)]);
     if (without_text) kinds.push(["gap", say("gap")]);
+    if (corrected || this.#run.reviewed) kinds.push(["corrected", say("correctedKind")]);
     for (const name of [...Object.keys(failures), ...Object.keys(flags)]) kinds.push([name, name]);
     this.#fill($("kind"), kinds);
     this.#fill($("spoken"), languages.map(([code]) => [code, languageName(code)]));
@@ -200,7 +202,7 @@ class Page {
       (!spoken || columns.language[i] === spoken) &&
       (!kind ||
         (kind === "removed" ? columns.removed[i] : !columns.removed[i]) &&
-        (kind === "removed" || columns.status[i] === kind || columns.error[i] === kind || columns.flags[i].includes(kind) || (kind === "gap" && columns.gap[i] > 0)));
+        (kind === "removed" || columns.status[i] === kind || columns.error[i] === kind || columns.flags[i].includes(kind) || (kind === "gap" && columns.gap[i] > 0) || (kind === "corrected" && columns.corrected[i])));
     let shown = Array.from({ length: size }, (_, i) => i).filter(right);
     let found;
     if (query) {

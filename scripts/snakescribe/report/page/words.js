@@ -1,7 +1,7 @@
 /** Every string of the report, in both languages, and the formats that depend on the language. */
 
 import { FLAGS, KOREAN_ERRORS } from "./sentences.js";
-import { currentTongue, locale } from "./tongue.js";
+import { currentTongue, locale, UNKNOWN } from "./tongue.js";
 
 const WORDS = {
   title: { en: "Transcription report", ko: "받아쓰기 보고서" },
@@ -70,6 +70,7 @@ const WORDS = {
   errors: { en: (share) => `${share} errors`, ko: (share) => `오류 ${share}` },
   gapHere: { en: (time) => `${time} of speech without text`, ko: (time) => `글이 없는 말소리 ${time}` },
   corrected: { en: "checked", ko: "확인함" },
+  correctedKind: { en: "checked by somebody", ko: "사람이 확인함" },
   space: { en: "Space", ko: "스페이스" },
   silent: { en: "Nobody speaks in this recording.", ko: "이 녹음에는 말소리가 없어요." },
   noText: {
@@ -83,6 +84,29 @@ const WORDS = {
   },
   segments: { en: "Segments; arrow keys move, Enter plays", ko: "문장 목록, 화살표 키로 이동하고 Enter 키로 들어요" },
   hear: { en: (time) => `Hear from ${time}`, ko: (time) => `${time}부터 듣기` },
+
+  beside: { en: "Beside the reference", ko: "정답 원고와 비교" },
+  strange: { en: "the reference of another recording?", ko: "다른 녹음의 원고?" },
+  strangeReference: {
+    en: "More than 150 % errors: this is probably the reference of another recording.",
+    ko: "오류율이 150%를 넘어요. 다른 녹음의 원고일 수 있어요.",
+  },
+  counts: {
+    en: (name, rate, substituted, missing, added, all, unit) => `${name} ${rate}: ${substituted} substituted, ${missing} missing, ${added} added; ${unit} in the reference: ${all}`,
+    ko: (name, rate, substituted, missing, added, all, unit) => `${name} ${rate}: 바뀜 ${substituted}, 빠짐 ${missing}, 더함 ${added}, 원고의 ${unit} 수 ${all}`,
+  },
+  del: { en: "only in the reference", ko: "원고에만 있음" },
+  ins: { en: "only heard", ko: "받아쓴 글에만 있음" },
+  besideWords: {
+    en: "One beside the other: a substitution. Words stand as they are written, those that are compared in another form (don’t as do not) in that form. Capitals, punctuation and what is in brackets are not compared.",
+    ko: "둘이 나란히 있으면 바뀐 말이에요. 글은 적힌 대로 보여 주고, 다른 꼴로 바꿔 비교한 말은 그 꼴로 보여 줘요. 대소문자, 문장 부호, 괄호 안의 글은 비교하지 않아요.",
+  },
+  besideCharacters: {
+    en: "One beside the other: a substitution. Spaces, punctuation and what is in brackets are not compared.",
+    ko: "둘이 나란히 있으면 바뀐 글자예요. 띄어쓰기, 문장 부호, 괄호 안의 글은 비교하지 않아요.",
+  },
+  besideKorean: { en: "The CER counts no spaces.", ko: "CER에서는 띄어쓰기를 세지 않아요." },
+  folded: { en: "Korean numbers that are spelt out count as digits.", ko: "한글로 적은 수는 숫자로 바꿔 비교했어요." },
 
   how: {
     en: "On a segment: e edits, r says that it is right, j joins it with the next, n goes to the next doubtful one, Space plays, b goes back 2 s. While editing: Enter keeps, Alt+Enter cuts, Escape leaves.",
@@ -157,5 +181,6 @@ export function count(number) {
 }
 
 export function decimal(number) {
+  if (number === null) return UNKNOWN;
   return new Intl.NumberFormat(locale(), { maximumSignificantDigits: 2 }).format(number);
 }
