@@ -118,10 +118,11 @@ def beside(found: dict[str, Any], path: str) -> dict[str, Any] | None:
 def test_what_evaluate_read_in_a_folder_is_in_the_report_until_it_is_asked_again(
     results: Results, tmp_path: Path
 ) -> None:
-    made = beside(written(results), "known.wav")
+    found = written(results)
+    made = beside(found, "known.wav")
     assert made and made["words"] == [2, 1, 0, 4] and made["characters"] == [1, 0, 0, 7]
     assert made["pieces"] == ["커피", ["한", "한잔"], ["잔", "주세요"], ["주세용", ""]]
-    assert beside(written(results), "sure.wav") is None
+    assert beside(found, "sure.wav") is None
     write_tables(results)
     references = tmp_path / "references"
     references.mkdir()
