@@ -61,7 +61,7 @@ def read_kept(path: Path) -> dict[str, tuple[str, bool]]:
     names = [_KEY, "fold_numbers", "reference_file", "reference"]
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, usecols=names)
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     columns = (table[name].fillna("") for name in names)
     return {

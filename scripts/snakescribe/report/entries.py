@@ -127,9 +127,7 @@ def probability(mean_logprob: float | None) -> float | None:
     return None if (logprob := known(mean_logprob)) is None else exp(min(logprob, 0.0))
 
 
-def entry(
-    row: Mapping[str, Any], current: Current, root: Path, results: Results, beside: Judged | None = None
-) -> Entry:
+def entry(row: Mapping[str, Any], current: Current, root: Path, results: Results, beside: Judged | None) -> Entry:
     """The line of a row; ``root`` is what its path is relative to."""
     segments = row["segments"] or ()
     texts = [(_length(segment), segment) for segment in segments]
