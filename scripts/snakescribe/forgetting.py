@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from snakescribe.config import Config
 from snakescribe.corrections import store as corrections
 from snakescribe.errors import ModelError, ResultsError
+from snakescribe.evaluation.kept import without
 from snakescribe.files import atomic_file, write_atomically
 from snakescribe.formats.corrected import summarise_again
 from snakescribe.formats.digests import forget_digests
@@ -87,7 +88,8 @@ def forget(
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
     removed["corrections"] += corrections.forget(results, contents - shared)
-    removed["evaluations"] += _deleted(path for path in [results.evaluation] if path.exists())
+    for path in (results.evaluation, results.evaluation_corrected):
+        removed["lines of evaluations"] += without(path, ids)
     if results.report.exists():
         try:
             write_page(results, config)

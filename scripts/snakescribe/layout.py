@@ -166,8 +166,13 @@ class Results:
 
     @property
     def evaluation(self) -> Path:
-        """What `evaluate` counted, a line per recording, with both texts."""
+        """What `evaluate` counted, a line per recording, with both texts; the report takes references from it."""
         return self.root / "evaluation.tsv"
+
+    @property
+    def evaluation_corrected(self) -> Path:
+        """The same of `evaluate --corrected`."""
+        return self.root / "evaluation-corrected.tsv"
 
     def table(self, name: str, kind: str) -> Path:
         """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""

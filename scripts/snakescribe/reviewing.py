@@ -34,6 +34,7 @@ from snakescribe.inventory.walk import recordings_root
 from snakescribe.layout import Results
 from snakescribe.playing import Sounds
 from snakescribe.records import Frozen
+from snakescribe.report.entries import References
 from snakescribe.report.page import opened, write_page
 from snakescribe.tables.batch import read_batch
 
@@ -75,20 +76,25 @@ class Review:
         """Whether something was put right."""
         self.row = lru_cache(64)(self._row)
         self.sounds = Sounds(results.sounds, config.audio)
+        self._references = References(results, Path(recordings_root(config)))
 
     def _row(self, recording_id: str) -> dict[str, Any]:
         with Ledger.open(self.results.ledger, readonly=True) as ledger:
             batch = ledger.batch_of(recording_id)
+            current = ledger.current(batch) if batch else {}
         rows = read_batch(self.results.batch(batch)) if batch else iter(())
         for row in rows:
             if row["recording_id"] == recording_id:
-                return row
+                return {**row, "reference": current[recording_id].reference}
         raise HTTPException(404, "there is no such recording")
 
     def text(self, recording_id: str) -> dict[str, Any]:
         """What the page shows of a recording, as everybody has put it right so far."""
         row = self.row(recording_id)
-        return opened(apply(row, store.by_content(self.results).get(row["sha256"], ())))
+        return self._opened(apply(row, store.by_content(self.results).get(row["sha256"], ())))
+
+    def _opened(self, row: dict[str, Any]) -> dict[str, Any]:
+        return opened(row, self._references.beside(row, row["reference"]))
 
     def put_right(self, recording_id: str, said: PutRight) -> dict[str, Any]:
         """Keep a correction; its recording as it is now, and whether somebody else had changed the place."""
@@ -106,7 +112,7 @@ class Review:
         self.changed = True
         mine = store.by_content(self.results)[row["sha256"]]
         right, odd = applied(row, mine)
-        return {"text": opened(right), "conflict": mine[-1] in odd}
+        return {"text": self._opened(right), "conflict": mine[-1] in odd}
 
     def sound(self, recording_id: str) -> tuple[Path, str]:
         """The recording, or what a browser can play of it, and its media type."""

@@ -13,22 +13,35 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from snakescribe.cli import main
 from snakescribe.config import read_resolved
 from snakescribe.layout import Results
 from snakescribe.report import page
 from snakescribe.report.terminal import overview_of, tell
+from snakescribe.tables.write import write_tables
 from tests.unit.finished import finish, gap, row, segment
 
 HOSTILE = '</script><img src=x onerror=alert(1)>"\u202e안녕\n'
 
 
+def no_number(text: str) -> float:
+    """A browser's parser takes no NaN."""
+    raise ValueError(text)
+
+
 def written(results: Results) -> dict[str, Any]:
-    """What the page holds, by block."""
+    """What the page holds, by block, when it is written now."""
     page.write_page(results, read_resolved(results.config))
+    return read(results)
+
+
+def read(results: Results) -> dict[str, Any]:
+    """What it holds."""
     text = results.report.read_text(encoding="utf-8")
     blocks = re.findall(r'<script type="text/plain" id="([\w-]+)">([\w+/=]*)</script>', text)
     assert text.count("</script") == len(blocks) + 1, "no text ends an element"
-    return {name: json.loads(gzip.decompress(base64.b64decode(packed))) for name, packed in blocks}
+    data = {name: gzip.decompress(base64.b64decode(packed)) for name, packed in blocks}
+    return {name: json.loads(packed, parse_constant=no_number) for name, packed in data.items()}
 
 
 def doubtful(text: str, mean_logprob: float, *flags: str) -> dict[str, Any]:
@@ -92,6 +105,68 @@ def test_a_line_opens_its_text(results: Results) -> None:
     i = index["path"].index("sure.wav")
     assert found[f"block-{index['block'][i]}"][index["place"][i]]["envelope"] == "AZaz09+/"
     assert index["href"][i] == "recordings/sure.wav"
+
+
+def beside(found: dict[str, Any], path: str) -> dict[str, Any] | None:
+    """What the page holds of a recording and its reference."""
+    index = found["index"]["recordings"]
+    i = index["path"].index(path)
+    made: dict[str, Any] | None = found[f"block-{index['block'][i]}"][index["place"][i]].get("beside")
+    return made
+
+
+def test_what_evaluate_read_in_a_folder_is_in_the_report_until_it_is_asked_again(
+    results: Results, tmp_path: Path
+) -> None:
+    found = written(results)
+    made = beside(found, "known.wav")
+    assert made and made["words"] == [2, 1, 0, 4] and made["characters"] == [1, 0, 0, 7]
+    assert made["pieces"] == ["커피", ["한", "한잔"], ["잔", "주세요"], ["주세용", ""]]
+    assert beside(found, "sure.wav") is None
+    write_tables(results)
+    references = tmp_path / "references"
+    references.mkdir()
+    (references / "known.txt").write_text('스무 살\t\\n"입니다')
+    (references / "sure.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\n안녕하세요, 네\n")
+    asked = ["evaluate", "--results", str(results.root)]
+    assert main([*asked, "--references", str(references), "--fold-numbers"]) == 0
+    for path in references.iterdir():
+        path.unlink()
+    for found in (read(results), written(results)):  # as `evaluate` and as a later run have written it
+        made = beside(found, "known.wav")
+        assert made and made["folded"] and made["pieces"] == [["스무 살", "커피"], ["n", "한잔"], ["입니다", "주세요"]]
+        made = beside(found, "sure.wav")
+        assert made and made["pieces"] == ["안녕하세요", ["네", ""]]
+        assert found["index"]["overview"]["rates"][0]["recordings"] == 2
+    assert main(asked) == 0
+    assert beside(read(results), "sure.wav") is None
+    assert main([*asked, "--corrected"]) == 3 and results.evaluation.exists()
+    results.evaluation.write_text("saved by another program;\n")
+    assert beside(written(results), "sure.wav") is None
+
+
+def test_the_reference_of_another_recording_is_told(tmp_path: Path) -> None:
+    odd = row("odd.wav", segment(0, 5, "to be or not"), language="en")
+    results = finish(tmp_path, {"b000001": [odd]}, known={odd["recording_id"]: {"reference": "five"}})
+    made = beside(written(results), "odd.wav")
+    assert made and made["strange"]
+
+
+@pytest.mark.parametrize("unknown", [float("nan"), float("inf"), -float("inf"), None])
+def test_figures_that_are_no_numbers_are_left_out(tmp_path: Path, unknown: float | None) -> None:
+    names = ("duration", "speech_seconds", "text_seconds", "gap_seconds", "wall_seconds", "real_time_factor")
+    time = 0.0 if unknown is None else unknown  # of a segment there is one
+    said = segment(time, 5, "네") | {"mean_logprob": unknown}
+    odd = row("odd.wav", said, gaps=[gap(5, time or 6)], **dict.fromkeys(names, unknown))
+    results = finish(tmp_path, {"b000001": [odd, row("even.wav", segment(0, 5, "네"))]})
+    write_tables(results)
+    found = written(results)
+    index, (opened, _) = found["index"]["recordings"], found["block-0"]
+    i = index["path"].index("odd.wav")
+    assert [index[name][i] for name in ("duration", "confidence", "speed")] == [None, None, None]
+    start, end = (0, 6) if unknown is None else (None, None)
+    assert (opened["segments"][0][:4], opened["gaps"]) == ([start, 5, "네", None], [[5, end, None]])
+    assert found["index"]["overview"]["seconds"]["audio"] == 60
 
 
 def test_of_too_many_the_worst_are_listed_and_of_those_the_worst_have_their_text(

@@ -14,14 +14,19 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from snakescribe.config import read_resolved
+from snakescribe.corrections import store
+from snakescribe.corrections.store import Said
 from snakescribe.layout import Results
 from snakescribe.report.page import write_page
 from tests.browser import launched, with_chromium
+from tests.report.test_corrections import correction
 from tests.unit.finished import finish, gap, row, segment
 
 pytestmark = with_chromium
 MANY = 3000
 RIGHT_TO_LEFT = "\u202eabc</script><b>مرحبا\u202c"
+REFERENCE = "잘 안 들려요. 구독과 좋아요! 환불 요청하려고요"
+OF_ANOTHER = '"نعم</b>"'
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +49,13 @@ def results(tmp_path_factory: pytest.TempPathFactory, models_root: Path) -> Resu
         envelope="Zaz0" * 9 + "AAA",
     )
     many = [row(f"calls/{n:05d}.wav", segment(0, 3, f"통화 번호 {n}"), language="ko") for n in range(MANY)]
-    rows = [heard, row("깨진.mp3", status="failed"), row(f"{RIGHT_TO_LEFT}.wav", segment(0, 2, RIGHT_TO_LEFT)), *many]
-    results = finish(root, {"b000001": rows})
+    unknown = segment(0, 2, RIGHT_TO_LEFT) | {"mean_logprob": math.nan}
+    leftward = row(f"{RIGHT_TO_LEFT}.wav", unknown, segment(2, 3, "مرحبا بكم يا"), duration=math.inf, language="ar")
+    rows = [heard, row("깨진.mp3", status="failed"), leftward, *many]
+    references = {heard["recording_id"]: REFERENCE, leftward["recording_id"]: OF_ANOTHER}
+    results = finish(root, {"b000001": rows}, known={key: {"reference": text} for key, text in references.items()})
+    checked = {name: many[42][name] for name in ("recording_id", "sha256")}
+    store.add(results, [correction(0, 3, "통화 번호 42", Said(start=0, end=3, text="통화 번호 42"), **checked)])
     write_page(results, read_resolved(results.config))
     return results
 
@@ -146,7 +156,45 @@ def test_what_was_said_is_text_and_nothing_else(browser: Browser, results: Resul
         page.locator("#list button").click()
         expect(page.locator("#segments span").first).to_have_text(RIGHT_TO_LEFT)
         expect(page.locator("#name")).to_have_attribute("dir", "auto")
-        assert page.locator("#segments b").count() == 0
+        expect(page.locator("#state")).to_contain_text("– · Arabic")  # its duration is no number
+        expect(page.locator("#segments li").first).to_contain_text("–")  # nor is its confidence
+        page.locator("#beside summary").click()
+        expect(page.locator("#beside .error")).to_contain_text("probably the reference of another recording")
+        expect(page.locator(".aligned")).to_have_attribute("dir", "rtl")
+        shown = page.locator(".aligned bdi").all_text_contents()
+        assert "</script><b>" in "".join(shown) and OF_ANOTHER in "".join(shown)
+        assert page.locator("dialog b").count() == 0
+
+
+def test_a_text_beside_its_reference(browser: Browser, results: Results) -> None:
+    with opened(browser, results) as page:
+        page.fill("#query", "들리는 #1")
+        expect(page.locator("#count")).to_contain_text("1 of 3,003")
+        page.locator("#list button").click()
+        expect(page.locator("#beside summary")).to_have_text("Beside the reference: WER 57.1% · CER 15.8%")
+        assert page.locator("#beside bdi").count() == 0, "drawn when it is opened"
+        page.locator("#beside summary").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#beside")).to_contain_text("WER 57.1%")
+        said = page.locator(".aligned")
+        expect(said.locator("del")).to_have_text(
+            ["only in the reference: 들려요.", "only in the reference: 요청하려고요"]
+        )
+        heard = [f"only heard: {word}" for word in ("들리는", "말", "요청", "하려고요")]
+        expect(said.locator("ins")).to_have_text(heard)
+        assert "".join(said.locator("> bdi").all_text_contents()) == "잘 안구독과 좋아요 환불"
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("#printed #segments li").count() == page.locator("dialog #segments li").count() > 0
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.locator("#printed").count() == 0
+
+
+def test_who_looks_for_what_people_have_put_right_finds_it(browser: Browser, results: Results) -> None:
+    with opened(browser, results, locale="ko-KR") as page:
+        page.select_option("#kind", label="사람이 확인함")
+        expect(page.locator("#count")).to_contain_text("3,003개 중 1개")
+        expect(page.locator("#list li")).to_contain_text("calls/00042.wav")
+        expect(page.locator("#list li")).to_contain_text("✓ 확인함")
 
 
 def test_an_address_leads_to_a_recording(browser: Browser, results: Results) -> None:
@@ -170,8 +218,9 @@ def test_everybody_can_use_it(browser: Browser, results: Results, scheme: str, l
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
         wrong = Axe().run(page)
         assert wrong.violations_count == 0, wrong.generate_report()
-        page.locator("#list button").nth(1).click()
-        expect(page.locator("#segments li").first).to_be_visible()
+        page.locator("#list button", has_text="들리는").click()
+        page.locator("#beside summary").click()
+        expect(page.locator("#beside ins").last).to_be_visible()
         wrong = Axe().run(page)
         assert wrong.violations_count == 0, wrong.generate_report()
 

@@ -47,7 +47,8 @@ def results(tmp_path: Path, models_root: Path) -> Results:
     doubted = {"flags": ["low_confidence"], "mean_logprob": -1.2}
     segments = [segment(number, number + 1, text) | doubted for number, text in enumerate(SAID)]
     call = row(recording.name, *segments, flags=["low_confidence"], duration=10.0, gaps=[gap(8, 10)])
-    results = finish(tmp_path, {"b000001": [call, row("good.wav", segment(0, 5, "네"))]})
+    reference = {call["recording_id"]: {"reference": "문장 0 환불 요청이요"}}
+    results = finish(tmp_path, {"b000001": [call, row("good.wav", segment(0, 5, "네"))]}, known=reference)
     export_batch(results, ["json", "txt"], "b000001")
     write_tables(results)
     write_page(results, read_resolved(results.config))
@@ -110,6 +111,7 @@ def test_ten_segments_are_put_right_by_keys_alone(results: Results) -> None:
         keys.type("환불 요청이요")
         keys.press("Enter")
         kept(page, 2)
+        expect(page.locator("#beside summary")).to_contain_text("CER 200%")  # its 9 letters have 18 more behind them
         keys.press("n")  # 3: given up
         keys.press("e")
         keys.type("아니")

@@ -18,6 +18,8 @@ from snakescribe.cli import main
 from snakescribe.config import Config, read_resolved
 from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.errors import CrashError
+from snakescribe.evaluation.evaluate import judged
+from snakescribe.evaluation.kept import read_kept, write_counts
 from snakescribe.files import hold_lock
 from snakescribe.formats.digests import Digests
 from snakescribe.formats.export import export_batch
@@ -70,7 +72,11 @@ def filled(tmp_path: Path, models_root: Path) -> tuple[Results, Config]:
     write_tables(results)
     config = read_resolved(results.config)
     write_page(results, config)
-    results.evaluation.write_text(SECRET)
+    own, other_line = (judged({**one, "path": "x"}, f"{one['text']}\n\tmore", file="x.txt") for one in (new, other))
+    for path in (results.evaluation, results.evaluation_corrected):
+        write_counts(path, [own, other_line])
+    with results.evaluation.open("a") as file:
+        file.write(f"what somebody wrote there: {SECRET}\n")
     cache, prepared = Cache(config), Store(models_root).resolve("tiny.en")
     journal = Journal(results.journal("b000002"))
     with Ledger.open(results.ledger, readonly=True) as ledger:
@@ -143,6 +149,8 @@ def test_its_text_is_nowhere_and_the_rest_is_as_it_was(filled: tuple[Results, Co
     assert not any(key in text for text in digests), "whoever guesses what was said must not be told so"
     assert [len(text.splitlines()) for text in digests] == [4, 4]
 
+    for path in (results.evaluation, results.evaluation_corrected):
+        assert read_kept(path) == {row("other.wav")["recording_id"]: (f"{KEPT}\n\tmore", False)}
     journal = Journal(results.journal("b000002"))
     assert [window.segments[0].text for window in journal.windows.values()] == [KEPT]
     assert len(list(cache.rglob("*.json"))) == 1

@@ -1,6 +1,6 @@
 """What to look at in the morning, made from the batches once the tables are written.
 
-NEEDS:  inventory/plan.json, batches/*.parquet, tables/recordings.parquet
+NEEDS:  inventory/plan.json, batches/*.parquet, tables/recordings.parquet; evaluation.tsv where `evaluate` wrote one
 MAKES:  report.html, one page without a network: figures, doubtful recordings first, every text with its sound
 """
 

@@ -1,7 +1,8 @@
 """Error rates of a finished run beside reference texts: words and characters, by language and group, with intervals.
 
 References are the sheet's column `reference` (a text, or the path of a .txt, .srt, .vtt or .TextGrid file), or files in
-a folder that are named after the recordings. What was found for each recording goes to `evaluation.tsv` in the results.
+a folder that are named after the recordings. What was found for each recording goes to `evaluation.tsv` in the results,
+and with its differences into `report.html`; that of `--corrected` to `evaluation-corrected.tsv`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the rates and keep the counts of every recording."""
     from snakescribe.evaluation.evaluate import judge, judge_corrected, rates
-    from snakescribe.evaluation.tell import table, write_counts
+    from snakescribe.evaluation.kept import write_counts
+    from snakescribe.evaluation.tell import table
+    from snakescribe.report.page import write_page
 
     with finished_run(args) as results:
         config = read_resolved(results.config)
@@ -37,10 +40,14 @@ def run(args: argparse.Namespace) -> int:
             found = list(judge(results, config, args.references, args.group, args.fold_numbers))
         if not found:
             raise InputError("no recording has a reference; fill the sheet's `reference`, or give --references DIR")
-        write_counts(results.evaluation, found)
-    print(table(rates(found)))
-    for one in found:
-        if one.strange:
-            print(f"the reference of another recording? {one.path} ({one.usual.rate:.0%} errors)")
-    print(f"of each recording: {results.evaluation}")
+        target = results.evaluation_corrected if args.corrected else results.evaluation
+        write_counts(target, found)
+        print(table(rates(found)))
+        for one in found:
+            if one.strange:
+                print(f"the reference of another recording? {one.path} ({one.usual.rate:.0%} errors)")
+        print(f"of each recording: {target}")
+        if results.report.exists() and not args.corrected:
+            write_page(results, config)
+            print(f"with every difference: {results.report}")
     return 0

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
@@ -75,13 +75,16 @@ def edits(reference: str, text: str, language: str, unit: Unit | None = None, fo
 
 def units(text: str, language: str, unit: Unit | None = None, fold_numbers: bool = False) -> list[str]:
     """The words or characters of a text that are compared."""
-    text = unicodedata.normalize("NFC", text)
-    if fold_numbers and language == "ko":
-        text = in_digits(text)
-    words = _normaliser(language == "en")(text).split()
+    words = _words(text, language == "en", fold_numbers and language == "ko")
     if (unit or usual_unit(language)) == "words":
-        return words
+        return list(words)
     return list(("" if language in BY_CHARACTER else " ").join(words))
+
+
+@lru_cache(2)  # a reference and its text are counted in words and in characters, and aligned
+def _words(text: str, english: bool, fold_numbers: bool) -> tuple[str, ...]:
+    text = unicodedata.normalize("NFC", text)
+    return tuple(_normaliser(english)(in_digits(text) if fold_numbers else text).split())
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +44,9 @@ class Judged:
     characters: Errors
     reference: str
     text: str
+    fold_numbers: bool = False
+    file: str = ""
+    """Of the reference, where it was read in a folder of them."""
 
     @property
     def usual(self) -> Errors:
@@ -96,7 +100,8 @@ def judge(
             found = beside(folder, row["path"]) if folder else None
             reference = read_reference(found) if found else reference_text(row["reference"] or "", root)
             if reference and row["source_state"] != "removed":
-                yield judged(row, reference, str(row[group] or "") if group else "", fold_numbers)
+                name = os.fsencode(found).decode(errors="backslashreplace") if found else ""
+                yield judged(row, reference, str(row[group] or "") if group else "", fold_numbers, name)
 
 
 def judge_corrected(results: Results, fold_numbers: bool) -> Iterator[Judged]:
@@ -113,15 +118,18 @@ def judge_corrected(results: Results, fold_numbers: bool) -> Iterator[Judged]:
                 for row in rows.to_pylist():
                     right = apply(row, corrections.get(row["sha256"], ()))
                     if right.get("corrected") and right["text"]:
-                        yield judged(row, right["text"], "", fold_numbers)
+                        yield judged(row, right["text"], fold_numbers=fold_numbers)
 
 
-def judged(row: Mapping[str, Any], reference: str, group: str, fold_numbers: bool) -> Judged:
+def judged(
+    row: Mapping[str, Any], reference: str, group: str = "", fold_numbers: bool = False, file: str = ""
+) -> Judged:
     """One recording; a failed one counts as heard as nothing."""
     text, language = row["text"] or "", spoken_language(reference, row["language"])
     words = None if language in WITHOUT_WORDS else edits(reference, text, language, "words", fold_numbers)
     characters = edits(reference, text, language, "characters", fold_numbers)
-    return Judged(row["recording_id"], row["path"], language, group, words, characters, reference, text)
+    key, path = row["recording_id"], row["path"]
+    return Judged(key, path, language, group, words, characters, reference, text, fold_numbers, file)
 
 
 def spoken_language(reference: str, heard: str | None) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-import pyarrow as pa
+from rich.cells import set_cell_size
 
-from snakescribe.evaluation.evaluate import Judged, Rate
-from snakescribe.files import atomic_file
-from snakescribe.tables.tsv import write_tsv
+from snakescribe.evaluation.evaluate import Rate
 
 
 def table(rates: Mapping[tuple[str, str], Iterable[Rate]]) -> str:
@@ -20,23 +18,6 @@ def table(rates: Mapping[tuple[str, str], Iterable[Rate]]) -> str:
             errors, unit = rate.errors, "WER" if rate.unit == "words" else "CER"
             between = " to ".join(f"{end:.1%}" for end in rate.interval) if rate.interval else ""
             counts = f"{errors.substitutions:6} {errors.deletions:6} {errors.insertions:6} {errors.units:8}"
-            lines.append(f"{name:20.20} {unit} {errors.rate or 0:8.2%} {between:>15} {counts} {rate.recordings:10}")
+            what = set_cell_size(unicodedata.normalize("NFC", name), 20)  # Hangul is two columns wide
+            lines.append(f"{what} {unit} {errors.rate or 0:8.2%} {between:>15} {counts} {rate.recordings:10}")
     return "\n".join(lines)
-
-
-def write_counts(path: Path, recordings: Iterable[Judged]) -> None:
-    """A line per recording, the worst first."""
-    worst_first = sorted(recordings, key=lambda one: -(one.usual.rate or 0.0))
-    rows = pa.Table.from_pylist([_row(one) for one in worst_first])
-    with atomic_file(path) as file:
-        write_tsv(file, rows, header=True)
-
-
-def _row(one: Judged) -> dict[str, str | float | bool | None]:
-    row: dict[str, str | float | bool | None] = {"recording_id": one.recording_id, "path": one.path}
-    row |= {"language": one.language, "group": one.group}
-    for name, errors in (("wer", one.words), ("cer", one.characters)):
-        row[name] = errors.rate if errors else None
-        for count in ("substitutions", "deletions", "insertions", "units"):
-            row[f"{name}_{count}"] = getattr(errors, count) if errors else None
-    return row | {"strange": one.strange, "reference": one.reference, "text": one.text}

@@ -1,4 +1,4 @@
-"""What the server's page and the report share: colours, and the sentences about a recording in both languages."""
+"""What the server's page and the report share: colours, sentences about a recording, and the choice of language."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from math import exp
+from math import exp, isfinite
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -15,8 +15,8 @@ from snakescribe.config import Config
 from snakescribe.corrections.apply import apply
 from snakescribe.corrections.store import by_content
 from snakescribe.errors import InputError
-from snakescribe.evaluation.counts import Errors
-from snakescribe.evaluation.evaluate import judged
+from snakescribe.evaluation.evaluate import Judged, judged
+from snakescribe.evaluation.kept import read_kept
 from snakescribe.evaluation.references import reference_text
 from snakescribe.inventory.ledger import Current, Ledger
 from snakescribe.inventory.plan import Plan
@@ -53,10 +53,15 @@ class Entry:
     error_message: str | None
     removed: bool
     """It is no longer in the folder."""
-    errors: Errors | None
-    """Beside its reference, if there is one."""
-    spoken: str | None
-    """The language of that."""
+    corrected: bool
+    """Somebody has put it right, or checked it."""
+    beside: Judged | None
+    """Its text beside its reference, if there is one."""
+
+    @property
+    def rate(self) -> float | None:
+        """Of errors, as they are usually counted in its language."""
+        return self.beside.usual.rate if self.beside else None
 
     @property
     def doubt(self) -> float:
@@ -71,8 +76,25 @@ class Entry:
             return 3.0
         spoken = (self.duration or 0.0) or 1.0
         signs = [self.doubtful, self.gap_seconds / spoken, 1 - (self.confidence or 1.0)]
-        signs += [self.errors.rate] if self.errors and self.errors.rate is not None else []
+        signs += [self.rate] if self.rate is not None else []
         return min(1.0, max(signs)) + FLAG_WEIGHT * len(self.flags)
+
+
+class References:
+    """What texts are compared with: what the last `evaluate` has read in a folder, else the references of the sheet."""
+
+    def __init__(self, results: Results, root: Path) -> None:
+        """``root`` is what references of the sheet are relative to."""
+        self._root = root
+        self._kept = read_kept(results.evaluation)
+
+    def beside(self, row: Mapping[str, Any], given: str | None) -> Judged | None:
+        """A recording's text beside its reference, counted as `evaluate` did; ``given`` is what the sheet says."""
+        reference, fold_numbers = self._kept.get(row["recording_id"], ("", False))
+        if not reference:
+            with suppress(InputError):  # `evaluate` says so; a run does not fail for a lost reference
+                reference = reference_text(given or "", self._root)
+        return judged(row, reference, fold_numbers=fold_numbers) if reference else None
 
 
 def recordings(results: Results, config: Config) -> Iterator[list[tuple[Entry, dict[str, Any]]]]:
@@ -82,44 +104,63 @@ def recordings(results: Results, config: Config) -> Iterator[list[tuple[Entry, d
         ResultsError: the plan or a batch file is missing or damaged.
     """
     root = Path(recordings_root(config))
-    corrections = by_content(results)
+    corrections, references = by_content(results), References(results, root)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         for batch in Plan.read(results.plan).batches:
             current = ledger.current(batch.batch)
             for rows in current_rows(results, batch.batch, current):
                 right = [apply(row, corrections.get(row["sha256"], ())) for row in rows.to_pylist()]
-                yield [(entry(row, current[row["recording_id"]], root, results), row) for row in right]
+                entries = []
+                for row in right:
+                    now = current[row["recording_id"]]
+                    entries.append((entry(row, now, root, results, references.beside(row, now.reference)), row))
+                yield entries
 
 
-def entry(row: Mapping[str, Any], current: Current, root: Path, results: Results) -> Entry:
+def known(value: float | None) -> float | None:
+    """A number as it is; None for what is none (NaN, infinite), which no page can hold."""
+    return value if value is not None and isfinite(value) else None
+
+
+def probability(mean_logprob: float | None) -> float | None:
+    """Of the tokens of a segment."""
+    return None if (logprob := known(mean_logprob)) is None else exp(min(logprob, 0.0))
+
+
+def entry(row: Mapping[str, Any], current: Current, root: Path, results: Results, beside: Judged | None) -> Entry:
     """The line of a row; ``root`` is what its path is relative to."""
     segments = row["segments"] or ()
-    texts = [(max(segment["end"] - segment["start"], 0.0), segment) for segment in segments]
+    texts = [(_length(segment), segment) for segment in segments]
     seconds = sum(length for length, _ in texts)
-    heard = [(length, segment) for length, segment in texts if not segment.get("corrected")]
-    sure = sum(length for length, _ in heard)
+    heard = [
+        (length, sure)
+        for length, segment in texts
+        if not segment.get("corrected") and (sure := probability(segment["mean_logprob"])) is not None
+    ]
+    sure_seconds = sum(length for length, _ in heard)
     doubtful = sum(length for length, segment in texts if segment["flags"])
     where = os.path.relpath(os.path.join(os.fsencode(root), row["path_bytes"]), os.fsencode(results.root))  # noqa: PTH118
-    factor = row["real_time_factor"]
-    reference = None
-    with suppress(InputError):  # `evaluate` says so; a run does not fail for a lost reference
-        reference = reference_text(current.reference or "", root)
-    beside = judged(row, reference, "", fold_numbers=False) if reference else None
+    factor = known(row["real_time_factor"])
     return Entry(
         recording_id=row["recording_id"],
         path=row["path"],
         href=quote_from_bytes(where),
         status=row["status"],
         language=row["language"],
-        duration=row["duration"],
-        speed=1 / factor if factor else None,
-        confidence=sum(length * exp(s["mean_logprob"]) for length, s in heard) / sure if sure else None,
+        duration=known(row["duration"]),
+        speed=known(1 / factor) if factor else None,
+        confidence=sum(length * sure for length, sure in heard) / sure_seconds if sure_seconds else None,
         doubtful=doubtful / seconds if seconds else 0.0,
-        gap_seconds=row.get("gap_seconds") or 0.0,
+        gap_seconds=known(row.get("gap_seconds")) or 0.0,
         flags=tuple(row["flags"] or ()),
         error_class=row["error_class"],
         error_message=row["error_message"],
         removed=current.source_state == "removed",
-        errors=beside.usual if beside else None,
-        spoken=beside.language if beside else None,
+        corrected=bool(row.get("corrected")),
+        beside=beside,
     )
+
+
+def _length(segment: Mapping[str, Any]) -> float:
+    start, end = known(segment["start"]), known(segment["end"])
+    return 0.0 if start is None or end is None else max(end - start, 0.0)

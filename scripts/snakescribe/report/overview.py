@@ -10,7 +10,7 @@ from typing import Any
 
 from snakescribe.evaluation.bootstrap import interval
 from snakescribe.evaluation.counts import Errors, usual_unit
-from snakescribe.report.entries import Entry
+from snakescribe.report.entries import Entry, known
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Overview:
     """Recordings with each."""
     without_text: int = 0
     """Recordings with speech that has no text."""
+    corrected: int = 0
+    """Recordings that somebody has put right, or checked."""
     made_by: Counter[str] = field(default_factory=Counter)
     """Recordings by model, engine, device and precision."""
     values: Mapping[str, array[float]] = field(
@@ -43,7 +45,7 @@ class Overview:
             return
         self.status[entry.status] += 1
         for name, column in _SECONDS.items():
-            self.seconds[name] += row.get(column) or 0.0
+            self.seconds[name] += known(row.get(column)) or 0.0
         self.without_text += entry.gap_seconds > 0
         self.flags.update(entry.flags)
         if entry.error_class:
@@ -52,12 +54,12 @@ class Overview:
             self.made_by[" · ".join(filter(None, (row["model"], *map(row.get, _MADE))))] += 1
         if entry.language:
             self.languages[entry.language][0] += 1
-            self.languages[entry.language][1] += row["duration"] or 0.0
-        if entry.errors:
-            self._errors[entry.spoken or ""].append(entry.errors)
-        rate = entry.errors.rate if entry.errors else None
-        known = (entry.duration, entry.confidence, entry.speed, rate)
-        for name, value in zip(self.values, known, strict=True):
+            self.languages[entry.language][1] += entry.duration or 0.0
+        if entry.beside:
+            self._errors[entry.beside.language].append(entry.beside.usual)
+        self.corrected += entry.corrected
+        values = (entry.duration, entry.confidence, entry.speed, entry.rate)
+        for name, value in zip(self.values, values, strict=True):
             if value is not None:
                 self.values[name].append(value)
 
@@ -89,6 +91,7 @@ class Overview:
             "languages": sorted(([code, *sums] for code, sums in self.languages.items()), key=lambda one: -one[2]),
             "flags": dict(self.flags.most_common()),
             "without_text": self.without_text,
+            "corrected": self.corrected,
             "made_by": self.made_by.most_common(5),
             "rates": self.rates(),
         }

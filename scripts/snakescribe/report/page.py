@@ -10,7 +10,6 @@ import re
 from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,12 @@ import numpy as np
 
 from snakescribe import __version__
 from snakescribe.config import Config
+from snakescribe.evaluation.aligned import document
+from snakescribe.evaluation.evaluate import Judged
 from snakescribe.files import atomic_file
 from snakescribe.layout import Results
 from snakescribe.pages import SHARED
-from snakescribe.report.entries import Entry, recordings
+from snakescribe.report.entries import Entry, known, probability, recordings
 from snakescribe.report.overview import Overview
 from snakescribe.report.plots import histograms
 
@@ -29,7 +30,17 @@ LISTED = 100_000
 """Recordings in the list, those with the most to look after; the tables have them all."""
 TEXTS = 60_000_000
 """Bytes of text in the page, about a third of it when compressed; of the others the list gives the file."""
-MODULES = ("sentences.js", "words.js", "data.js", "list.js", "detail.js", "editor.js", "main.js")
+MODULES = (
+    "sentences.js",
+    "tongue.js",
+    "words.js",
+    "data.js",
+    "list.js",
+    "beside.js",
+    "detail.js",
+    "editor.js",
+    "main.js",
+)
 """In the order in which they need each other: the page has them as one."""
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _PAGE = Path(__file__).parent / "page"
@@ -53,7 +64,7 @@ def write_page(results: Results, config: Config, target: Path | None = None, rev
         for entry, row in some:
             overview.add(entry, row)
             doubts.append(entry.doubt)
-            sizes.append(len(json.dumps(opened(row))))
+            sizes.append(len(json.dumps(opened(row, entry.beside))))
     worst = np.argsort(-np.asarray(doubts), kind="stable")[:LISTED]
     with_text = worst[np.cumsum(np.asarray(sizes)[worst]) <= TEXTS]
     listed = np.zeros(len(doubts), np.int8)
@@ -92,7 +103,7 @@ def _chosen(
         for entry, row in some:
             if listed[number] == 2:
                 entries.append((len(texts), entry))
-                texts.append(opened(row))
+                texts.append(opened(row, entry.beside))
             elif listed[number]:
                 entries.append((None, entry))
             number += 1
@@ -101,51 +112,57 @@ def _chosen(
 
 _COLUMNS = (
     *("id", "path", "href", "status", "language", "duration", "speed", "confidence", "doubtful", "gap", "flags"),
-    *("error", "message", "removed", "rate", "doubt", "block", "place"),
+    *("error", "message", "removed", "corrected", "rate", "doubt", "block", "place"),
 )
 
 
 def _line(entry: Entry, block: int, place: int | None) -> tuple[Any, ...]:
-    def rounded(value: float | None, digits: int = 3) -> float | None:
-        return None if value is None else round(value, digits)
-
     return (
         entry.recording_id,
         entry.path,
         entry.href,
         entry.status,
         entry.language,
-        rounded(entry.duration, 1),
-        rounded(entry.speed, 2),
-        rounded(entry.confidence),
-        rounded(entry.doubtful),
-        rounded(entry.gap_seconds, 1),
+        _rounded(entry.duration, 1),
+        _rounded(entry.speed, 2),
+        _rounded(entry.confidence),
+        _rounded(entry.doubtful),
+        _rounded(entry.gap_seconds, 1),
         entry.flags,
         entry.error_class,
         entry.error_message,
         entry.removed,
-        rounded(entry.errors.rate if entry.errors else None),
-        rounded(entry.doubt),
+        entry.corrected,
+        _rounded(entry.rate),
+        _rounded(entry.doubt),
         block,
         place,
     )
 
 
-def opened(row: dict[str, Any]) -> dict[str, Any]:
-    """What a line opens: segments as [start, end, text, confidence, flags, channel, corrected], gaps and facts."""
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if (number := known(value)) is None else round(number, digits)
+
+
+def opened(row: dict[str, Any], beside: Judged | None) -> dict[str, Any]:
+    """What a line opens: segments as [start, end, text, confidence, flags, channel, corrected], gaps and facts.
+
+    And the differences from its reference, if it has one.
+    """
     facts = ("codec", "sample_rate", "channels", "audio_track", "audio_tracks", "model", "engine", "device", "batch")
     return {
         "segments": [
             [
-                *(round(s["start"], 3), round(s["end"], 3), s["text"], round(exp(s["mean_logprob"]), 2)),
+                *(_rounded(s["start"]), _rounded(s["end"]), s["text"], _rounded(probability(s["mean_logprob"]), 2)),
                 *(s["flags"] or [], s["channel"], s.get("corrected", False)),
             ]
             for s in row["segments"] or ()
         ],
-        "gaps": [[round(gap["start"], 3), round(gap["end"], 3), gap["channel"]] for gap in row.get("gaps") or ()],
+        "gaps": [[_rounded(gap["start"]), _rounded(gap["end"]), gap["channel"]] for gap in row.get("gaps") or ()],
         "flags": row["flags"] or [],
         "envelope": row.get("envelope"),
         "facts": {name: row[name] for name in facts if row.get(name) is not None},
+        **({"beside": document(beside)} if beside else {}),
     }
 
 

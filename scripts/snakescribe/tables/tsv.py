@@ -8,6 +8,7 @@ Undoing these four gives the Parquet value back. Null is an empty cell.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -25,6 +26,15 @@ def escape(text: str) -> str:
     'a\\tb'
     """
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def unescape(text: str) -> str:
+    r"""Undo :func:`escape`.
+
+    >>> unescape(escape("a\tb\\n\n"))
+    'a\tb\\n\n'
+    """
+    return re.sub(r"\\(.)", lambda match: {"t": "\t", "n": "\n", "r": "\r"}.get(match[1], match[1]), text)
 
 
 def write_tsv(file: IO[bytes], table: pa.Table, header: bool = False) -> None:

@@ -61,8 +61,10 @@ export class Run {
   }
 
   /** Sends a correction of recording `i`. */
-  putRight(i, said) {
-    return this.#asked(i, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(said) });
+  async putRight(i, said) {
+    const answer = await this.#asked(i, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(said) });
+    this.columns.corrected[i] = true;
+    return answer;
   }
 
   #block(number) {

@@ -1,7 +1,9 @@
 /** One recording: its text by segment, what is doubtful or missing in it, and its sound where it can be reached. */
 
-import { element } from "./list.js";
-import { clock, decimal, explain, languageName, percent, say } from "./words.js";
+import { Beside } from "./beside.js";
+import { believed, element } from "./list.js";
+import { clock, languageName, percent } from "./tongue.js";
+import { decimal, explain, say } from "./words.js";
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const DIGIT_SECONDS = 0.256;
@@ -18,6 +20,7 @@ function svg(name, attributes) {
 export class Detail {
   #run;
   #parts;
+  #beside = new Beside();
   rows = [];
   shown = -1;
   #current = -1;
@@ -44,6 +47,15 @@ export class Detail {
       sound.hidden = true;
       this.#say("unheard", say("unheard"));
     });
+    // What lies over the page is printed on one sheet only, so a copy in its place is.
+    addEventListener("beforeprint", () => {
+      if (!detail.open) return;
+      const printed = element("div");
+      printed.id = "printed";
+      printed.append(...[...detail.children].map((child) => child.cloneNode(true)));
+      document.body.append(printed);
+    });
+    addEventListener("afterprint", () => document.getElementById("printed")?.remove());
     segments.addEventListener("keydown", (event) => this.#move(event));
   }
 
@@ -56,17 +68,19 @@ export class Detail {
     this.#silence();
     name.textContent = line.path;
     state.textContent = [
-      clock(line.duration ?? 0),
+      clock(line.duration),
       line.language && languageName(line.language),
-      line.confidence !== null && say("confidence", percent(line.confidence)),
+      believed(line) && say("confidence", percent(line.confidence)),
       line.rate !== null && say("errors", percent(line.rate)),
       line.removed && say("removed"),
+      line.corrected && `✓ ${say("corrected")}`,
     ].filter(Boolean).join(" · ");
     this.#say("problem", line.status === "failed" ? explain(line.error, line.message) : "");
     this.#say("unheard", "");
     segments.replaceChildren();
     facts.replaceChildren();
     wave.hidden = true;
+    this.#beside.show(null);
     if (!detail.open) detail.showModal();
     detail.scrollTop = 0;
     name.focus();
@@ -77,6 +91,7 @@ export class Detail {
     if (!sound.hidden) sound.src = this.#run.sound(i);
     if (text?.envelope) this.#wave(text, line.duration);
     this.#segments(line, text);
+    this.#beside.show(text?.beside);
     for (const [key, value] of Object.entries(text?.facts ?? {})) facts.append(element("dt", "", say(key)), element("dd", "", String(value)));
     if (at >= 0) this.focus(this.rows.findIndex(({ number }) => number === at));
   }
@@ -86,6 +101,7 @@ export class Detail {
     const line = this.#run.line(this.shown);
     if (text.envelope) this.#wave(text, line.duration);
     this.#segments(line, text);
+    this.#beside.show(text.beside);
     this.focus(Math.max(0, this.rows.findLastIndex(({ start }) => start <= seconds + 0.01)));
   }
 
@@ -177,16 +193,16 @@ export class Detail {
     text.dir = "auto";
     words.append(text);
     if (corrected) words.append(" ", element("small", "sure", `✓ ${say("corrected")}`));
-    if (confidence < SURE) words.append(" ", element("small", "sure", percent(confidence)));
+    if (confidence === null || confidence < SURE) words.append(" ", element("small", "sure", percent(confidence)));
     for (const flag of flags) words.append(element("small", "doubt", say(flag)));
     const line = this.#line(start, end, channel, words, flags.length ? "doubtful" : "");
-    line.item.style.setProperty("--doubt-share", `${Math.round(Math.max(0, SURE - confidence) * 100)}%`);
+    line.item.style.setProperty("--doubt-share", `${Math.round(Math.max(0, SURE - (confidence ?? SURE)) * 100)}%`);
     return { ...line, number, segment };
   }
 
   #gap(start, end, channel) {
     const words = element("div");
-    words.append(element("span", "doubt", say("gapHere", `${decimal(end - start)} s`)));
+    words.append(element("span", "doubt", say("gapHere", `${decimal(end === null || start === null ? null : end - start)} s`)));
     return this.#line(start, end, channel, words, "gap");
   }
 

@@ -1,7 +1,8 @@
 /** Putting a recording right, on a page that a review serves: what is said in a segment, where it is cut, that it is right. */
 
 import { element } from "./list.js";
-import { clock, say } from "./words.js";
+import { clock } from "./tongue.js";
+import { say } from "./words.js";
 
 const DOUBTFUL = 0.7; // confidence below which a segment is to be heard
 
@@ -30,7 +31,7 @@ export class Editor {
     }
     document.getElementById("detail").addEventListener("keydown", (event) => {
       if (event.target.matches("textarea, audio") || event.ctrlKey || event.metaKey || event.altKey || !(event.code in KEYS)) return;
-      if (event.code === "Space" && event.target.matches("button") && !event.target.closest("#segments")) return; // presses it
+      if (event.code === "Space" && event.target.matches("button, summary") && !event.target.closest("#segments")) return; // presses it
       event.preventDefault();
       this.#do(KEYS[event.code]);
     });

@@ -1,6 +1,7 @@
 /** The list of recordings, of which only those in view are drawn. */
 
-import { clock, decimal, explain, languageName, percent, say } from "./words.js";
+import { clock, languageName, percent } from "./tongue.js";
+import { decimal, explain, say } from "./words.js";
 
 const MORE = 10; // rows drawn above and below the view
 const PRINTED = 300;
@@ -11,6 +12,11 @@ export function element(name, className = "", text = "") {
   if (className) made.className = className;
   made.textContent = text;
   return made;
+}
+
+/** Whether there is a text whose confidence is to be told, if only by a dash: of what people have put right there is none. */
+export function believed(line) {
+  return line.status === "ok" && !(line.corrected && line.confidence === null);
 }
 
 export class List {
@@ -105,14 +111,13 @@ export class List {
 
   #facts(line) {
     if (line.status === "failed") return [element("b", "bad", explain(line.error, line.message))];
-    const facts = [element("span", "", clock(line.duration ?? 0))];
+    const facts = [element("span", "", clock(line.duration))];
     if (line.language) facts.push(element("span", "", languageName(line.language)));
     if (line.removed) facts.push(element("b", "", say("removed")));
     if (line.status === "empty") facts.push(element("b", "", say("empty")));
-    if (line.confidence !== null) {
-      const sure = element("span", line.confidence < 0.6 ? "doubt" : "", say("confidence", percent(line.confidence)));
-      facts.push(sure);
-    }
+    if (line.corrected) facts.push(element("b", "", `✓ ${say("corrected")}`));
+    const sure = line.confidence ?? 1;
+    if (believed(line)) facts.push(element("span", sure < 0.6 ? "doubt" : "", say("confidence", percent(line.confidence))));
     if (line.rate !== null) facts.push(element("b", line.rate > 0.3 ? "bad" : "", say("errors", percent(line.rate))));
     if (line.gap) facts.push(element("b", "doubt", say("gapHere", `${decimal(line.gap)} s`)));
     for (const flag of line.flags) facts.push(element("b", "doubt", flag));

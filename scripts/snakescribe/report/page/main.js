@@ -4,7 +4,8 @@ import { Run } from "./data.js";
 import { Detail } from "./detail.js";
 import { Editor } from "./editor.js";
 import { element, List } from "./list.js";
-import { advise, chooseTongue, count, currentTongue, decimal, languageName, length, moment, percent, say } from "./words.js";
+import { chooseTongue, currentTongue, languageName, moment, percent } from "./tongue.js";
+import { advise, count, decimal, length, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PAUSE = 250; // milliseconds without a key before a search begins
@@ -151,7 +152,7 @@ class Page {
       tables.push(
         table("rates", ["language", "rate", "interval", "number"], rates.map(({ language, unit, rate, interval, recordings }) => [
           language ? `${languageName(language)} (${say(unit)})` : say(unit),
-          rate === null ? "–" : percent(rate, 1),
+          percent(rate, 1),
           interval ? interval.map((end) => percent(end, 1)).join(" – ") : "–",
           count(recordings),
         ])),
@@ -162,6 +163,7 @@ class Page {
     }
     if (made_by.length) tables.push(table("madeBy", ["model", "number"], made_by.map(([what, number]) => [what, count(number)])));
     $("tables").replaceChildren(...tables);
+    for (const wide of tables.filter((one) => one.scrollWidth > one.clientWidth)) wide.tabIndex = 0; // scrolled by keys, too
   }
 
   #plots() {
@@ -177,9 +179,10 @@ class Page {
   }
 
   #choices() {
-    const { status, failures, flags, languages, without_text } = this.#run.overview;
+    const { status, failures, flags, languages, without_text, corrected } = this.#run.overview;
     const kinds = ["ok", "empty", "failed", "removed"].filter((state) => status[state]).map((state) => [state, say(state)]);
     if (without_text) kinds.push(["gap", say("gap")]);
+    if (corrected || this.#run.reviewed) kinds.push(["corrected", say("correctedKind")]);
     for (const name of [...Object.keys(failures), ...Object.keys(flags)]) kinds.push([name, name]);
     this.#fill($("kind"), kinds);
     this.#fill($("spoken"), languages.map(([code]) => [code, languageName(code)]));
@@ -199,7 +202,7 @@ class Page {
       (!spoken || columns.language[i] === spoken) &&
       (!kind ||
         (kind === "removed" ? columns.removed[i] : !columns.removed[i]) &&
-        (kind === "removed" || columns.status[i] === kind || columns.error[i] === kind || columns.flags[i].includes(kind) || (kind === "gap" && columns.gap[i] > 0)));
+        (kind === "removed" || columns.status[i] === kind || columns.error[i] === kind || columns.flags[i].includes(kind) || (kind === "gap" && columns.gap[i] > 0) || (kind === "corrected" && columns.corrected[i])));
     let shown = Array.from({ length: size }, (_, i) => i).filter(right);
     let found;
     if (query) {

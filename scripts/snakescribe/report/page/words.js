@@ -1,6 +1,7 @@
 /** Every string of the report, in both languages, and the formats that depend on the language. */
 
 import { FLAGS, KOREAN_ERRORS } from "./sentences.js";
+import { currentTongue, locale, UNKNOWN } from "./tongue.js";
 
 const WORDS = {
   title: { en: "Transcription report", ko: "받아쓰기 보고서" },
@@ -69,6 +70,7 @@ const WORDS = {
   errors: { en: (share) => `${share} errors`, ko: (share) => `오류 ${share}` },
   gapHere: { en: (time) => `${time} of speech without text`, ko: (time) => `글이 없는 말소리 ${time}` },
   corrected: { en: "checked", ko: "확인함" },
+  correctedKind: { en: "checked by somebody", ko: "사람이 확인함" },
   space: { en: "Space", ko: "스페이스" },
   silent: { en: "Nobody speaks in this recording.", ko: "이 녹음에는 말소리가 없어요." },
   noText: {
@@ -82,6 +84,29 @@ const WORDS = {
   },
   segments: { en: "Segments; arrow keys move, Enter plays", ko: "문장 목록, 화살표 키로 이동하고 Enter 키로 들어요" },
   hear: { en: (time) => `Hear from ${time}`, ko: (time) => `${time}부터 듣기` },
+
+  beside: { en: "Beside the reference", ko: "정답 원고와 비교" },
+  strange: { en: "the reference of another recording?", ko: "다른 녹음의 원고?" },
+  strangeReference: {
+    en: "More than 150 % errors: this is probably the reference of another recording.",
+    ko: "오류율이 150%를 넘어요. 다른 녹음의 원고일 수 있어요.",
+  },
+  counts: {
+    en: (name, rate, substituted, missing, added, all, unit) => `${name} ${rate}: ${substituted} substituted, ${missing} missing, ${added} added; ${unit} in the reference: ${all}`,
+    ko: (name, rate, substituted, missing, added, all, unit) => `${name} ${rate}: 바뀜 ${substituted}, 빠짐 ${missing}, 더함 ${added}, 원고의 ${unit} 수 ${all}`,
+  },
+  del: { en: "only in the reference", ko: "원고에만 있음" },
+  ins: { en: "only heard", ko: "받아쓴 글에만 있음" },
+  besideWords: {
+    en: "One beside the other: a substitution. Words stand as they are written, those that are compared in another form (don’t as do not) in that form. Capitals, punctuation and what is in brackets are not compared.",
+    ko: "둘이 나란히 있으면 바뀐 말이에요. 글은 적힌 대로 보여 주고, 다른 꼴로 바꿔 비교한 말은 그 꼴로 보여 줘요. 대소문자, 문장 부호, 괄호 안의 글은 비교하지 않아요.",
+  },
+  besideCharacters: {
+    en: "One beside the other: a substitution. Spaces, punctuation and what is in brackets are not compared.",
+    ko: "둘이 나란히 있으면 바뀐 글자예요. 띄어쓰기, 문장 부호, 괄호 안의 글은 비교하지 않아요.",
+  },
+  besideKorean: { en: "The CER counts no spaces.", ko: "CER에서는 띄어쓰기를 세지 않아요." },
+  folded: { en: "Korean numbers that are spelt out count as digits.", ko: "한글로 적은 수는 숫자로 바꿔 비교했어요." },
 
   how: {
     en: "On a segment: e edits, r says that it is right, j joins it with the next, n goes to the next doubtful one, Space plays, b goes back 2 s. While editing: Enter keeps, Alt+Enter cuts, Escape leaves.",
@@ -127,61 +152,22 @@ const ADVICE = {
   OutOfMemory: { en: "Not enough memory, even with small pieces: free some, or choose a smaller model.", ko: "메모리가 모자라요. 메모리를 늘리거나 더 작은 모델을 쓰세요." },
 };
 
-const STORED = "snakescribe.tongue";
-let tongue = remembered() ?? (navigator.language.startsWith("ko") ? "ko" : "en");
-if (!(tongue in WORDS.title)) tongue = "en";
-
-/** A page from a file may have no storage. */
-function remembered() {
-  try {
-    return localStorage.getItem(STORED);
-  } catch {
-    return null;
-  }
-}
-
-/** The page's language, `en` or `ko`. */
-export function currentTongue() {
-  return tongue;
-}
-
-export function chooseTongue(chosen) {
-  tongue = chosen;
-  try {
-    localStorage.setItem(STORED, chosen);
-  } catch {
-    // The choice holds until the page is closed.
-  }
-}
-
-function locale() {
-  return navigator.languages.find((one) => one.split("-")[0] === tongue) ?? tongue;
-}
-
 /** The words for `key` in the page's language; `values` fill those that have places for them. */
 export function say(key, ...values) {
-  const words = WORDS[key]?.[tongue] ?? key;
+  const words = WORDS[key]?.[currentTongue()] ?? key;
   return typeof words === "function" ? words(...values) : words;
 }
 
 /** What to do about a failed recording. */
 export function advise(errorClass) {
-  return ADVICE[errorClass]?.[tongue] ?? "";
+  return ADVICE[errorClass]?.[currentTongue()] ?? "";
 }
 
 /** Why it failed: the message, in Korean with a plain sentence before it. */
 export function explain(errorClass, message) {
   const code = errorClass.replace(/(?<!^)(?=[A-Z])/g, "_").toLowerCase();
-  const plain = tongue === "ko" && KOREAN_ERRORS[code];
+  const plain = currentTongue() === "ko" && KOREAN_ERRORS[code];
   return plain ? `${plain} (${message})` : `${errorClass}: ${message}`;
-}
-
-/** Seconds as `m:ss` or `h:mm:ss`. */
-export function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const hours = Math.floor(whole / 3600);
-  const minutes = String(Math.floor(whole / 60) % 60).padStart(hours ? 2 : 1, "0");
-  return `${hours ? `${hours}:` : ""}${minutes}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 /** A length of audio: seconds, minutes or hours, whatever reads best. */
@@ -194,23 +180,7 @@ export function count(number) {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: number < 10 ? 1 : 0 }).format(number);
 }
 
-export function percent(share, digits = 0) {
-  return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: digits }).format(share);
-}
-
 export function decimal(number) {
+  if (number === null) return UNKNOWN;
   return new Intl.NumberFormat(locale(), { maximumSignificantDigits: 2 }).format(number);
-}
-
-/** The name of a language that Whisper knows by `code`. */
-export function languageName(code) {
-  try {
-    return new Intl.DisplayNames(locale(), { type: "language" }).of(code);
-  } catch {
-    return code;
-  }
-}
-
-export function moment(iso) {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }

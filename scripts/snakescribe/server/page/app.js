@@ -3,7 +3,8 @@
 import { about, job, keyAccepted, onKeyNeeded, storeKey, storedKey } from "./api.js";
 import { Card } from "./card.js";
 import { canRecord, startRecording } from "./recorder.js";
-import { amount, chooseTongue, clock, currentTongue, languageName, say, translate } from "./words.js";
+import { chooseTongue, clock, currentTongue, languageName } from "./shared/tongue.js";
+import { amount, say, translate } from "./words.js";
 
 const FIRST_LANGUAGES = ["ko", "ja", "zh", "en"];
 const STORED_JOBS = "snakescribe.jobs";

@@ -2,7 +2,8 @@
 
 import { job, transcript, upload } from "./api.js";
 import { Player } from "./player.js";
-import { amount, clock, explain, languageName, moment, percent, roughly, say, translate } from "./words.js";
+import { clock, languageName, moment, percent } from "./shared/tongue.js";
+import { amount, explain, roughly, say, translate } from "./words.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 3000;
@@ -307,6 +308,6 @@ export class Card {
   #facts() {
     const { language_code: spoken, duration } = this.#now.transcript ?? {};
     const { finished_at: finished } = this.#now.job;
-    return [spoken && languageName(spoken), duration && clock(duration), finished && moment(finished)].filter(Boolean);
+    return [spoken && languageName(spoken), duration && clock(duration), finished && moment(finished * 1000)].filter(Boolean);
   }
 }

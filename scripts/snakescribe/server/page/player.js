@@ -1,6 +1,7 @@
 /** The segments of a transcript beside the sound they came from. */
 
-import { clock, say } from "./words.js";
+import { clock } from "./shared/tongue.js";
+import { say } from "./words.js";
 
 /** Seeking lands a little before the asked time in some formats. */
 const SEEK_TOLERANCE = 0.05;

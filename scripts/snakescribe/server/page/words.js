@@ -1,6 +1,7 @@
 /** Every string of the page, in both languages, and the formats that depend on the language. */
 
 import { FLAGS, KOREAN_ERRORS } from "./shared/sentences.js";
+import { currentTongue, locale } from "./shared/tongue.js";
 
 const WORDS = {
   tagline: { en: "Recordings to text", ko: "녹음을 글로 옮겨요" },
@@ -126,28 +127,9 @@ const WORDS = {
   wrongKey: { en: "The server does not accept this key.", ko: "서버가 이 키를 받아들이지 않아요." },
 };
 
-const STORED = "snakescribe.tongue";
-let tongue = localStorage.getItem(STORED) ?? (navigator.language.startsWith("ko") ? "ko" : "en");
-if (!(tongue in WORDS.done)) tongue = "en";
-
-/** The page's language, `en` or `ko`. */
-export function currentTongue() {
-  return tongue;
-}
-
-export function chooseTongue(chosen) {
-  tongue = chosen;
-  localStorage.setItem(STORED, chosen);
-}
-
-/** The reader's own variety of the page's language, for dates and numbers. */
-function locale() {
-  return navigator.languages.find((one) => one.split("-")[0] === tongue) ?? tongue;
-}
-
 /** The words for `key` in the page's language; `values` fill those that have places for them. */
 export function say(key, ...values) {
-  const words = WORDS[key][tongue];
+  const words = WORDS[key][currentTongue()];
   return typeof words === "function" ? words(...values) : words;
 }
 
@@ -158,16 +140,8 @@ export function translate(root) {
 
 /** The error for people: the server's message, in Korean with a plain sentence before it. */
 export function explain({ code, message }) {
-  const plain = tongue === "ko" && KOREAN_ERRORS[code];
+  const plain = currentTongue() === "ko" && KOREAN_ERRORS[code];
   return plain ? `${plain} (${message})` : message.charAt(0).toUpperCase() + message.slice(1);
-}
-
-/** Seconds as `m:ss` or `h:mm:ss`. */
-export function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const hours = Math.floor(whole / 3600);
-  const minutes = String(Math.floor(whole / 60) % 60).padStart(hours ? 2 : 1, "0");
-  return `${hours ? `${hours}:` : ""}${minutes}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 /** A count of minutes, or with `unit` of seconds, in words. */
@@ -178,17 +152,4 @@ export function amount(count, unit = "minute") {
 /** A remaining time, as roughly as it is known. */
 export function roughly(seconds) {
   return seconds < 55 ? amount(Math.max(5, Math.ceil(seconds / 5) * 5), "second") : amount(Math.ceil(seconds / 60));
-}
-
-export function percent(share) {
-  return new Intl.NumberFormat(locale(), { style: "percent" }).format(share);
-}
-
-/** The name of a language that Whisper knows by `code`. */
-export function languageName(code) {
-  return new Intl.DisplayNames(locale(), { type: "language" }).of(code);
-}
-
-export function moment(unixSeconds) {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(unixSeconds * 1000);
 }
