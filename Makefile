@@ -108,8 +108,8 @@ bench: .venv/.bench .models/.runtime
 	@touch $@
 
 .models/.tests: .models/.runtime
-	@echo 'the model tiny.en into .models: 71 MB'
-	$(BIN)/snakescribe models fetch tiny.en
+	@echo 'the model tiny.en and the weights to tell voices apart into .models: 152 MB'
+	$(BIN)/snakescribe models fetch tiny.en speakers
 	@touch $@
 
 # Without local wheels: what is locked must be on the index (scripts/lock.py knows the one exception).

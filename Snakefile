@@ -12,6 +12,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/inventory.smk"
 include: "workflow/rules/normalise.smk"
 include: "workflow/rules/transcribe.smk"
+include: "workflow/rules/speakers.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
 

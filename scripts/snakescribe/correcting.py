@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from snakescribe.formats.corrected import summarise_again
 from snakescribe.formats.export import export_batch, exported_batches, rendered
 from snakescribe.formats.listing import Listing
 from snakescribe.formats.names import short_stem, transcript_name, transcript_stem
+from snakescribe.formats.spoken import named, speaker_of
 from snakescribe.inventory.ledger import Found, Ledger
 from snakescribe.layout import Results
 from snakescribe.report.page import write_page
@@ -36,7 +38,7 @@ READ_BACK: tuple[OutputFormat, ...] = ("txt", "srt", "vtt")
 """Transcript files that people edit and that are taken back."""
 ALIKE = 0.4
 """Share of letters that an edited transcript has in common with the one that was written, at least."""
-_CHANNEL = re.compile(r"^\[([^\]\n]+)\] ", re.MULTILINE)
+_MARK = re.compile(r"^\[([^\]\n]+)\] ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Taken:
     """Say something else now."""
     conflicts: int
     """Those of them of which another file of the same call says something else again."""
+    speakers: bool
+    """Whether somebody else stands in brackets somewhere, which no file can say."""
 
 
 def take_back(
@@ -76,6 +80,7 @@ def take_back(
     known = by_content(results)
     found: dict[Path, list[Correction]] = {}
     said: defaultdict[object, set[tuple[Said, ...]]] = defaultdict(set)
+    others = dict[Path, bool]()
     for path, (_, name) in wanted.items():
         if name not in rows:  # x.labels.txt, for example
             raise InputError(f"{path}: only {', '.join(READ_BACK)} are taken back")
@@ -87,6 +92,8 @@ def take_back(
             raise InputError(
                 f"{path}: it has hardly anything of the transcript that is there; is it another recording's? (--force)"
             )
+        marks = {speaker_of(segment) for segment in named(right)}
+        others[path] = _order(before, marks) != _order(after, marks)
         found[path] = [one for one in _edited(right, before, after, who) if one.new not in said[_place(one)]]
         for one in found[path]:
             said[_place(one)].add(one.new)
@@ -97,7 +104,9 @@ def take_back(
     contents = {rows[name]["sha256"] for _, name in wanted.values()}
     bring(results, config, _batches(results, contents), in_place)
     odd = {place for place, several in said.items() if len(several) > 1}
-    return {path: Taken(len(some), sum(_place(one) in odd for one in some)) for path, some in found.items()}
+    return {
+        path: Taken(len(some), sum(_place(one) in odd for one in some), others[path]) for path, some in found.items()
+    }
 
 
 def undo(results: Results, config: Config, recording: Found, who: str, number: int | None, everything: bool) -> int:
@@ -201,13 +210,13 @@ def _kept(before: str, after: str) -> float:
 
 
 def _edited(row: Mapping[str, Any], before: str, after: str, who: str) -> Iterator[Correction]:
-    """Corrections that make of a row what stands in an edited file; channels stand in brackets before what they say.
+    """Corrections that make of a row what stands in an edited file; who speaks stands in brackets before what is said.
 
     ``before`` is what the file said when we wrote it, read in the same way: what a format cannot hold is no correction.
     """
-    channels = {segment["channel"] for segment in row["segments"]}
-    earlier = _by_channel(before, channels)
-    for channel, said in _by_channel(after, channels).items():
+    marks = {speaker_of(segment): segment["channel"] for segment in named(row)}
+    earlier = _by_channel(before, marks)
+    for channel, said in _by_channel(after, marks).items():
         segments = [segment for segment in row["segments"] if segment["channel"] == channel]
         texts = [segment["text"] for segment in segments]
         was = laid_beside(texts, earlier[channel])
@@ -226,15 +235,22 @@ def _edited(row: Mapping[str, Any], before: str, after: str, who: str) -> Iterat
                 )
 
 
-def _by_channel(text: str, channels: Collection[str | None]) -> dict[str | None, str]:
-    if not any(channels):
-        return {None: text} if channels else {}
-    found: dict[str | None, list[str]] = {channel: [] for channel in channels}
-    here: str | None = next(iter(channels))
+def _order(text: str, marks: Collection[str]) -> list[str]:
+    """Who speaks after whom, by what stands in brackets."""
+    found = (mark for mark in re.findall(r"\[([^\]\n]+)\] ", text) if mark in marks)
+    return [mark for mark, _ in groupby(found)]
+
+
+def _by_channel(text: str, marks: Mapping[str, str | None]) -> dict[str | None, str]:
+    """What each channel says; ``marks`` are channels by what stands in brackets, a speaker's name or their own."""
+    if not any(marks):
+        return {None: text} if marks else {}
+    found: dict[str | None, list[str]] = {channel: [] for channel in marks.values()}
+    here = next(iter(marks.values()))
     for piece in re.split(r"(?=\[[^\]\n]+\] )", text):
-        mark = _CHANNEL.match(piece)
-        if mark and mark[1] in channels:
-            here, piece = mark[1], piece[mark.end() :]
+        mark = _MARK.match(piece)
+        if mark and mark[1] in marks:
+            here, piece = marks[mark[1]], piece[mark.end() :]
         found[here].append(piece)
     return {channel: " ".join(pieces) for channel, pieces in found.items()}
 
@@ -280,4 +296,4 @@ def _rows(results: Results, wanted: Iterable[tuple[str, bytes]]) -> dict[bytes, 
 def _current(results: Results, batch: str) -> Iterator[dict[str, Any]]:
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
-    return (row for row in read_batch(results.batch(batch)) if row["recording_id"] in current)
+    return (row for row in read_batch(results.rows(batch)) if row["recording_id"] in current)

@@ -10,6 +10,10 @@ from snakescribe.models.configured import configured_capabilities
 BASE_SPEED = 0.05
 """CPU-seconds per second of audio with `base` and OpenVINO; CTranslate2 takes twice that
 (docs/decisions/precision-and-engines.md)."""
+VOICES_SPEED = 0.04
+"""CPU-seconds per second of speech for telling voices apart (docs/decisions/speakers.md)."""
+VOICES_BESIDE_BASE = 0.25
+"""Of what transcribing with `base` takes."""
 SLOWEST = 6.0
 """How many times that an old, busy machine may take."""
 RUN_SECONDS, BATCH_SECONDS = 10.0, 5.0
@@ -22,6 +26,16 @@ def core_seconds(config: Config) -> float:
     """Per second of audio, on a CPU: it grows with the size of the model."""
     size = configured_capabilities(config).parameters
     return BASE_SPEED * size / parameters(catalog().models["base"].dims)
+
+
+def voices_share(config: Config) -> float:
+    """What telling voices apart costs beside transcribing; nothing when nobody asks for it."""
+    return 0.0 if config.speakers == "off" else VOICES_BESIDE_BASE * BASE_SPEED / core_seconds(config)
+
+
+def listening(seconds: float, threads: int, attempt: int) -> int:
+    """Minutes for hearing the voices in so many seconds of audio, as :func:`runtime`."""
+    return round(attempt * (START + SLOWEST * VOICES_SPEED / threads * seconds / 60))
 
 
 def decoding(seconds: float, attempt: int) -> int:

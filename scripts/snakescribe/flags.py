@@ -6,8 +6,11 @@ from typing import Literal, get_args
 
 SegmentFlag = Literal["repetition", "low_confidence", "unfinished", "invented", "too_fast"]
 """Found by the guards of the engine, window by window."""
-RecordingFlag = Literal["truncated", "incomplete", "inverted_channel", "dead_channel", "other_track"]
+DecodingFlag = Literal["truncated", "incomplete", "inverted_channel", "dead_channel", "other_track"]
 """Found while decoding a recording."""
+SpeakerFlag = Literal["narrowband", "ghost_speaker", "speakers_unknown"]
+"""Found while telling voices apart."""
+RecordingFlag = Literal[DecodingFlag, SpeakerFlag]
 Flag = Literal[SegmentFlag, RecordingFlag]
 """A recording has those of its segments too."""
 
@@ -22,6 +25,9 @@ MEANING: dict[Flag, str] = {
     "inverted_channel": "channels with the same sound and opposite signs were turned before the mix",
     "dead_channel": "a channel on which nobody speaks was left out of the mix",
     "other_track": "nobody speaks on the track that was asked for; another one was taken",
+    "narrowband": "voices came through a telephone: who speaks is less sure",
+    "ghost_speaker": "a speaker has less than 2 % of the speech and never speaks for 2 s: perhaps there is none",
+    "speakers_unknown": "its voices could not be told apart",
 }
 """The page has its own sentences, in its two languages (pages/sentences.js)."""
 SEGMENT_FLAGS: tuple[SegmentFlag, ...] = get_args(SegmentFlag)

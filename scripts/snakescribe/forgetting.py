@@ -36,6 +36,7 @@ from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
 from snakescribe.recording import Recording
 from snakescribe.report.page import write_page
+from snakescribe.speakers.names import forget_names
 from snakescribe.tables.batch import readable, row_groups
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache
@@ -77,7 +78,8 @@ def forget(
         kept = _other_keys(config, manifest, ids, contents)
         removed["windows in journals"] += _journal_lines(results.journal(batch), kept)
         removed["work files"] += _deleted(_work_files(results, batch))
-        for path in (results.batch(batch), results.earlier(batch)):
+        removed["work files"] += _deleted(path for path in [results.voices_journal(batch)] if path.exists())
+        for path in (results.batch(batch), results.earlier(batch), results.voices(batch), results.speakers(batch)):
             removed["rows of batch files"] += _batch_rows(path, ids)
     for manifest in manifests:
         own = [entry for entry in manifest.recordings if entry.recording_id in ids]
@@ -87,6 +89,7 @@ def forget(
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
+    removed["names of speakers"] += forget_names(results, ids | {one.path for one in found})
     removed["corrections"] += corrections.forget(results, contents - shared)
     for path in (results.evaluation, results.evaluation_corrected):
         removed["lines of evaluations"] += without(path, ids)
@@ -192,7 +195,8 @@ def _transcripts(results: Results, batch: str, own: Iterable[Recording]) -> int:
 
 def _table_rows(results: Results) -> int:
     """Write the tables again; while batches are missing they are deleted instead, the next run makes them."""
-    there = {path: path.stat() for path in results.tables if path.exists()}
+    tables = [*results.tables, *results.speaker_tables]
+    there = {path: path.stat() for path in tables if path.exists()}
     if not there:
         return 0
     rows = _parquet_rows(there)

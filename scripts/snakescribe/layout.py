@@ -112,6 +112,36 @@ class Results:
         """The truth about a batch: one row per recording with its segments nested."""
         return self.root / f"batches/{batch}.parquet"
 
+    def voices(self, batch: str) -> Path:
+        """What the voices of a batch are like, so that they can be told apart anew without the audio."""
+        return self.root / f"voices/{batch}.parquet"
+
+    def voices_journal(self, batch: str) -> Path:
+        """The same, as far as it is known, while the batch is listened to."""
+        return self.root / f"journal/{batch}.voices.jsonl"
+
+    def unheard(self, batch: str) -> Path:
+        """Text: how often voices of a batch could not be heard, by what may be the machine's fault."""
+        return self.state / f"unheard/{batch}"
+
+    def voices_progress(self, batch: str) -> Path:
+        """How far that is (JSON), while it goes on."""
+        return self.root / f"journal/{batch}.voices.progress"
+
+    def speakers(self, batch: str) -> Path:
+        """The rows of :meth:`batch` with who said it; there only while the option `speakers` is on."""
+        return self.root / f"speakers/{batch}.parquet"
+
+    def rows(self, batch: str) -> Path:
+        """What tables and transcripts are made of: :meth:`speakers` where there are any, else :meth:`batch`."""
+        told = self.speakers(batch)
+        return told if told.exists() else self.batch(batch)
+
+    @property
+    def speaker_names(self) -> Path:
+        """CSV: who is who, as people have said with `snakescribe speakers name`; nothing else can make it."""
+        return self.root / "speaker_names.csv"
+
     def earlier(self, batch: str) -> Path:
         """The batch file of an earlier run, while it is made anew."""
         return self.root / f"batches/{batch}.earlier"
@@ -175,13 +205,18 @@ class Results:
         return self.root / "evaluation-corrected.tsv"
 
     def table(self, name: str, kind: str) -> Path:
-        """``recordings``, ``segments`` or ``words``, as ``parquet`` or ``tsv``."""
+        """``recordings``, ``segments``, ``words`` or ``speakers``, as ``parquet`` or ``tsv``."""
         return self.root / f"tables/{name}.{kind}"
 
     @property
     def tables(self) -> list[Path]:
         """All six."""
         return [self.table(name, kind) for name in ("recordings", "segments", "words") for kind in ("parquet", "tsv")]
+
+    @property
+    def speaker_tables(self) -> list[Path]:
+        """Two more, while the option `speakers` is on."""
+        return [self.table("speakers", kind) for kind in ("parquet", "tsv")]
 
     def log(self, step: str, batch: str | None = None) -> Path:
         """What a step said, or ``snakemake`` itself; steps that run per batch have a folder."""

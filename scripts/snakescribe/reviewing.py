@@ -58,11 +58,13 @@ class PutRight(Frozen):
         spans = [(self.start, self.end), *((said.start, said.end) for said in self.new)]
         last = (row["duration"] or 0.0) + 1.0
         texts = "".join([self.old, *(said.text for said in self.new)])
+        labels = {None, *(speaker["speaker"] for speaker in row.get("speakers") or ())}
         channels = {piece["channel"] for piece in [*(row["segments"] or ()), *(row["gaps"] or ())]}
         return (
             row["status"] != "failed"
             and all(start <= end <= last for start, end in spans)
             and self.channel in channels
+            and labels.issuperset(said.speaker for said in self.new)
             and texts.encode("utf-8", "replace").decode() == texts
         )
 
@@ -82,7 +84,7 @@ class Review:
         with Ledger.open(self.results.ledger, readonly=True) as ledger:
             batch = ledger.batch_of(recording_id)
             current = ledger.current(batch) if batch else {}
-        rows = read_batch(self.results.batch(batch)) if batch else iter(())
+        rows = read_batch(self.results.rows(batch)) if batch else iter(())
         for row in rows:
             if row["recording_id"] == recording_id:
                 return {**row, "reference": current[recording_id].reference}

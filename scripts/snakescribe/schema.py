@@ -26,6 +26,7 @@ KEYS = [
     _column("sha256", TEXT, "SHA-256 of the file's content; empty when it could not be read"),
 ]
 
+SPEAKER = "label of who says it, `SPEAKER_00` being the first to speak; null when voices are not told apart"
 SPAN = [_column(name, REAL, "seconds from the start of the recording") for name in ("start", "end")]
 CHANNEL = _column("channel", TEXT, "name of the channel with `audio.channels: split`, else null")
 
@@ -33,6 +34,9 @@ WORD = [
     *SPAN,
     _column("text", TEXT, "the word as Whisper writes it, without surrounding spaces"),
     _column("probability", REAL, "mean probability of the word's tokens, 0 to 1"),
+    _column("speaker", TEXT, SPEAKER),
+    _column("speaker_confidence", REAL, "share of the word's time with speech that is this speaker's, 0 to 1"),
+    _column("overlap", pa.bool_(), "true when somebody else speaks for half of the word or more"),
 ]
 
 SEGMENT = [
@@ -40,6 +44,7 @@ SEGMENT = [
     _column("text", TEXT, "what was said, after the glossary"),
     _column("language", TEXT, "Whisper's code; differs within a recording only with `language: mixed`"),
     CHANNEL,
+    _column("speaker", TEXT, SPEAKER),
     _column("mean_logprob", REAL, "mean natural-log probability of the window's tokens"),
     _column("no_speech_probability", REAL, "Whisper's probability that the window holds no speech, 0 to 1"),
     _column(
@@ -104,6 +109,10 @@ RECORDING = [
         REAL,
         "seconds that the file promises and does not hold, with `truncated` and `incomplete`; null when failed",
     ),
+    _column("speakers_found", COUNT, "how many speak; null when voices are not told apart"),
+    _column("speakers_given", TEXT, "what was asked for: `auto` or a number; null when voices are not told apart"),
+    _column("overlap_seconds", REAL, "seconds in which two or more speak at once, summed over channels"),
+    _column("speaker_model_sha256", TEXT, "SHA-256 of the weights of the voice encoder"),
     _column("size", COUNT, "of the source, in bytes"),
     _column("model", TEXT, "the model as configured"),
     _column("model_sha256", TEXT, "identity of the weights (hash over names, shapes and float16 values)"),
@@ -130,6 +139,16 @@ RECORDING = [
     _column("attempt", COUNT, "1 the first time, counted up for new content and retries"),
 ]
 
+VOICE = [
+    _column("speaker", TEXT, "label within the recording, `SPEAKER_00` being the first to speak"),
+    _column("name", TEXT, "who it is, as somebody has said; of a channel with one voice the channel's name; else null"),
+    CHANNEL,
+    _column("speech_seconds", REAL, "seconds that the speaker speaks"),
+    _column("turns", COUNT, "how often the speaker speaks without a pause of a second"),
+    _column("first_start", REAL, "seconds from the start of the recording to the speaker's first word"),
+]
+TURN = [*SPAN, CHANNEL, _column("speaker", TEXT, SPEAKER)]
+
 LEDGER = [
     _column("source_state", TEXT, "`present`, or `removed` when the file is gone from the recordings folder"),
     _column("duplicate_of", TEXT, "recording_id of the first recording, by path, with the same content, else null"),
@@ -150,7 +169,9 @@ ENVELOPE = _column(
     "loudness of each 0.256 s as a base64 digit, 0 to 63 dB above -63 dB of full scale; null in older rows",
 )
 
-BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, ENVELOPE, *VERSION])
+NESTED_VOICES = [pa.field("speakers", pa.list_(pa.struct(VOICE))), pa.field("turns", pa.list_(pa.struct(TURN)))]
+
+BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, *NESTED_VOICES, ENVELOPE, *VERSION])
 RECORDINGS: pa.Schema = pa.schema([*RECORDING, *LEDGER, CORRECTED, *VERSION])
 SEGMENTS: pa.Schema = pa.schema([*KEYS, INDEX, *SEGMENT, CORRECTED, *VERSION])
 WORDS: pa.Schema = pa.schema(
@@ -164,7 +185,15 @@ WORDS: pa.Schema = pa.schema(
     ]
 )
 
+SPEAKERS: pa.Schema = pa.schema([*KEYS, *VOICE, *VERSION])
+
 CORRECTED_BATCH: pa.Schema = pa.schema(
-    [*RECORDING, pa.field("segments", pa.list_(pa.struct([*SEGMENT, NESTED_WORDS, CORRECTED]))), ENVELOPE, CORRECTED]
+    [
+        *RECORDING,
+        pa.field("segments", pa.list_(pa.struct([*SEGMENT, NESTED_WORDS, CORRECTED]))),
+        *NESTED_VOICES,
+        ENVELOPE,
+        CORRECTED,
+    ]
 )
 """Rows of a batch file with the corrections in them."""

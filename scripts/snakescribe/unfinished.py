@@ -32,9 +32,15 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
         ResultsError: the plan or a listing is damaged.
     """
     planned = [one.batch for one in Plan.read(results.plan).batches] if results.plan.exists() else []
-    wanted = Listing(outputs=sorted(config.outputs), layout=layout(config.subtitles))
+    wanted = Listing(outputs=sorted(config.outputs), layout=layout(config.subtitles, config.speakers != "off"))
     results.review.unlink(missing_ok=True)
     shutil.rmtree(results.sounds, ignore_errors=True)
+    if config.speakers == "off":  # nobody is to be shown who said it
+        shutil.rmtree(results.speakers("b").parent, ignore_errors=True)
+        for path in results.speaker_tables:
+            path.unlink(missing_ok=True)
+    else:
+        _hear_again(results, config.attempts)
     corrected = marker.are_in_files(results)
     if not corrected:  # a review was killed
         results.table("recordings", "parquet").unlink(missing_ok=True)
@@ -47,13 +53,22 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
             rows.replace(earlier)
         elif fits and earlier.exists() and not rows.exists():
             earlier.replace(rows)  # the options are again what they were
-        if listing.exists() and not (corrected and rows.exists() and Listing.read(listing).made_like(wanted)):
+        told = config.speakers == "off" or results.speakers(batch).exists()  # a failed step leaves none
+        if listing.exists() and not (corrected and told and rows.exists() and Listing.read(listing).made_like(wanted)):
             listing.unlink()
         complete &= listing.exists()
     if results.seen.exists() and results.seen.read_text(encoding="ascii") != seen:
         results.plan.unlink(missing_ok=True)
     if not complete or not results.plan.exists():
         results.checked.unlink(missing_ok=True)  # the last file of a run: for it the others are asked for
+
+
+def _hear_again(results: Results, attempts: int) -> None:
+    """Have voices heard once more that could not be heard by what may be the machine's fault."""
+    for noted in results.unheard("b").parent.glob("b*"):
+        if int(noted.read_text(encoding="ascii")) < attempts:
+            results.voices(noted.name).unlink(missing_ok=True)
+            results.speakers(noted.name).unlink(missing_ok=True)
 
 
 def bring_back(results: Results) -> None:
@@ -63,7 +78,8 @@ def bring_back(results: Results) -> None:
     """
     now = time.time_ns()
     own = (results.plan, results.manifest("b"), results.samples("b"), results.batch("b"), results.exported("b"))
-    folders = {path.parent for path in (*own, results.checked, *results.tables)}
+    told = (results.voices("b"), results.speakers("b"))
+    folders = {path.parent for path in (*own, *told, results.checked, *results.tables)}
     times = {path: path.stat().st_mtime_ns for folder in folders for path in folder.glob("*") if path.is_file()}
     ahead = sorted({made for made in times.values() if made > now}, reverse=True)
     ranks = {made: rank for rank, made in enumerate(ahead)}

@@ -27,16 +27,17 @@ from snakescribe.config import Config, load_config, read_resolved
 from snakescribe.config.load import at_home, changed
 from snakescribe.config.options import ContainerOptions
 from snakescribe.errors import ConfigError, InstallationError, ResultsError, SnakescribeError
-from snakescribe.estimate import decoding, runtime
+from snakescribe.estimate import decoding, listening, runtime
 from snakescribe.failures import report
 from snakescribe.files import disk_error, hold_lock, write_atomically
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.plan import Plan
+from snakescribe.inventory.walk import Walk, recordings_root, walk
 from snakescribe.inventory.walk import digest as inventory_digest
-from snakescribe.inventory.walk import recordings_root, walk
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
-from snakescribe.models.configured import configured_capabilities, configured_model
+from snakescribe.models.configured import configured_capabilities, configured_model, configured_store
+from snakescribe.speakers.settings import speakers_digest, voices_digest
 from snakescribe.unfinished import bring_back, put_aside_unfinished
 
 LOCK_FD = "SNAKESCRIBE_LOCK_FD"
@@ -61,6 +62,23 @@ class Run:
     """Digest of everything that changes a batch's result; a change transcribes again (from the cache if known)."""
     memory_mb: int
     """What a transcribe job needs."""
+    voices: str = ""
+    """Digest of what the voices of a batch depend on beside its recordings."""
+    speakers: str = ""
+    """Digest of how many speakers there are and who they are."""
+
+    def rows(self, batch: str) -> Path:
+        """What tables and transcripts of a batch are made of."""
+        return self.files.batch(batch) if self.config.speakers == "off" else self.files.speakers(batch)
+
+    @property
+    def tables(self) -> list[Path]:
+        """All tables of this run."""
+        return self.files.tables + (self.files.speaker_tables if self.config.speakers != "off" else [])
+
+    def voices_minutes(self, batch: str, threads: int, attempt: int) -> int:
+        """How long listening to voices may take on a cluster."""
+        return listening(_seconds(Path(self.config.results), batch), threads, attempt)
 
     def transcribe_minutes(self, batch: str, threads: int, attempt: int) -> int:
         """How long transcribing may take on a cluster."""
@@ -127,7 +145,7 @@ def begin(
         if not main_process:
             config = read_resolved(results.config)
             _show_to_container(config, files)
-            return _run(config, files, "")
+            return _run(config, files, None)
         if not executes:
             return Run(_with_an_image(config), files, "", "", 0)
         configured_capabilities(config)
@@ -135,8 +153,10 @@ def begin(
             if _BEGUN[results.root].config != config:
                 raise ConfigError(f"two modules write into {results.root}; give each its own `results`")
             return _BEGUN[results.root]
-        seen = inventory_digest(config, walk(config))
-        checked = _BEGUN[results.root] = _run(config, files, seen)
+        if config.speakers != "off":
+            configured_store(config).speakers()
+        walked = walk(config)
+        checked = _BEGUN[results.root] = _run(config, files, walked)
         plan = Plan.read(results.plan) if results.plan.exists() else None
         if local and not dry_run:
             devices.expect(config.device)
@@ -159,7 +179,7 @@ def begin(
                 orphans.remember(results, logs)
             _write_missing_manifests(results, plan)
             bring_back(results)
-            put_aside_unfinished(results, seen, checked.options, config)
+            put_aside_unfinished(results, checked.seen, checked.options, config)
             if config.cache.mode != "off" or config.container.image is not None:
                 _make_folder(Path(config.cache.path), "cache.path")  # what is not there cannot be bound
             write_atomically(results.config, config.model_dump_json(indent=1).encode())
@@ -267,10 +287,18 @@ def _elsewhere(results: Results, files: Results) -> str:
     return here
 
 
-def _run(config: Config, files: Results, seen: str) -> Run:
+def _run(config: Config, files: Results, walked: Walk | None) -> Run:
     prepared = configured_model(config)
     weights = prepared.pt.stat().st_size / 1e6
-    return Run(config, files, seen, options_digest(config, prepared), memory_mb=int(1500 + 4 * weights))
+    return Run(
+        config,
+        files,
+        inventory_digest(config, walked) if walked else "",
+        options_digest(config, prepared),
+        memory_mb=int(1500 + 4 * weights),
+        voices=voices_digest(config, walked.sheet if walked else None),
+        speakers=speakers_digest(config, walked.sheet if walked else None),
+    )
 
 
 def _with_an_image(config: Config) -> Config:

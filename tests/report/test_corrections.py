@@ -300,6 +300,49 @@ def test_no_run_takes_it_away_again(results: Results) -> None:
     assert results.corrections.read_bytes() == kept
 
 
+@pytest.mark.parametrize("kind", ["txt", "srt", "vtt"])
+def test_speakers_stay_with_what_they_say(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = [
+        segment(0, 4, "환불 되나요?") | {"speaker": "SPEAKER_00"},
+        segment(4, 5, "네") | {"speaker": "SPEAKER_01"},
+        segment(5, 9, "고맙 습니다") | {"speaker": "SPEAKER_00"},
+    ]
+    who = {"channel": None, "speech_seconds": 4.0, "turns": 1, "first_start": 0.0}
+    speakers = [{"speaker": "SPEAKER_00", "name": "김서연 <님>"} | who, {"speaker": "SPEAKER_01", "name": None} | who]
+    turns = [{"start": 0.0, "end": 9.0, "channel": None, "speaker": "SPEAKER_00"}]
+    call = row("a.wav", *told, speakers=speakers, turns=turns, speakers_found=2)
+    results = finish(tmp_path, {"b000001": [call]})
+    export_batch(results, [kind], "b000001")
+    path = results.transcripts / f"a.wav.{kind}"
+    shown = path.read_text(encoding="utf-8")
+    assert {"txt": "[김서연 <님>] 환불", "srt": "[김서연 <\u200b님>] 환불", "vtt": "<v 김서연 &lt;님&gt;>환불"}[
+        kind
+    ] in shown
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+    assert store.read(results) == [], "nothing was edited"
+    path.write_text(shown.replace("고맙 습니다", "고맙습니다").replace("네", "네 됩니다"), encoding="utf-8")
+    assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+    assert [(one.old, [said.text for said in one.new]) for one in store.read(results)] == [
+        ("네", ["네 됩니다"]),
+        ("고맙 습니다", ["고맙습니다"]),
+    ]
+    if kind == "txt":
+        capsys.readouterr()
+        mine = path.read_text(encoding="utf-8").replace("[SPEAKER_01] ", "[김서연 <님>] ")
+        path.write_text(mine, encoding="utf-8")
+        assert main(["corrections", "import", str(path), "--results", str(results.root)]) == 0
+        assert "0 segments corrected; who speaks stays as it was" in capsys.readouterr().err
+    export_batch(results, ["rttm"], "b000001")
+    diarised = (results.transcripts / "a.wav.rttm").read_text(encoding="utf-8")
+    assert diarised == "SPEAKER a.wav 1 0.000 9.000 <NA> <NA> 김서연_<님> <NA> <NA>\n"
+    right = apply(call, store.read(results))
+    assert [(one["speaker"], one["text"]) for one in right["segments"]] == [
+        ("SPEAKER_00", "환불 되나요?"),
+        ("SPEAKER_01", "네 됩니다"),
+        ("SPEAKER_00", "고맙습니다"),
+    ]
+
+
 def test_channels_are_taken_back_apart(tmp_path: Path) -> None:
     call = row(
         "two.wav",

@@ -42,7 +42,8 @@ def results(tmp_path_factory: pytest.TempPathFactory, models_root: Path) -> Resu
         "들리는 #1?.wav",
         unsure,
         doubted,
-        segment(8, 9, "환불 요청 하려고요"),
+        segment(8, 9, "환불 요청 하려고요") | {"speaker": "SPEAKER_00"},
+        speakers=[{"speaker": "SPEAKER_00", "name": "김서연"}],
         duration=10.0,
         flags=["invented"],
         gaps=[gap(9, 10)],
@@ -125,6 +126,7 @@ def test_a_recording_is_read_and_heard_by_keys(browser: Browser, results: Result
         expect(segments.nth(0)).to_contain_text("45%")
         expect(segments.nth(1)).to_have_class("doubtful")
         expect(segments.nth(1)).to_contain_text("Probably nobody said this")
+        expect(segments.nth(2)).to_contain_text("김서연환불 요청")
         expect(segments.nth(3)).to_contain_text("1 s of speech without text")
         expect(page.locator("#wave svg")).to_be_visible()
         segments.nth(0).get_by_role("button").focus()

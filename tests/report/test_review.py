@@ -46,7 +46,11 @@ def results(tmp_path: Path, models_root: Path) -> Results:
     shutil.copy(models_root / "samples/beckett.wav", recording)
     doubted = {"flags": ["low_confidence"], "mean_logprob": -1.2}
     segments = [segment(number, number + 1, text) | doubted for number, text in enumerate(SAID)]
-    call = row(recording.name, *segments, flags=["low_confidence"], duration=10.0, gaps=[gap(8, 10)])
+    segments[0]["speaker"] = "SPEAKER_00"
+    nobody = {"channel": None, "speech_seconds": 4.0, "turns": 1, "first_start": 0.0}
+    names = {"SPEAKER_00": None, "SPEAKER_01": "이준"}
+    speakers = [{"speaker": label, "name": name} | nobody for label, name in names.items()]
+    call = row(recording.name, *segments, flags=["low_confidence"], duration=10.0, gaps=[gap(8, 10)], speakers=speakers)
     reference = {call["recording_id"]: {"reference": "문장 0 환불 요청이요"}}
     results = finish(tmp_path, {"b000001": [call, row("good.wav", segment(0, 5, "네"))]}, known=reference)
     export_batch(results, ["json", "txt"], "b000001")
@@ -104,6 +108,9 @@ def test_ten_segments_are_put_right_by_keys_alone(results: Results) -> None:
 
         keys.press("r")  # 1: this is right
         kept(page, 1)
+        expect(segments.nth(0)).to_contain_text("SPEAKER_00")
+        keys.press("s")  # but somebody else said it
+        expect(segments.nth(0)).to_contain_text("이준")
         keys.press("n")  # 2: other words
         keys.press("e")
         expect(page.get_by_role("textbox", name="What is said from 0:01")).to_be_focused()
@@ -154,13 +161,14 @@ def test_ten_segments_are_put_right_by_keys_alone(results: Results) -> None:
         expect(page.locator("#name")).to_contain_text("good.wav")  # the next one, if only a little doubtful
 
     corrections = store.read(results)
-    assert len(corrections) == 8 and {one.who for one in corrections} == {"김서연"}
+    assert len(corrections) == 9 and {one.who for one in corrections} == {"김서연"}
     (call, good) = pq.read_table(results.table("recordings", "parquet")).to_pylist()
     said = "문장 0 환불 요청이요 문장 2 문장 3 문장 4 문장 5 문장 7 네 끊을게요"
     assert (call["text"], call["corrected"], call["flags"], call["gaps"]) == (said, True, [], [])
     assert (good["text"], good["corrected"]) == ("네", False)
     text = (results.transcripts / "통화 #1.wav.txt").read_text(encoding="utf-8")
     assert text.split("\n")[4:6] == ["문장", "5"], "cut"
+    assert text.startswith("[이준] 문장 0\n")
     assert not (results.state / "review.html").exists()
 
 

@@ -25,7 +25,7 @@ def refused(values: Any, **environ: str) -> str:
         load_config(values, Path("/base"), environ)
     message = str(caught.value)
     assert "\n" not in message
-    assert len(message) < 300
+    assert len(message) < 400
     return message
 
 

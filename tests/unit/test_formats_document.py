@@ -24,12 +24,14 @@ def test_json_has_everything_but_bytes(tmp_path: Path) -> None:
     write_batch(tmp_path / "b.parquet", rows)
     text = json_document(next(read_batch(tmp_path / "b.parquet")))
     read = json.loads(text)
-    columns = [field.name for field in RECORDING if field.name != "path_bytes"]
+    told = {"speakers_found", "speakers_given", "overlap_seconds", "speaker_model_sha256"}
+    columns = [field.name for field in RECORDING if field.name not in {"path_bytes", *told}]
     assert list(read) == [*columns, "schema_version", "segments"]
     assert read["path"] == "\\xff 가.wav"
     assert read["finished_at"] == "2026-01-02T03:04:05.678+00:00"
     first, second = read["segments"]
-    assert list(first) == [*(field.name for field in SEGMENT), "words"]
+    assert list(first) == [*(field.name for field in SEGMENT if field.name != "speaker"), "words"]
+    assert list(first["words"][0]) == ["start", "end", "text", "probability"]
     assert [word["text"] for word in first["words"]] == ["네", "그래요"]
     assert "words" not in second
     assert (first["language"], second["language"]) == ("ko", "en")

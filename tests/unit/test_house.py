@@ -21,8 +21,9 @@ formats vad
 engine
 doctor
 cluster images report transcribe
+speakers
 correcting ending forgetting playing pruning server speed unfinished
-reviewing workflow
+naming reviewing workflow
 commands
 cli
 __main__

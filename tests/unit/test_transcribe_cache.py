@@ -11,7 +11,7 @@ from snakescribe.config import Config, load_config
 from snakescribe.keys import transcript_key
 from snakescribe.models.store import Store
 from snakescribe.recording import Recording
-from snakescribe.transcribe.cache import Cache, CachedTranscript, skip_known
+from snakescribe.transcribe.cache import Cache, CachedTranscript, transcribed_already
 from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Transcript
 
@@ -86,5 +86,5 @@ def test_audio_of_a_known_transcript_is_not_needed(models_root: Path, tmp_path: 
     config = _config(models_root, tmp_path)
     key = transcript_key(config, Store(models_root).resolve("base"), _recording())
     Cache(config).put(SHA, key, _entry())
-    known = skip_known(config)
+    known = transcribed_already(config)
     assert known(_recording()) and not known(_recording(language="ko")) and not known(_recording(sha256="cd" * 32))

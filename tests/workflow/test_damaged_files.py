@@ -36,6 +36,11 @@ def refused(site: Site, path: Path, *command: str) -> str:
     return line
 
 
+def unfinished(site: Site) -> None:
+    """As if the batch had been begun and not finished: one that is finished is not read again."""
+    site.results.progress(BATCH).unlink(missing_ok=True)
+
+
 def step(site: Site, name: str, *more: str) -> tuple[str, ...]:
     return (name, "--config", str(site.results.config), *more)
 
@@ -70,6 +75,7 @@ def test_an_index_of_samples(done: Site) -> None:
     index = done.results.samples_index(BATCH)
     done.tell(*step(done, "normalise", "--batch", BATCH))
     index.write_bytes(index.read_bytes()[:-20])
+    unfinished(done)
     assert "delete it and run again" in refused(done, index, *step(done, "transcribe", "--batch", BATCH))
     index.unlink()
     done.tell(*step(done, "normalise", "--batch", BATCH))
@@ -80,6 +86,7 @@ def test_a_line_of_a_journal(done: Site) -> None:
     """What the other lines say is kept."""
     journal = done.results.journal(BATCH)
     good = '{"language": {"key": "k", "language": "ko", "probability": 0.9}}\n'
+    unfinished(done)
     journal.write_text(good + '{"window": {"key": "k", "tra\n' + good)
     line = refused(done, journal, *step(done, "transcribe", "--batch", BATCH))
     assert f"{journal}, line 2, is damaged" in line

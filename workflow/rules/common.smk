@@ -66,6 +66,11 @@ def transcribe_minutes(wildcards, threads, attempt):
     return RUN.transcribe_minutes(wildcards.batch, threads, attempt)
 
 
+def voices_minutes(wildcards, threads, attempt):
+    """The same for listening to voices."""
+    return RUN.voices_minutes(wildcards.batch, threads, attempt)
+
+
 def normalise_minutes(wildcards, attempt):
     """The same. A job on a cluster may take what its three steps may together."""
     return RUN.normalise_minutes(wildcards.batch, attempt)

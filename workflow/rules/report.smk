@@ -13,7 +13,7 @@ rule report:
     input:
         plan=FILES.plan,
         recordings=FILES.table("recordings", "parquet"),
-        batches=planned_batches(FILES.batch),
+        batches=planned_batches(RUN.rows),
     output:
         report(FILES.report, caption="../captions/report.rst", category="Transcripts"),
     log:

@@ -15,9 +15,9 @@ localrules:
 rule tables:
     input:
         plan=FILES.plan,
-        batches=planned_batches(FILES.batch),
+        batches=planned_batches(RUN.rows),
     output:
-        FILES.tables,
+        RUN.tables,
     log:
         FILES.log("tables"),
     shell:

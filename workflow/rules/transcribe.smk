@@ -11,8 +11,9 @@ MAKES:  batches/{batch}.parquet  the truth about a batch: one row per recording,
 rule transcribe:
     input:
         manifest=FILES.manifest("{batch}"),
-        samples=FILES.samples("{batch}"),
-        index=FILES.samples_index("{batch}"),
+        # Made again for voices they are the same, and no reason to transcribe again.
+        samples=ancient(FILES.samples("{batch}")),
+        index=ancient(FILES.samples_index("{batch}")),
     output:
         rows=update(FILES.batch("{batch}")),
     log:
@@ -38,7 +39,7 @@ rule transcribe:
 
 rule export:
     input:
-        rows=FILES.batch("{batch}"),
+        rows=RUN.rows("{batch}"),
     output:
         written=update(FILES.exported("{batch}")),
     log:

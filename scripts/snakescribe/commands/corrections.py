@@ -72,5 +72,6 @@ def run(args: argparse.Namespace) -> int:
     for path, taken in done.items():
         other = f"{taken.conflicts} of them otherwise than another of these files: the later one counts, both are kept"
         told = f"; {other} (`snakescribe corrections list`)" if taken.conflicts else ""
+        told += "; who speaks stays as it was: `snakescribe review` changes it (s)" if taken.speakers else ""
         print(f"{path}: {counted(taken.segments, 'segment')} corrected{told}", file=sys.stderr)
     return 0

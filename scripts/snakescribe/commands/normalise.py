@@ -1,7 +1,7 @@
 """Decode the recordings of one batch to 16 kHz mono (a step of the workflow).
 
-Recordings whose transcripts are in the cache are left out. When more normalised audio than
-``batch.ahead_gb`` waits on disk already, nothing is decoded: the transcribe step will do it.
+Recordings whose transcripts (and voices, with `speakers`) are in the cache are left out. When more
+normalised audio than ``batch.ahead_gb`` waits on disk already, nothing is decoded: the transcribe step will do it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from snakescribe.commands.common import register_batch, resolved
 from snakescribe.files import write_atomically
+from snakescribe.recording import Recording
 from snakescribe.units import counted
 
 
@@ -27,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from snakescribe.audio.normalise import normalise_batch
     from snakescribe.audio.samples import SamplesIndex
     from snakescribe.inventory.ledger import still_wanted
-    from snakescribe.transcribe.cache import skip_known
+    from snakescribe.speakers.settings import voices_key
+    from snakescribe.transcribe.cache import Cache, transcribed_already
     from snakescribe.vad.anybody import speech_finder
 
     config, results = resolved(args)
@@ -41,9 +43,13 @@ def run(args: argparse.Namespace) -> int:
         _log(f"{args.batch}: {waiting / 1e9:.1f} GB of normalised audio wait; left to the transcribe step")
         return 0
     began = time.monotonic()
-    index_made = normalise_batch(
-        manifest, config, samples, index, skip_known(config), args.threads, _log, speech_finder(config)
-    )
+    transcribed, cache = transcribed_already(config), Cache(config)
+
+    def known(recording: Recording) -> bool:
+        heard = config.speakers == "off" or cache.get_voices(recording.sha256, voices_key(config, recording))
+        return bool(heard) and transcribed(recording)
+
+    index_made = normalise_batch(manifest, config, samples, index, known, args.threads, _log, speech_finder(config))
     made = index_made.recordings
     hours = sum(recording.duration or 0.0 for recording in made) / 3600
     failed = sum(recording.error_class is not None for recording in made)

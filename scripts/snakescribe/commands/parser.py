@@ -19,6 +19,7 @@ FOR_PEOPLE = (
     "report",
     "review",
     "corrections",
+    "speakers",
     "handover",
     "evaluate",
     "compare",
@@ -35,6 +36,8 @@ STEPS = (
     "inventory",
     "normalise",
     "transcribe",
+    "voices",
+    "assign",
     "tables",
     "check",
 )

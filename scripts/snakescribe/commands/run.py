@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Timer
@@ -24,6 +26,7 @@ from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
 from snakescribe.ending import Outcome, tell, written_down
 from snakescribe.errors import ConfigError, RecordingError
+from snakescribe.estimate import voices_share
 from snakescribe.files import die_with_parent, write_atomically
 from snakescribe.inventory.walk import ask_for_retry
 from snakescribe.keys import options_digest
@@ -32,6 +35,8 @@ from snakescribe.models.configured import configured_model
 from snakescribe.transcribe.progress import Progress, audio_done, describe
 from snakescribe.workflow import LOCK_FD, prepare_results
 
+Done = Callable[[], tuple[float, float]]
+"""Seconds of audio done, and in all."""
 REFRESH = 1.0
 FIRST_LINE = 5.0
 LOG_EVERY = 60.0
@@ -95,13 +100,14 @@ def run(args: argparse.Namespace) -> int:
         write_atomically(asked, config.model_dump_json().encode())
         if args.retry_failed is not None:
             ask_for_retry(results, args.retry_failed)
-        found = _snakemake(args, results, asked, lock, profile, options)
+        done = partial(audio_done, results, options, voices_share(config))
+        found = _snakemake(args, results, asked, lock, profile, done)
         outcome.code, outcome.failure = found.code, found.failure
     return outcome.code
 
 
 def _snakemake(
-    args: argparse.Namespace, results: Results, asked: Path, lock: int | None, profile: str, options: str
+    args: argparse.Namespace, results: Results, asked: Path, lock: int | None, profile: str, done: Done
 ) -> Outcome:
     """Start it, wait for it, and tell how it ended."""
     log = results.log("snakemake")
@@ -129,7 +135,7 @@ def _snakemake(
         )
         stopped = _stops(process)
         print(f"log: {log}", file=sys.stderr, flush=True)
-        code = _watch(process, results, options)
+        code = _watch(process, done)
     if stopped and code:
         orphans.end(results, CLUSTER_GRACE)
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
@@ -209,12 +215,12 @@ def _stops(process: subprocess.Popen[bytes]) -> list[int]:
     return came
 
 
-def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> int:
+def _watch(process: subprocess.Popen[bytes], audio: Done) -> int:
     """Show hours of audio done until Snakemake ends: a live line on a terminal, else a line soon and one a minute."""
     from rich.console import Console
 
     console = Console(stderr=True)
-    first, _ = audio_done(results, options)
+    first, _ = audio()
     began = time.monotonic()
     due, planned = began + FIRST_LINE, False
     text = "looking at the recordings"
@@ -224,7 +230,7 @@ def _watch(process: subprocess.Popen[bytes], results: Results, options: str) -> 
                 return process.wait(REFRESH)
             except subprocess.TimeoutExpired:
                 pass
-            done, total = audio_done(results, options)
+            done, total = audio()
             now = time.monotonic()
             if done < first:  # what was finished is done anew
                 first, began = done, now - REFRESH

@@ -62,6 +62,7 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
         "results": absolute(asked.results),
         "models": absolute(models),
         "model": absolute(asked.model) if os.sep in asked.model else asked.model,
+        "speaker_names": absolute(asked.speaker_names) if asked.speaker_names else None,
         "cache": {"path": absolute(cache)},
         "server": {
             "state": absolute(state),

@@ -37,6 +37,19 @@ def _absolute(path: str) -> str:
     return path
 
 
+def _speakers(value: object) -> object:
+    if value is False or value == "off":  # YAML 1.1 reads the bare word `off` as false
+        return "off"
+    if isinstance(value, str) and value.isdecimal():  # of a sheet, or of --config
+        value = int(value)
+    if value == "auto" or (type(value) is int and 1 <= value <= MOST_SPEAKERS):
+        return value
+    raise ValueError(f"use off, auto, or how many there are (1 to {MOST_SPEAKERS})")
+
+
+MOST_SPEAKERS = 20
+Speakers = Annotated[int | Literal["off", "auto"], BeforeValidator(_speakers)]
+"""Whether voices are told apart, and how many there are."""
 Language = Annotated[str, BeforeValidator(_language_code)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Channels = Literal["mix", "split", "left", "right"]
@@ -317,6 +330,20 @@ class AskedConfig(Options):
         description="replacements made in the finished text, e.g. `{스네이크: 스네익}`; recorded in the tables",
     )
     words: bool = Field(False, description="times for every word, by cross-attention alignment")
+    speakers: Speakers = Field(
+        "off",
+        description="tell voices apart: `auto` finds out how many there are, a number (1 to 20) says so; a column "
+        "`speakers` of the sheet does for one recording. Needs `snakescribe models fetch speakers`; `words: true` lets "
+        "a segment be cut where another one speaks",
+    )
+    speakers_min: int = Field(1, ge=1, le=MOST_SPEAKERS, description="with `speakers: auto` at least so many")
+    speakers_max: int = Field(
+        MOST_SPEAKERS, ge=1, le=MOST_SPEAKERS, description="with `speakers: auto` at most so many"
+    )
+    speaker_names: str | None = Field(
+        None,
+        description="a CSV or TSV of who is who: columns `recording` (path or id), `label` (`SPEAKER_00`, …), `name`",
+    )
     outputs: list[OutputFormat] = Field(
         ["json", "txt", "srt", "vtt"],
         description="files written per recording under `results/transcripts`; docs/usage.md says what each is for",
@@ -351,6 +378,8 @@ class AskedConfig(Options):
         """Pairs that cannot work are refused here, before anything runs; `models.configured` has what models cannot."""
         if self.decoding.temperatures[0] != 0:
             raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
+        if self.speakers_min > self.speakers_max:
+            raise ValueError(f"speakers_min: {self.speakers_min} is more than speakers_max, {self.speakers_max}")
         if self.subtitles.highlight and not self.words:
             raise ValueError("subtitles.highlight: highlights words by their times; set words: true, too")
         if self.engine == "torch_whisper" and self.compute_type.startswith("int8"):

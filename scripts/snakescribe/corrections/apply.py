@@ -56,7 +56,7 @@ def applied(row: Mapping[str, Any], corrections: Sequence[Correction]) -> tuple[
             if any(_overlap(one, s) > (one.end - one.start) / 2 for s in near if s not in gone):
                 continue
         segments = [segment for segment in segments if not any(segment is one_gone for one_gone in gone)]
-        segments += [_segment(said, one, gone, row["language"]) for said in one.new]
+        segments += [_segment(said, one, gone, row) for said in one.new]
         gaps = [gap for gap in gaps if gap["channel"] != one.channel or not _inside(one, gap)]
         done = True
     if not done:
@@ -92,10 +92,30 @@ def _inside(one: Correction, piece: Mapping[str, Any]) -> bool:
     return bool(_overlap(one, piece) > length / 2 if length else one.start <= piece["start"] < one.end)
 
 
-def _segment(said: Said, one: Correction, gone: Sequence[dict[str, Any]], language: str | None) -> dict[str, Any]:
+def _segment(said: Said, one: Correction, gone: Sequence[dict[str, Any]], row: Mapping[str, Any]) -> dict[str, Any]:
     """What was right already keeps its words and their times."""
+    known = {speaker["speaker"] for speaker in row.get("speakers") or ()}
+    given = said.speaker if said.speaker in known else None  # another number of speakers has other labels
     for segment in gone:
         if segment["text"] == said.text and (segment["start"], segment["end"]) == (said.start, said.end):
-            return {**segment, "flags": [], "corrected": True}
-    spoken = gone[0]["language"] if gone else language
-    return {**said.model_dump(), **_SURE, "language": spoken, "channel": one.channel, "corrected": True}
+            who = given or segment.get("speaker")
+            words = [{**word, "speaker": who} for word in segment["words"] or ()] if given else segment["words"]
+            return {**segment, "flags": [], "corrected": True, "speaker": who, "words": words}
+    return {
+        **said.model_dump(),
+        **_SURE,
+        "language": gone[0]["language"] if gone else row["language"],
+        "channel": one.channel,
+        "speaker": given or _speaker(said, one.channel, gone, row),
+        "corrected": True,
+    }
+
+
+def _speaker(said: Said, channel: str | None, gone: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> str | None:
+    """Who says it: whoever has most of its time, of the segments that stood there, else of the turns."""
+    pieces = gone or [turn for turn in row.get("turns") or () if turn["channel"] == channel]
+    seconds: dict[str | None, float] = {}
+    for piece in pieces:
+        shared = max(0.0, min(said.end, piece["end"]) - max(said.start, piece["start"]))
+        seconds[piece.get("speaker")] = seconds.get(piece.get("speaker"), 0.0) + shared
+    return max(seconds, key=lambda speaker: seconds[speaker]) if seconds else None

@@ -33,6 +33,8 @@ class Said(Frozen):
     start: Seconds
     end: Seconds
     text: Annotated[str, Field(max_length=LONGEST)]
+    speaker: Annotated[str, Field(max_length=20)] | None = None
+    """Label of who said it, where somebody else was taken for it."""
 
 
 class Correction(Frozen):
@@ -55,7 +57,7 @@ class Correction(Frozen):
     """Number of the row that this one takes back, from 1, among those of its content."""
 
 
-_SAID = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string())])
+_SAID = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string()), ("speaker", pa.string())])
 _SCHEMA = pa.schema(
     [
         ("recording_id", pa.string()),

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
+
+from snakescribe.formats.spoken import speaker_of
+
+_OF_SPEAKERS = (
+    *("speaker", "speaker_confidence", "overlap", "speakers", "turns"),
+    *("speakers_found", "speakers_given", "overlap_seconds", "speaker_model_sha256"),
+)
+"""What a document says only when voices were told apart."""
 
 
 def json_document(row: Mapping[str, Any]) -> str:
@@ -14,19 +22,25 @@ def json_document(row: Mapping[str, Any]) -> str:
     Times of day are ISO 8601 in UTC; ``path_bytes`` and ``envelope`` are left out, ``path`` has its bytes that are not
     UTF-8 as ``\xNN``.
     """
-    kept = {name: value for name, value in row.items() if name not in ("path_bytes", "segments", "envelope")}
-    segments = [_without_empty_words(segment) for segment in row["segments"] or ()]
+    nobody = _OF_SPEAKERS if row.get("speakers_found") is None else ()
+    left_out = ("path_bytes", "segments", "envelope", *nobody)
+    kept = {name: value for name, value in row.items() if name not in left_out}
+    segments = [_plainer(segment, nobody) for segment in row["segments"] or ()]
     return json.dumps(kept | {"segments": segments}, ensure_ascii=False, indent=2, default=_plain) + "\n"
 
 
 def text_document(segments: list[dict[str, Any]]) -> str:
-    """One line per segment, with ``[channel] `` in front where the channels were transcribed apart."""
-    lines = ((segment["channel"], " ".join(segment["text"].split())) for segment in segments)
-    return "".join(f"[{channel}] {text}\n" if channel else f"{text}\n" for channel, text in lines if text)
+    """One line per segment, with ``[speaker] `` or ``[channel] `` in front where these are told apart."""
+    lines = ((speaker_of(segment), " ".join(segment["text"].split())) for segment in segments)
+    return "".join(f"[{speaker}] {text}\n" if speaker else f"{text}\n" for speaker, text in lines if text)
 
 
-def _without_empty_words(segment: dict[str, Any]) -> dict[str, Any]:
-    return segment if segment["words"] else {k: v for k, v in segment.items() if k != "words"}
+def _plainer(segment: dict[str, Any], left_out: Collection[str]) -> dict[str, Any]:
+    """Without words where there are none, and without what nobody was asked for."""
+    kept = {name: value for name, value in segment.items() if name not in left_out and (name != "words" or value)}
+    if "words" in kept and left_out:
+        kept["words"] = [{k: v for k, v in word.items() if k not in left_out} for word in kept["words"]]
+    return kept
 
 
 def _plain(value: object) -> str:

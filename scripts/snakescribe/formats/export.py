@@ -183,7 +183,8 @@ def _exported(
     replace: Collection[bytes],
     alone: bool,
 ) -> Written:
-    done, listing = Written(), Listing(outputs=sorted(outputs), layout=layout(subtitles))
+    told = results.speakers(batch).exists()
+    done, listing = Written(), Listing(outputs=sorted(outputs), layout=layout(subtitles, told))
     beside, corrections = subtitles.name == "beside", by_content(results)
     with Ledger.open(results.ledger, readonly=True) as ledger:
         names = _Names(results, ledger, batch)
@@ -194,10 +195,10 @@ def _exported(
         digests = Digests(results.digests(batch), map(results.digests, earlier))
         for other in earlier:
             if not recorded(results.digests(other)) and results.batch(other).exists():
-                for row in read_batch(results.batch(other)):
+                for row in read_batch(results.rows(other)):
                     for texts in _found(results, row):
                         digests.know(row["recording_id"], texts)
-        for row in read_batch(results.batch(batch)):
+        for row in read_batch(results.rows(batch)):
             key, path = row["recording_id"], row["path_bytes"]
             if key not in current:
                 if ledger.batch_of(key) is None:

@@ -24,7 +24,7 @@ from snakescribe.corrections.apply import apply
 from snakescribe.corrections.store import by_content
 from snakescribe.errors import ResultsError
 from snakescribe.files import atomic_file, write_atomically
-from snakescribe.formats.spoken import plain, speaker_of
+from snakescribe.formats.spoken import named, plain, speaker_of
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.plan import Plan
 from snakescribe.inventory.sheet import is_sheet
@@ -36,7 +36,7 @@ Kind = Literal["label-studio", "audiofolder"]
 
 _COLUMNS = (
     *("recording_id", "path", "path_bytes", "status", "text", "duration", "size", "language", "model", "segments"),
-    *("sha256", "flags", "gaps"),  # for the corrections
+    *("sha256", "flags", "gaps", "turns", "speakers"),  # for the corrections, and names
 )
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
 _LABELLING = """\
@@ -92,7 +92,7 @@ def _rows(results: Results) -> Iterator[dict[str, Any]]:
     with Ledger.open(results.ledger, readonly=True) as ledger:
         for planned in Plan.read(results.plan).batches:
             current = ledger.current(planned.batch)
-            for row in read_batch(results.batch(planned.batch), _COLUMNS):
+            for row in read_batch(results.rows(planned.batch), _COLUMNS):
                 known = current.get(row["recording_id"])
                 if known and known.source_state == "present" and row["status"] != "failed":
                     yield apply(row, corrections.get(row["sha256"], ()))
@@ -105,7 +105,7 @@ def _label_studio(rows: Iterator[dict[str, Any]], root: Path, target: Path) -> H
         for row in rows:
             file.write(b",\n" if done.recordings else b"[\n")
             file.write(json.dumps(_task(row), ensure_ascii=False).encode())
-            speakers |= dict.fromkeys(_label(segment) for segment in row["segments"] or ())
+            speakers |= dict.fromkeys(_label(segment) for segment in named(row))
             done.recordings += 1
         file.write(b"\n]\n" if done.recordings else b"[]\n")
     labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in speakers or {"speech": None})
@@ -116,7 +116,7 @@ def _label_studio(rows: Iterator[dict[str, Any]], root: Path, target: Path) -> H
 def _task(row: Mapping[str, Any]) -> dict[str, Any]:
     """A recording as Label Studio imports it (https://labelstud.io/guide/predictions), for its local file storage."""
     found = []
-    for number, segment in enumerate(row["segments"] or ()):
+    for number, segment in enumerate(named(row)):
         place = {"start": segment["start"], "end": max(segment["end"], segment["start"] + 0.001)}
         region = {"id": f"{row['recording_id']}-{number}", "to_name": "audio", "original_length": row["duration"]}
         shown = {"type": "labels", "from_name": "speaker", "value": place | {"labels": [_label(segment)]}}

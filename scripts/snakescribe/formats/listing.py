@@ -15,9 +15,9 @@ LAYOUT_VERSION = 2
 """Raised when our own code writes something else from the same rows: the files of an older version are written anew."""
 
 
-def layout(options: SubtitleOptions) -> str:
-    """What decides, beside the rows and the formats, what is written, and where."""
-    return f"{LAYOUT_VERSION} {options.name}" + " highlight" * options.highlight
+def layout(options: SubtitleOptions, speakers: bool) -> str:
+    """What decides, beside the rows and the formats, what is written, and where; whether voices are told apart, too."""
+    return f"{LAYOUT_VERSION} {options.name}" + " highlight" * options.highlight + " speakers" * speakers
 
 
 @dataclass

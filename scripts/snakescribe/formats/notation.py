@@ -48,7 +48,7 @@ def vtt(shown: Iterable[Cue], highlight: bool = False) -> str:
         + _NOT_YET_SAID * highlight
         + "".join(
             f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
-            + "\n".join(_directed(cue, line) for line in (_vtt_lines(cue) if highlight else map(_entities, cue.lines)))
+            + "\n".join(_vtt_voices(cue, _vtt_lines(cue) if highlight else map(_entities, cue.lines)))
             + "\n"
             for cue in shown
         )
@@ -106,6 +106,13 @@ def _vtt_lines(cue: Cue) -> Iterator[str]:
                 made += f"<{_clock(word.start, '.')}>"
             made += (f"<c>{text}</c>" if word else text) + blank
         yield made
+
+
+def _vtt_voices(cue: Cue, lines: Iterable[str]) -> Iterator[str]:
+    """Lines with ``<v name>`` in the place of a speaker in brackets."""
+    for line, speaker in zip(lines, cue.speakers or [""] * len(cue.lines), strict=True):
+        said = line.removeprefix(_entities(f"[{speaker}] ")) if speaker else line
+        yield (f"<v {_entities(speaker)}>" if speaker else "") + _directed(cue, said)
 
 
 def _ass_lines(cue: Cue) -> Iterator[str]:

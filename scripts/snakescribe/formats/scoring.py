@@ -41,7 +41,15 @@ def stm(said: Spoken) -> str:
 
 
 def rttm(said: Spoken) -> str:
-    """A line per segment with its speaker, else its channel: who speaks when."""
+    """Who speaks when: a line per turn where voices are told apart, else per segment with its channel."""
+    if turns := said.row.get("turns"):
+        names = {one["speaker"]: one["name"] or one["speaker"] for one in said.row["speakers"]}
+        fields = _fields(names.values(), UNKNOWN)
+        return "".join(
+            f"SPEAKER {said.field} 1 {turn['start']:.3f} {turn['end'] - turn['start']:.3f} <NA> <NA>"
+            f" {fields[names[turn['speaker']]]} <NA> <NA>\n"
+            for turn in turns
+        )
     tiers = [tier for tier in said.tiers if not tier.of_words]
     speakers = _fields((tier.speaker for tier in tiers), UNKNOWN)
     lines = sorted((span, speakers[tier.speaker]) for tier in tiers for span in tier.spans)

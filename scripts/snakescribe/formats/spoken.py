@@ -57,10 +57,10 @@ class Spoken:
     highlight: bool = False
     """Whether subtitles that can shall highlight the word that is said."""
 
-    @property
+    @cached_property
     def segments(self) -> list[dict[str, Any]]:
-        """Its segments, none when it failed."""
-        return self.row["segments"] or []
+        """Its segments, with the names of their speakers where they have any; none when it failed."""
+        return named(self.row)
 
     @cached_property
     def cues(self) -> list[Cue]:
@@ -125,6 +125,15 @@ def _start(segment: Mapping[str, Any]) -> float:
 def plain(text: str) -> str:
     """``text`` in one line, of characters that every format can hold."""
     return one_line(_NO_XML.sub("", text))
+
+
+def named(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The segments of a row, each speaker called by name where somebody has said it."""
+    names = {speaker["speaker"]: speaker["name"] for speaker in row.get("speakers") or () if speaker["name"]}
+    segments: list[dict[str, Any]] = row["segments"] or []
+    if not names:
+        return segments
+    return [segment | {"speaker": names.get(segment["speaker"], segment["speaker"])} for segment in segments]
 
 
 def speaker_of(segment: Mapping[str, Any]) -> str:

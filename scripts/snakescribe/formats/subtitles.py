@@ -48,6 +48,8 @@ class Cue:
     lines: tuple[str, ...]
     words: tuple[tuple[Said, ...], ...] = ()
     """By line, or nothing where they have no times."""
+    speakers: tuple[str, ...] = ()
+    """By line, who is named in brackets at its begin, or "" for nobody; nothing where voices are not told apart."""
     rules: Rules = field(default_factory=lambda: rules_of(None), repr=False, compare=False)
 
     def spoken(self) -> Iterator[tuple[str, tuple[Said, ...]]]:
@@ -79,6 +81,8 @@ class _Part(NamedTuple):
     words: Sequence[Mapping[str, Any]]
     tag: str
     rules: Rules
+    told: bool
+    """Whether the tag is a speaker, and no channel."""
 
 
 def _sentences(segments: Iterable[Mapping[str, Any]], language: str | None) -> list[list[_Part]]:
@@ -88,7 +92,8 @@ def _sentences(segments: Iterable[Mapping[str, Any]], language: str | None) -> l
         voice = one_line(segment.get("speaker") or segment.get("channel") or "")
         rules = rules_of(segment.get("language") or language)
         part = _Part(
-            one_line(segment["text"]), segment["start"], segment["end"], segment.get("words") or (), voice, rules
+            *(one_line(segment["text"]), segment["start"], segment["end"], segment.get("words") or (), voice, rules),
+            told=bool(segment.get("speaker")),
         )
         if not part.text:
             continue
@@ -164,7 +169,8 @@ def _cues_of(parts: Sequence[_Part]) -> Iterator[Cue]:
         tags = [speaker, *[""] * (len(lines) - 1)]
         words = tuple(_said(line, clock, len(tag)) for tag, line in zip(tags, lines, strict=True))
         shown = tuple(tag + joined(line) for tag, line in zip(tags, lines, strict=True))
-        yield Cue(start, free, shown, words if any(words) else (), rules)
+        speakers = (parts[0].tag, *[""] * (len(lines) - 1)) if parts[0].told else ()
+        yield Cue(start, free, shown, words if any(words) else (), speakers, rules)
 
 
 def _said(line: Sequence[Unit], clock: _Clock, indent: int) -> tuple[Said, ...]:
@@ -232,7 +238,14 @@ def _disentangled(found: Iterable[Cue]) -> list[Cue]:
 def _together(one: Cue, two: Cue) -> Cue:
     words = tuple(said for cue in (one, two) for _, said in cue.spoken())
     end = min(max(one.end, two.end), one.start + one.rules.longest)
-    return replace(one, end=end, lines=one.lines + two.lines, words=words if any(words) else ())
+    speakers = tuple(speaker for cue in (one, two) for speaker in cue.speakers or [""] * len(cue.lines))
+    return replace(
+        one,
+        end=end,
+        lines=one.lines + two.lines,
+        words=words if any(words) else (),
+        speakers=speakers if any(speakers) else (),
+    )
 
 
 def _held(shown: list[Cue], duration: float) -> list[Cue]:

@@ -135,7 +135,8 @@ def _context(variant: str, wheels: Path, models: Path, model: str) -> Iterator[P
         shutil.copytree(wheels, context / "wheels", copy_function=_linked)
         (context / "models").mkdir()
         shutil.copytree(store.root / entry.name, context / "models" / entry.name, copy_function=_linked)
-        _linked(store.silero(), context / "models" / store.silero().name)
+        for path in store.shared():
+            _linked(path, context / "models" / path.name)
         for part in (*SOURCE, CODE):
             there, here = ROOT / part, context / "source" / part
             here.parent.mkdir(parents=True, exist_ok=True)

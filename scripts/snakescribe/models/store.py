@@ -1,8 +1,8 @@
 """The folder of prepared models: reading it, and checking that it is what it says. Imports no torch.
 
 ``<root>/<name>/`` holds ``openai.pt``, ``ctranslate2/`` and ``openvino/`` (where those libraries are installed) and
-``model.json``;
-``<root>/silero_vad.onnx`` is shared. Only :mod:`snakescribe.models.prepare` writes here.
+``model.json``; ``<root>/silero_vad.onnx`` is shared, and so are ``campplus.pt`` and ``segmentation.pt``, which tell
+voices apart. Only :mod:`snakescribe.models.prepare` and :mod:`snakescribe.models.fetch` write here.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from pydantic import ValidationError
 from snakescribe.errors import ModelError
 from snakescribe.files import hold_lock
 from snakescribe.models.capabilities import Capabilities, capabilities
-from snakescribe.models.catalog import catalog
+from snakescribe.models.catalog import Wheel, catalog
 from snakescribe.records import Frozen
 
 PT = "openai.pt"
 CTRANSLATE2 = "ctranslate2"
 OPENVINO = "openvino"
 ENTRY = "model.json"
+LICENCES = "speakers-licences.txt"
+SHARED = ("silero", "speakers")
+"""Weights that belong to no model."""
 CONVERSION = "3"
 """Of the code that writes the forms; counted up when it must make them anew."""
 
@@ -139,14 +142,37 @@ class Store:
         Raises:
             ModelError: they are not there; says what to run.
         """
-        (member,) = catalog().silero.members
-        path = self.root / member.file
-        if _size(path) != member.size:
-            raise ModelError(f"no voice-activity weights at {path}; run: {self.command('fetch', 'silero')}")
+        (path,) = self._shared("silero", "voice-activity weights")
         return path
 
+    def speakers(self) -> tuple[Path, Path]:
+        """The weights that tell voices apart: of the voice encoder, and of the segmentation.
+
+        Raises:
+            ModelError: they are not there; says what to run.
+        """
+        encoder, segmentation = self._shared("speakers", "weights to tell speakers apart")
+        return encoder, segmentation
+
+    def has(self, name: str) -> bool:
+        """Whether weights that belong to no model are here."""
+        return all(_size(self.root / member.file) == member.size for member in shared_wheel(name).members)
+
+    def shared(self) -> list[Path]:
+        """Every file here that belongs to no model, licences too."""
+        found = [self.silero()]
+        return [*found, *self.speakers(), self.root / LICENCES] if self.has("speakers") else found
+
+    def _shared(self, name: str, what: str) -> list[Path]:
+        """Files that belong to no model; only their sizes are looked at."""
+        found = {self.root / member.file: member.size for member in shared_wheel(name).members}
+        for path, size in found.items():
+            if _size(path) != size:
+                raise ModelError(f"no {what} at {path}; run: {self.command('fetch', name)}")
+        return list(found)
+
     def verify(self, name: str) -> None:
-        """Hash every file of a model (or of ``silero``) again.
+        """Hash every file of a model (or of ``silero``, or ``speakers``) again.
 
         Raises:
             ModelError: a file is not what it was when it was prepared: which one, and both sums.
@@ -156,14 +182,16 @@ class Store:
             self.compare(path, expected, mend)
 
     def known(self, name: str) -> tuple[dict[Path, Sum], str]:
-        """What the files of a model (or of ``silero``) must be, and the command that mends them.
+        """What the files of a model (or of ``silero``, or ``speakers``) must be, and the command that mends them.
 
         Raises:
             ModelError: there is no such model, or a file has another size.
         """
-        if name == "silero":
-            (member,) = catalog().silero.members
-            return {self.silero(): Sum(sha256=member.sha256, size=member.size)}, self.command("fetch", "silero")
+        if name in SHARED:
+            self._shared(name, "weights")
+            members = shared_wheel(name).members
+            sums = {self.root / one.file: Sum(sha256=one.sha256, size=one.size) for one in members}
+            return sums, self.command("fetch", name)
         entry = self.entry(name)
         self._check_sizes(entry)
         return {self.root / entry.name / file: known for file, known in entry.files.items()}, self._mend(entry)
@@ -269,6 +297,11 @@ class Store:
         if entry.name in catalog().models:
             return self.command("fetch", entry.name)
         return f"{self.command('import', entry.source)} --name {shlex.quote(entry.name)}"
+
+
+def shared_wheel(name: str) -> Wheel:
+    """Where ``silero`` or ``speakers`` come from."""
+    return {"silero": catalog().silero, "speakers": catalog().speakers}[name]
 
 
 def stamp(path: Path) -> Imported:

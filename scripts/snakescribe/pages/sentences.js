@@ -41,6 +41,18 @@ export const FLAGS = {
     en: "A channel on which nobody speaks was left out.",
     ko: "말소리가 없는 채널은 빼고 들었어요.",
   },
+  narrowband: {
+    en: "The voices came through a telephone; who speaks is less sure.",
+    ko: "전화로 녹음된 목소리라 누가 말했는지 덜 확실해요.",
+  },
+  ghost_speaker: {
+    en: "One of the speakers says next to nothing; perhaps there is nobody.",
+    ko: "거의 말하지 않은 화자가 있어요. 실제로는 없는 사람일 수 있어요.",
+  },
+  speakers_unknown: {
+    en: "The voices could not be told apart; the batch's log says why.",
+    ko: "목소리를 구분하지 못했어요. 까닭은 로그에 있어요.",
+  },
 };
 
 /** What went wrong in Korean, by the error's code; in English the server's own message says it. */

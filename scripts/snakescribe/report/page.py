@@ -145,21 +145,24 @@ def _rounded(value: float | None, digits: int = 3) -> float | None:
 
 
 def opened(row: dict[str, Any], beside: Judged | None) -> dict[str, Any]:
-    """What a line opens: segments as [start, end, text, confidence, flags, channel, corrected], gaps and facts.
+    """What a line opens: segments (start, end, text, confidence, flags, channel, corrected, speaker), gaps and facts.
 
     And the differences from its reference, if it has one.
     """
+    told = bool(row.get("speakers"))
     facts = ("codec", "sample_rate", "channels", "audio_track", "audio_tracks", "model", "engine", "device", "batch")
     return {
         "segments": [
             [
                 *(_rounded(s["start"]), _rounded(s["end"]), s["text"], _rounded(probability(s["mean_logprob"]), 2)),
                 *(s["flags"] or [], s["channel"], s.get("corrected", False)),
+                *([s["speaker"]] if s.get("speaker") else []),
             ]
             for s in row["segments"] or ()
         ],
         "gaps": [[_rounded(gap["start"]), _rounded(gap["end"]), gap["channel"]] for gap in row.get("gaps") or ()],
         "flags": row["flags"] or [],
+        **({"speakers": {one["speaker"]: one["name"] or one["speaker"] for one in row["speakers"]}} if told else {}),
         "envelope": row.get("envelope"),
         "facts": {name: row[name] for name in facts if row.get(name) is not None},
         **({"beside": document(beside)} if beside else {}),

@@ -116,8 +116,8 @@ transcribed again is in more than one batch; the tables show its newest attempt.
   it is said; a segment in which the glossary has replaced something does not.
 - With `subtitles: {name: beside}` subtitles of `a/x.mkv` are called `a/x.srt`, unless there is an `a/x.mp3` or `a/x`
   as well: then all of them keep the full name.
-- Other tools' formats hold one line per text, without control characters. A speaker is the channel with
-  `audio.channels: split`.
+- Other tools' formats hold one line per text, without control characters. A speaker is one of `speakers`, else the
+  channel with `audio.channels: split`.
 - `.TextGrid`, `.eaf`, `.cha`, `.rttm`: whole milliseconds. Within a tier a segment or word ends where the next
   one begins, and one without length gets a millisecond. A text past the end of the recording makes the file longer.
 - `.ctm`, `.stm`, `.rttm`: blanks in names of channels become `_`, and a recording whose path has blanks goes by its

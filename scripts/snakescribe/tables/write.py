@@ -26,13 +26,14 @@ from snakescribe.schema import (
     RECORDINGS,
     SCHEMA_VERSION,
     SEGMENTS,
+    SPEAKERS,
     VERSION,
     WORDS,
 )
 from snakescribe.tables.batch import row_groups
 from snakescribe.tables.tsv import write_tsv
 
-ROWS = {"recordings": 2048, "segments": 65536, "words": 65536}
+ROWS = {"recordings": 2048, "segments": 65536, "words": 65536, "speakers": 65536}
 """Rows after which a table is flushed to disk as one Parquet row group…"""
 BYTES = 8 << 20
 """… or earlier, when they hold this much (whole transcripts can be long)."""
@@ -42,6 +43,8 @@ KEY_NAMES = [field.name for field in KEYS]
 
 def write_tables(results: Results) -> dict[str, int]:
     """Write ``tables/{recordings,segments,words}.{parquet,tsv}`` in the plan's order, whole or not at all.
+
+    With ``speakers`` also ``tables/speakers.{parquet,tsv}``.
 
     A recording's row comes from the batch that the ledger calls its current one (newest attempt, not
     forgotten). What the next run is to try again is left for it.
@@ -58,6 +61,8 @@ def write_tables(results: Results) -> dict[str, int]:
         recordings = _Table(stack, results, "recordings", _with_sheet(plan.columns))
         segments = _Table(stack, results, "segments", SEGMENTS)
         words = _Table(stack, results, "words", WORDS)
+        told = any(results.speakers(one.batch).exists() for one in plan.batches)
+        speakers = [_Table(stack, results, "speakers", SPEAKERS)] if told else []
         failed: dict[str, int] = {}
         corrections = by_content(results)
         for batch in plan.batches:
@@ -69,7 +74,9 @@ def write_tables(results: Results) -> dict[str, int]:
                 said = _unnested(group, "segments", "segment")
                 segments.add(said)
                 words.add(_unnested(said, "words", "word"))
-        tables = (recordings, segments, words)
+                for table in speakers:
+                    table.add(_unnested(group, "speakers", "number"))
+        tables = (recordings, segments, words, *speakers)
         for table in tables:
             table.flush()
         again.leave(results, failed)
@@ -116,13 +123,13 @@ def current_rows(results: Results, batch: str, current: Mapping[str, Current]) -
     if not current:
         return
     found = 0
-    for group in row_groups(results.batch(batch)):
+    for group in row_groups(results.rows(batch)):
         kept = group.filter(pc.is_in(group["recording_id"], pa.array(current, pa.string())))
         found += len(kept)
         yield kept
     if found != len(current):
         raise ResultsError(
-            f"{results.batch(batch)} holds {found} of its {len(current)} recordings; delete it and run again"
+            f"{results.rows(batch)} holds {found} of its {len(current)} recordings; delete it and run again"
         )
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from snakescribe import glossary
-from snakescribe.audio.normalise import normalise_batch
-from snakescribe.audio.samples import NormalisedRecording, SamplesIndex, open_samples
+from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.audio.truncation import not_kept
 from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
@@ -16,12 +14,10 @@ from snakescribe.doctor.quick import check_backend, quick_check
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.opened import open_model
 from snakescribe.engine.transcriber import Transcriber
-from snakescribe.engine.windows import Channel, RecordingJob
+from snakescribe.engine.windows import RecordingJob
 from snakescribe.errors import EngineFailure, RecordingError, VanishedRecording
-from snakescribe.files import read_record
 from snakescribe.formats.export import record_unrecorded
 from snakescribe.inventory.ledger import still_wanted
-from snakescribe.inventory.manifest import Manifest
 from snakescribe.keys import content_key, options_digest, options_hash, recording_options, transcript_key
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
@@ -29,10 +25,10 @@ from snakescribe.recording import Recording
 from snakescribe.schema import SCHEMA_VERSION
 from snakescribe.tables.batch import read_batch, write_batch
 from snakescribe.transcribe.cache import Cache, CachedTranscript
-from snakescribe.transcribe.progress import Meter
+from snakescribe.transcribe.progress import Meter, finished_with
 from snakescribe.transcribe.provenance import Provenance
+from snakescribe.transcribe.samples import BatchAudio
 from snakescribe.units import counted
-from snakescribe.vad.anybody import speech_finder
 from snakescribe.vad.loudness import envelope
 
 Outcome = CachedTranscript | RecordingError | NormalisedRecording
@@ -49,10 +45,14 @@ class Batch:
         self.cache = Cache(config)
         self.manifest = still_wanted(results, batch)
         self.keys = {r.recording_id: transcript_key(config, self.prepared, r) for r in self.manifest.recordings}
-        self._meter = Meter(results.progress(batch), options_digest(config, self.prepared))
+        self._options = options_digest(config, self.prepared)
+        self._meter = Meter(results.progress(batch), self._options)
 
     def run(self) -> None:
         """Write the batch file: cached transcripts first, the rest through the engine, in the manifest's order."""
+        if self._is_done():
+            self._meter.log(f"{self.name}: transcribed already")
+            return
         known: dict[str, CachedTranscript] = {}
         for recording in self.manifest.recordings:
             entry = self.cache.get(recording.sha256, self.keys[recording.recording_id])
@@ -64,7 +64,10 @@ class Batch:
             f"{self.name}: {counted(len(self.manifest.recordings), 'recording')}, {len(known)} from the cache"
         )
         journal = Journal(self.results.journal(self.name))
-        with self._samples([r for r in self.manifest.recordings if self._content(r) not in known]) as audio:
+        wanted = [r for r in self.manifest.recordings if self._content(r) not in known]
+        with BatchAudio.of(
+            self.config, self.results, self.name, wanted, self.threads, self._meter.log, "late"
+        ) as audio:
             self._transcribe(audio, outcomes, journal)
         earlier = self._earlier_rows()
         record_unrecorded(self.results, self.name, earlier.values())
@@ -80,32 +83,23 @@ class Batch:
         self._meter.finish()
         self.cache.trim()
 
+    def _is_done(self) -> bool:
+        """Whether an earlier run finished this batch with these options.
+
+        Snakemake (9.27) asks again when the samples were made again for the voices: `ancient` inputs that are not there
+        count as new (findings/snakemake-ancient-temp.sh).
+        """
+        path = self.results.batch(self.name)
+        if not path.exists() or finished_with(self.results, self.name) != self._options:
+            return False
+        names = ["recording_id", "sha256", "attempt"]
+        there = {tuple(row[name] for name in names) for row in read_batch(path, names)}
+        return there >= {(one.recording_id, one.sha256, one.attempt) for one in self.manifest.recordings}
+
     def _content(self, recording: Recording) -> str:
         return content_key(recording, self.keys[recording.recording_id])
 
-    def _samples(self, wanted: list[Recording]) -> _Audio:
-        """The normalised audio; what the normalise job left out (disk bound, cache changed since) is made here."""
-        samples, index = self.results.samples(self.name), self.results.samples_index(self.name)
-        parts = [(samples, read_record(index, SamplesIndex, "delete it and run again"))]
-        there = {r.recording_id for r in parts[0][1].recordings if not r.skipped} if not parts[0][1].deferred else set()
-        late = tuple(r for r in wanted if r.recording_id not in there)
-        made: list[Path] = []
-        if late:
-            made = [samples.with_suffix(".late.pcm"), samples.with_suffix(".late.json")]
-            part = normalise_batch(
-                Manifest(batch=self.name, recordings=late),
-                self.config,
-                samples=made[0],
-                index=made[1],
-                skip=lambda recording: False,
-                jobs=self.threads,
-                log=self._meter.log,
-                speaks=speech_finder(self.config),
-            )
-            parts.append((made[0], part))
-        return _Audio(parts, made)
-
-    def _transcribe(self, audio: _Audio, outcomes: dict[str, Outcome], journal: Journal) -> None:
+    def _transcribe(self, audio: BatchAudio, outcomes: dict[str, Outcome], journal: Journal) -> None:
         recordings: dict[str, Recording] = {}
         jobs: list[RecordingJob] = []
         for recording in self.manifest.recordings:
@@ -228,33 +222,3 @@ def _transcript_columns(entry: CachedTranscript, config: Config) -> dict[str, An
         "segments": [segment.model_dump() for segment in transcript.segments],
         "envelope": entry.envelope,
     }
-
-
-class _Audio:
-    """Normalised samples of a batch, from one or two files; made files are removed at the end."""
-
-    def __init__(self, parts: list[tuple[Path, SamplesIndex]], made: list[Path]) -> None:
-        self._made = made
-        self.recordings: dict[str, NormalisedRecording] = {}
-        self._samples = {}
-        for path, index in parts:
-            ends = [track.offset + track.samples for entry in index.recordings for track in entry.tracks]
-            mapped = open_samples(path, max(ends, default=0))
-            for recording in index.recordings:
-                if not recording.skipped and not index.deferred:
-                    self.recordings[recording.recording_id] = recording
-                    self._samples[recording.recording_id] = mapped
-
-    def tracks(self, recording_id: str) -> tuple[Channel, ...]:
-        samples = self._samples[recording_id]
-        return tuple(
-            Channel(track.channel, samples[track.offset : track.offset + track.samples])
-            for track in self.recordings[recording_id].tracks
-        )
-
-    def __enter__(self) -> _Audio:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for path in self._made:
-            path.unlink(missing_ok=True)

@@ -6,7 +6,9 @@ recording can be forgotten by removing one folder. The batch workflow and the HT
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -66,6 +68,24 @@ class Cache:
         if self._mode != "off" and sha256:
             write_atomically(self._path(sha256, key), _sealed(entry.model_dump_json().encode()))
 
+    def get_voices(self, sha256: str, key: str) -> bytes | None:
+        """What is known of a recording's voices; a damaged entry counts as missing."""
+        if self._mode != "use" or not sha256:
+            return None
+        path = self._path(sha256, key)
+        try:
+            found = base64.b64decode(json.loads(_opened(path.read_bytes()))["voices"], validate=True)
+            os.utime(path)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found
+
+    def put_voices(self, sha256: str, key: str, voices: bytes) -> None:
+        """Keep them, under a key of their own."""
+        if self._mode != "off" and sha256:
+            entry = json.dumps({"voices": base64.b64encode(voices).decode()})
+            write_atomically(self._path(sha256, key), _sealed(entry.encode()))
+
     def forget(self, sha256: str) -> bool:
         """Remove everything about one recording's content; whether there was anything."""
         folder = self._root / sha256[:2] / sha256
@@ -119,8 +139,8 @@ def _opened(data: bytes) -> bytes:
     return entry
 
 
-def skip_known(config: Config) -> Callable[[Recording], bool]:
-    """Tell whether a recording needs no audio, because its transcript is in the cache."""
+def transcribed_already(config: Config) -> Callable[[Recording], bool]:
+    """Tell whether the transcript of a recording is in the cache."""
     cache, prepared = Cache(config), configured_model(config)
 
     def known(recording: Recording) -> bool:

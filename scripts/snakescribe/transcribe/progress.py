@@ -104,15 +104,22 @@ def finished_with(results: Results, batch: str) -> str | None:
 
 
 def _state(results: Results, batch: str) -> dict[str, Any] | None:
+    return _read(results.progress(batch))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        state = json.loads(results.progress(batch).read_bytes())
+        state = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
     return state if isinstance(state, dict) else None
 
 
-def audio_done(results: Results, options: str) -> tuple[float, float]:
-    """Seconds of audio done and planned, from the plan and the batches' progress files."""
+def audio_done(results: Results, options: str, voices: float = 0.0) -> tuple[float, float]:
+    """Seconds of audio done and planned, from the plan and the batches' progress files.
+
+    With ``voices``, what telling voices apart costs beside transcribing: audio is done when both have heard it.
+    """
     try:
         plan = Plan.read(results.plan)
     except ResultsError:
@@ -126,4 +133,14 @@ def audio_done(results: Results, options: str) -> tuple[float, float]:
             if so_far is None:  # finished, but what was made may be gone since, and is to be made anew
                 so_far = batch.seconds if results.batch(batch.batch).exists() else 0.0
             done += min(so_far, batch.seconds)
-    return done, total
+        if voices:
+            done += voices * _heard(results, batch.batch, batch.seconds)
+    return done / (1 + voices), total
+
+
+def _heard(results: Results, batch: str, seconds: float) -> float:
+    """Seconds of a batch whose voices are known."""
+    if results.voices(batch).exists():
+        return seconds
+    state = _read(results.voices_progress(batch)) or {}
+    return min(float(state.get("done") or 0.0), seconds)

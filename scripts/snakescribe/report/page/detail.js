@@ -152,6 +152,8 @@ export class Detail {
     segments.ariaLabel = say("segments");
     segments.lang = line.language ?? "";
     this.#current = -1;
+    this.speakers = text?.speakers ?? {}; // names by label
+    document.querySelector("#tools [data-tool=speaker]")?.toggleAttribute("hidden", !Object.keys(this.speakers).length);
     const told = new Set(text?.segments.flatMap(([, , , , flags]) => flags)); // by the segments themselves
     const flags = (text?.flags ?? line.flags).filter((flag) => !told.has(flag)).map((flag) => this.#note(`⚠ ${say(flag)}`));
     if (!text || !(text.segments.length || text.gaps.length)) {
@@ -176,18 +178,18 @@ export class Detail {
     return element("li", "note", text);
   }
 
-  #line(start, end, channel, words, className) {
+  #line(start, end, channel, words, className, speaker = channel) {
     const item = element("li", className);
     const button = element("button", "", clock(start));
     button.type = "button";
     button.ariaLabel = say("hear", clock(start));
-    if (channel) words.prepend(element("b", "channel", channel));
+    if (speaker) words.prepend(element("b", "channel", speaker));
     item.append(button, words);
     return { item, button, words, start, end, channel };
   }
 
   #segment(segment, number) {
-    const [start, end, said, confidence, flags, channel, corrected] = segment;
+    const [start, end, said, confidence, flags, channel, corrected, speaker] = segment;
     const words = element("div");
     const text = element("span", "", said.trim());
     text.dir = "auto";
@@ -195,7 +197,7 @@ export class Detail {
     if (corrected) words.append(" ", element("small", "sure", `✓ ${say("corrected")}`));
     if (confidence === null || confidence < SURE) words.append(" ", element("small", "sure", percent(confidence)));
     for (const flag of flags) words.append(element("small", "doubt", say(flag)));
-    const line = this.#line(start, end, channel, words, flags.length ? "doubtful" : "");
+    const line = this.#line(start, end, channel, words, flags.length ? "doubtful" : "", this.speakers[speaker] ?? speaker ?? channel);
     line.item.style.setProperty("--doubt-share", `${Math.round(Math.max(0, SURE - (confidence ?? SURE)) * 100)}%`);
     return { ...line, number, segment };
   }

@@ -7,7 +7,7 @@ import { say } from "./words.js";
 const DOUBTFUL = 0.7; // confidence below which a segment is to be heard
 
 /** Keys, by where they are: with Hangul on, the key of e gives ㄷ. And what the buttons above say of them. */
-const KEYS = { KeyE: "edit", KeyR: "right", KeyJ: "join", KeyN: "next", KeyB: "back", Space: "play" };
+const KEYS = { KeyE: "edit", KeyR: "right", KeyJ: "join", KeyS: "speaker", KeyN: "next", KeyB: "back", Space: "play" };
 
 export class Editor {
   #run;
@@ -89,6 +89,14 @@ export class Editor {
     this.#send(row, start, end, `${text} ${more}`, [[start, end, `${text.trim()} ${more.trim()}`]]);
   }
 
+  /** Whoever speaks after the one who is said to: the last one is followed by the first. */
+  _speaker(row) {
+    const [start, end, text, , , , , speaker] = row.segment;
+    const known = Object.keys(this.#detail.speakers);
+    const other = known[(known.indexOf(speaker) + 1) % known.length];
+    if (other && other !== speaker) this.#send(row, start, end, text, [[start, end, text, other]]);
+  }
+
   #save(row, old, said) {
     return this.#send(row, row.start, row.end, old, said ? [[row.start, row.end, said]] : []);
   }
@@ -133,7 +141,7 @@ export class Editor {
   /** Sends a correction and shows what became of it; false when it was not kept, and the field stays as it is. */
   async #send(row, start, end, old, pieces) {
     const channel = row.channel ?? null;
-    const said = { channel, start, end, old, new: pieces.map(([from, to, text]) => ({ start: from, end: to, text })) };
+    const said = { channel, start, end, old, new: pieces.map(([from, to, text, speaker = null]) => ({ start: from, end: to, text, speaker })) };
     const i = this.#detail.shown;
     try {
       const { text, conflict } = await this.#run.putRight(i, said);

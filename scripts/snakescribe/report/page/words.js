@@ -109,12 +109,13 @@ const WORDS = {
   folded: { en: "Korean numbers that are spelt out count as digits.", ko: "한글로 적은 수는 숫자로 바꿔 비교했어요." },
 
   how: {
-    en: "On a segment: e edits, r says that it is right, j joins it with the next, n goes to the next doubtful one, Space plays, b goes back 2 s. While editing: Enter keeps, Alt+Enter cuts, Escape leaves.",
-    ko: "문장을 고른 뒤 e 고치기 · r 맞음 · j 다음과 합치기 · n 다음 확인할 곳 · 스페이스 듣기 · b 2초 뒤로. 고치는 중: Enter 저장, Alt+Enter 나누기, Esc 취소.",
+    en: "On a segment: e edits, r says that it is right, j joins it with the next, s gives it to the next speaker, n goes to the next doubtful one, Space plays, b goes back 2 s. While editing: Enter keeps, Alt+Enter cuts, Escape leaves.",
+    ko: "문장을 고른 뒤 e 고치기 · r 맞음 · j 다음과 합치기 · s 다음 화자 · n 다음 확인할 곳 · 스페이스 듣기 · b 2초 뒤로. 고치는 중: Enter 저장, Alt+Enter 나누기, Esc 취소.",
   },
   edit: { en: "Edit", ko: "고치기" },
   right: { en: "This is right", ko: "맞음" },
   join: { en: "Join with the next", ko: "다음과 합치기" },
+  speaker: { en: "Next speaker", ko: "다음 화자" },
   next: { en: "Next doubtful", ko: "다음 확인할 곳" },
   back: { en: "Back 2 s", ko: "2초 뒤로" },
   play: { en: "Play", ko: "듣기" },

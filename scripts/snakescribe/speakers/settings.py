@@ -1,0 +1,57 @@
+"""What voices and speakers of a batch depend on beside its recordings, as digests for Snakemake. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snakescribe.config import Config
+from snakescribe.config.options import MOST_SPEAKERS
+from snakescribe.errors import InputError
+from snakescribe.inventory.sheet import Sheet
+from snakescribe.keys import digest, samples_key
+from snakescribe.models.catalog import catalog
+from snakescribe.recording import Recording
+from snakescribe.speakers.names import read_names
+
+VOICES_VERSION = 1
+"""Raised whenever the same audio gives other vectors, so that no cache gives old ones."""
+
+
+def voices_key(config: Config, recording: Recording) -> str:
+    """Digest of everything but the audio that the voices of a recording depend on."""
+    sums = [member.sha256 for member in catalog().speakers.members]
+    audio = config.audio.model_dump(exclude={"truncated", "max_hours", "raw", "channel_names"})
+    return digest({"voices": VOICES_VERSION, "weights": sums, "audio": audio, "own": samples_key(config, recording)})
+
+
+def voices_digest(config: Config, sheet: Sheet | None) -> str:
+    """Changes when voices must be heard anew; what is known of them is in the cache."""
+    if config.speakers == "off":
+        return ""
+    audio = config.audio.model_dump(exclude={"truncated", "max_hours"})
+    off = [row.path for row in sheet.rows if row.extras.get("speakers", "").strip() == "off"] if sheet else []
+    return digest([VOICES_VERSION, audio, config.speech.model_dump(), off])
+
+
+def speakers_digest(config: Config, sheet: Sheet | None) -> str:
+    """Changes when it must be told anew who speaks: how many there are, and who they are by the option's sheet.
+
+    Raises:
+        InputError: the names cannot be read, or a cell of the column `speakers` cannot be right.
+    """
+    if config.speakers == "off":
+        return ""
+    names = read_names(Path(config.speaker_names)) if config.speaker_names else []
+    for row in sheet.rows if sheet else ():
+        own_count = row.extras.get("speakers", "").strip()
+        if own_count not in ("", "off", "auto") and not (
+            own_count.isdecimal() and 1 <= int(own_count) <= MOST_SPEAKERS
+        ):
+            raise InputError(
+                f"sample sheet {config.recordings}, line {row.line}: speakers {own_count!r}: use off, auto, or how "
+                f"many there are (1 to {MOST_SPEAKERS})"
+            )
+    own = (
+        [[row.path, row.extras.get("speakers")] for row in sheet.rows] if sheet and "speakers" in sheet.columns else []
+    )
+    return digest([config.speakers, config.speakers_min, config.speakers_max, names, own])

@@ -1,0 +1,97 @@
+"""Speakers through the whole workflow: put in, changed, named, taken out again, nothing transcribed anew; real runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from runs import Site, cut
+
+from snakescribe.formats.listing import Listing
+
+CALL, READ, BROKEN = "통화 a.wav", "read.wav", "broken.wav"
+
+
+def test_who_said_it(tmp_path: Path, models_root: Path, speech: dict[str, Path]) -> None:
+    site = Site(tmp_path, models_root, {"model": "tiny.en", "words": True, "on_error": "report", "report": True})
+    results = site.results
+    cut(speech["endgame"], site.recordings / CALL, 0, 18)
+    cut(speech["beckett"], site.recordings / READ, 0, 6)
+    (site.recordings / BROKEN).write_bytes(b"no recording " * 50)
+    site.run()
+    (batch,) = site.batches()
+    assert not results.speakers(batch).exists()
+    made, plain = results.batch(batch).read_bytes(), (results.transcripts / f"{CALL}.txt").read_text()
+    assert "speaker" not in json.loads((results.transcripts / f"{CALL}.json").read_text())["segments"][0]
+
+    site.run(speakers="auto")
+    told = {"speakers", "export", "tables", "report", "check"}
+    assert set(site.jobs()) == {"normalise", "transcribe", "voices", *told}
+    assert "transcribed already" in site.log()
+    assert results.batch(batch).read_bytes() == made, "nothing is transcribed again"
+    rows = {row["path"]: row for row in site.rows()}
+    assert [(rows[name]["speakers_found"], rows[name]["speakers_given"]) for name in (CALL, READ, BROKEN)] == [
+        (2, "auto"),
+        (1, "auto"),
+        (None, None),
+    ]
+    assert [(row["path"], row["speaker"], row["name"]) for row in site.rows("speakers")] == [
+        (READ, "SPEAKER_00", None),
+        (CALL, "SPEAKER_00", None),
+        (CALL, "SPEAKER_01", None),
+    ]
+    assert {row["speaker"] for row in site.rows("words") if row["path"] == CALL} == {"SPEAKER_00", "SPEAKER_01"}
+    lines = (results.transcripts / f"{CALL}.txt").read_text().splitlines()
+    assert {line.split("] ")[0] for line in lines} == {"[SPEAKER_00", "[SPEAKER_01"}
+    assert " ".join(line.split("] ")[1] for line in lines).split() == plain.split(), "the same words"
+    assert "<v SPEAKER_01>" in (results.transcripts / f"{CALL}.vtt").read_text()
+
+    heard, rows_there = site.state("voices/*"), site.state("batches/*")
+    voices = results.voices(batch)
+    whole = voices.read_bytes()
+    voices.write_bytes(whole[:-100])
+    for _ in range(2):  # and a failed step is not forgotten
+        assert "is damaged" in site.run(speakers=1, code=4).said
+    voices.write_bytes(whole)
+    heard = site.state("voices/*")
+    site.run(speakers=1)
+    assert set(site.jobs()) == told
+    assert (site.state("voices/*"), site.state("batches/*")) == (heard, rows_there)
+    assert {row["speakers_found"] for row in site.rows() if row["status"] == "ok"} == {1}
+
+    sheet = tmp_path / "names.csv"
+    with sheet.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("recording", "label", "name"), (CALL, "SPEAKER_00", "네이그")])
+    named = {"speakers": "auto", "speaker_names": str(sheet)}
+    site.run(**named)
+    assert set(site.jobs()) == told
+    assert "[네이그] " in (results.transcripts / f"{CALL}.txt").read_text()
+
+    where = ["--results", str(results.root)]
+    site.tell("speakers", "name", CALL, "SPEAKER_01=넬", *where)
+    assert {line.split("] ")[0] for line in (results.transcripts / f"{CALL}.txt").read_text().splitlines()} == {
+        "[네이그",
+        "[넬",
+    }
+    assert {row["name"] for row in site.rows("speakers") if row["path"] == CALL} == {"네이그", "넬"}
+    assert "SPEAKER_01 넬" in site.tell("speakers", "list", CALL, *where).said
+    assert "no speaker 'SPEAKER_07'" in site.tell("speakers", "name", CALL, "SPEAKER_07=x", *where, code=3).said
+    site.run(**named)
+    assert not site.jobs(), "names are nothing new"
+
+    site.tell("forget", READ, *where)
+    assert READ not in [row["path"] for row in site.rows("speakers")]
+    kept = {
+        row["recording_id"]
+        for path in (results.voices(batch), results.speakers(batch))
+        for row in pq.read_table(path, columns=["recording_id"]).to_pylist()
+    }
+    assert kept == {rows[CALL]["recording_id"], rows[BROKEN]["recording_id"]}
+
+    site.run()
+    assert not results.speakers(batch).exists()
+    assert not results.table("speakers", "parquet").exists()
+    assert (results.transcripts / f"{CALL}.txt").read_text() == plain
+    assert "speakers" not in Listing.read(results.exported(batch)).layout
