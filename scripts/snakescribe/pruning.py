@@ -33,8 +33,8 @@ class Useless:
 def useless(results: Results, config: Config, days: float) -> list[Useless]:
     """What has not been touched for so many days: transcripts in the cache, journals and logs of batches."""
     before = time.time() - days * DAY
-    logs = [path.parent for path in (results.log("normalise", "b"), results.log("transcribe", "b"))]
-    logs += [results.log("export", "b").parent, results.benchmark("b").parent]
+    steps = ("normalise", "transcribe", "voices", "speakers", "export")
+    logs = [results.log(step, "b").parent for step in steps] + [results.benchmark("b").parent]
     kinds = {
         "transcripts in the cache": Cache(config).entries(),
         "journals of batches that never went on": results.journal("b").parent.glob("*.jsonl"),

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ for done in (0, 12):
 time.sleep(1)
 """
     with subprocess.Popen([sys.executable, "-c", anew, str(first)]) as process:
-        assert run._watch(process, results, "o") == 0
+        assert run._watch(process, partial(audio_done, results, "o")) == 0
     said = capsys.readouterr().err
     assert "-" not in said and "\n0 s of 2.0 min of audio\n" in said
     assert re.search(r"\n12 s of 2\.0 min of audio, \d+\.\d × real time, \d+ s left\n", said)
@@ -101,5 +102,5 @@ def test_a_log_has_its_first_line_soon(
     results = Results(tmp_path / "out")
     results.plan.parent.mkdir(parents=True)
     with subprocess.Popen([sys.executable, "-c", plan, str(made), str(results.plan)]) as process:
-        assert run._watch(process, results, "") == 0
+        assert run._watch(process, partial(audio_done, results, "")) == 0
     assert capsys.readouterr().err.splitlines() == ["looking at the recordings", "0 s of 1.0 min of audio"]

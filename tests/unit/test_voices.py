@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakescribe.audio.decoder import ffmpeg_path
+from snakescribe.config import load_config
 from snakescribe.errors import InputError, ModelError
+from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.speakers.campplus import VoiceEncoder
 from snakescribe.speakers.cluster import MANY, Groups, centroids, linked
@@ -29,6 +31,7 @@ from snakescribe.speakers.segmentation import Segmenter
 from snakescribe.speakers.turns import Turn, overlap_seconds, turns
 from snakescribe.speakers.voices import Voices, joined, windows_of
 from snakescribe.speakers.words import Turns, told
+from snakescribe.unfinished import put_aside_unfinished
 
 
 class Nothing:
@@ -203,6 +206,26 @@ def test_who_is_heard_from_another_channel_is_not_counted_twice(
     assert {channel: {turn.speaker for turn in some} for channel, some in found.items()} == {"left": {0}, "right": {0}}
     assert max(turn.end for turn in found["left"] if turn.start < 8.75) < 9.5
     assert found["right"][0].start > 8.2 and found["right"][-1].end < 18
+
+
+def test_the_shortest_recordings_of_two_channels_have_nobody(listener: Listener) -> None:
+    for samples in (1, 500, 4000):
+        heard = {name: listener.hear(np.ones(samples, np.int16), Nothing()) for name in ("left", "right")}
+        assert [turns(voices) for voices in without_crosstalk(heard).values()] == [[], []]
+
+
+def test_voices_that_could_not_be_heard_are_tried_again_so_often(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    config = load_config({"speakers": "auto", "attempts": 3}, tmp_path)
+    for times in (2, 3):
+        for path in (results.voices("b000001"), results.speakers("b000001"), results.unheard("b000001")):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(str(times), encoding="ascii")
+        put_aside_unfinished(results, "", "", config)
+        there = (results.voices("b000001").exists(), results.speakers("b000001").exists())
+        assert there == (times == 3, times == 3)
+    put_aside_unfinished(results, "", "", load_config({}, tmp_path))
+    assert not results.speakers("b000001").exists(), "nobody is to be shown who said it"
 
 
 def test_windows_lie_in_the_speech_of_one_voice() -> None:

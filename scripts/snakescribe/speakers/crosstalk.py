@@ -32,7 +32,7 @@ def without_crosstalk(heard: Heard) -> Heard:
 
 def _smooth(voices: Voices) -> npt.NDArray[np.float32]:
     """Levels in dB of full scale."""
-    width = frames_of(AROUND)
+    width = min(frames_of(AROUND), len(voices.levels))
     return np.convolve(-voices.levels.astype(np.float32), np.full(width, 1 / width, np.float32), "same")
 
 
