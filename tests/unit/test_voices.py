@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from snakescribe.audio.decoder import ffmpeg_path
 from snakescribe.config import load_config
 from snakescribe.errors import InputError, ModelError
+from snakescribe.inventory.sheet import read_sheet
 from snakescribe.layout import Results
 from snakescribe.models.store import Store
 from snakescribe.speakers.campplus import VoiceEncoder
@@ -28,6 +29,7 @@ from snakescribe.speakers.heard import VoicesJournal, packed, unpacked
 from snakescribe.speakers.listen import Listener
 from snakescribe.speakers.names import read_names
 from snakescribe.speakers.segmentation import Segmenter
+from snakescribe.speakers.settings import speakers_digest
 from snakescribe.speakers.turns import Turn, overlap_seconds, turns
 from snakescribe.speakers.voices import Voices, joined, windows_of
 from snakescribe.speakers.words import Turns, told
@@ -226,6 +228,15 @@ def test_voices_that_could_not_be_heard_are_tried_again_so_often(tmp_path: Path)
         assert there == (times == 3, times == 3)
     put_aside_unfinished(results, "", "", load_config({}, tmp_path))
     assert not results.speakers("b000001").exists(), "nobody is to be shown who said it"
+
+
+def test_a_cell_of_the_sheet_that_cannot_be_right_is_told_where_voices_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "sheet.csv").write_text("path,speakers\na.wav, 2 \nb.wav,off\nc.wav,21\n")
+    sheet = read_sheet(tmp_path / "sheet.csv")
+    asked = {"recordings": str(tmp_path / "sheet.csv")}
+    with pytest.raises(InputError, match=r"line 4: speakers: use off, auto, or how many there are \(1 to 20\)$"):
+        speakers_digest(load_config(asked | {"speakers": "auto"}, tmp_path), sheet)
+    assert not speakers_digest(load_config(asked, tmp_path), sheet), "a column of somebody's own, then"
 
 
 def test_windows_lie_in_the_speech_of_one_voice() -> None:

@@ -15,10 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BINS = 80
-"""Log-mel bins."""
-SIZE = 192
-"""Values of a vector."""
 EPSILON = 1e-5
 """Of the normalisations (PyTorch's default, with which the weights were trained)."""
 BLOCKS = ((12, 1), (24, 2), (16, 2))

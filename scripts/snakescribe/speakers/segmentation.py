@@ -18,10 +18,6 @@ from snakescribe.audio import SAMPLE_RATE
 
 WINDOW = 10 * SAMPLE_RATE
 """Samples that the network was trained on."""
-FRAME = 270
-"""Samples from one frame to the next (the strides of its layers: 10 x 3 x 3 x 3)."""
-FIRST = 495
-"""The sample in the middle of what the first frame hears (991 samples)."""
 FILTERS = 251
 """Samples of a band-pass filter."""
 LOWEST, NARROWEST = 50.0, 50.0

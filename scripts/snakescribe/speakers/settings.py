@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from snakescribe.config import Config
-from snakescribe.config.options import MOST_SPEAKERS
+from snakescribe.config.options import Speakers
 from snakescribe.errors import InputError
 from snakescribe.inventory.sheet import Sheet
 from snakescribe.keys import digest, samples_key
@@ -22,6 +24,16 @@ def voices_key(config: Config, recording: Recording) -> str:
     sums = [member.sha256 for member in catalog().speakers.members]
     audio = config.audio.model_dump(exclude={"truncated", "max_hours", "raw", "channel_names"})
     return digest({"voices": VOICES_VERSION, "weights": sums, "audio": audio, "own": samples_key(config, recording)})
+
+
+def asked_speakers(cell: str) -> Speakers:
+    """A cell of the sheet's column `speakers`.
+
+    Raises:
+        ValueError: it is neither off, auto nor a number that the option would take.
+    """
+    found: Speakers = TypeAdapter(Speakers).validate_python(cell)
+    return found
 
 
 def voices_digest(config: Config, sheet: Sheet | None) -> str:
@@ -43,14 +55,11 @@ def speakers_digest(config: Config, sheet: Sheet | None) -> str:
         return ""
     names = read_names(Path(config.speaker_names)) if config.speaker_names else []
     for row in sheet.rows if sheet else ():
-        own_count = row.extras.get("speakers", "").strip()
-        if own_count not in ("", "off", "auto") and not (
-            own_count.isdecimal() and 1 <= int(own_count) <= MOST_SPEAKERS
-        ):
-            raise InputError(
-                f"sample sheet {config.recordings}, line {row.line}: speakers {own_count!r}: use off, auto, or how "
-                f"many there are (1 to {MOST_SPEAKERS})"
-            )
+        try:
+            asked_speakers(row.extras.get("speakers", "").strip() or "auto")
+        except ValueError as error:
+            why = str(error).split("Value error, ")[-1].split(" [")[0]
+            raise InputError(f"sample sheet {config.recordings}, line {row.line}: speakers: {why}") from None
     own = (
         [[row.path, row.extras.get("speakers")] for row in sheet.rows] if sheet and "speakers" in sheet.columns else []
     )

@@ -15,6 +15,7 @@ from snakescribe.models.catalog import catalog
 from snakescribe.speakers.crosstalk import without_crosstalk
 from snakescribe.speakers.heard import Heard, read_heard, unpacked
 from snakescribe.speakers.names import known_names
+from snakescribe.speakers.settings import asked_speakers
 from snakescribe.speakers.turns import Turn, overlap_seconds, turns
 from snakescribe.speakers.words import Turns, told
 from snakescribe.tables.batch import read_batch, write_batch
@@ -55,18 +56,6 @@ def tell_batch(config: Config, results: Results, batch: str, log: Callable[[str]
         return with_speakers(row, found, asked, config, names.of(key, row["path"]))
 
     write_batch(results.speakers(batch), map(row_of, read_batch(results.batch(batch))))
-
-
-def asked_speakers(text: str) -> Speakers:
-    """A cell of the sheet's column `speakers`.
-
-    Raises:
-        ValueError: it is neither off, auto nor a number from 1 to 20.
-    """
-    from pydantic import TypeAdapter
-
-    found: Speakers = TypeAdapter(Speakers).validate_python(text)
-    return found
 
 
 def with_speakers(
