@@ -27,7 +27,9 @@ def convert(tool: Tool, image: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sif-") as scratch:
         archive, made = Path(scratch) / "image.tar", Path(scratch) / "image.sif"
         tool.run("save", *tool.archive_format(), "--output", str(archive), image)
-        command = ["apptainer", "build", "--mksquashfs-args", QUICKLY, str(made), f"docker-archive:{archive}"]
+        # Its cache would keep every layer of an archive that nobody builds from again.
+        options = ["--disable-cache", "--mksquashfs-args", QUICKLY]
+        command = ["apptainer", "build", *options, str(made), f"docker-archive:{archive}"]
         done = subprocess.run(command)
         if done.returncode:
             raise ImageError(f"`apptainer build` ended with {done.returncode}; see what it said above")
