@@ -132,6 +132,11 @@ class Results:
         """The rows of :meth:`batch` with who said it; there only while the option `speakers` is on."""
         return self.root / f"speakers/{batch}.parquet"
 
+    @property
+    def across(self) -> Path:
+        """JSON: how many voices each folder has; there while the option `speakers_across` is on."""
+        return self.state / "across.json"
+
     def rows(self, batch: str) -> Path:
         """What tables and transcripts are made of: :meth:`speakers` where there are any, else :meth:`batch`."""
         told = self.speakers(batch)

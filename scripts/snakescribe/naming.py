@@ -12,6 +12,7 @@ from snakescribe.errors import InputError
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
+from snakescribe.speakers.across import label_across
 from snakescribe.speakers.names import NAME, add_names, is_name
 from snakescribe.speakers.telling import tell_batch
 from snakescribe.tables.batch import read_batch
@@ -60,6 +61,10 @@ def name_speakers(results: Results, config: Config, recording: str, names: Mappi
             known = ", ".join(there) or "none"
             raise InputError(f"{recording} has no speaker {unknown!r}; it has {known}")
         add_names(results, row["recording_id"], names)
+        if config.speakers_across:
+            label_across(config, results, lambda line: None)
+            bring(results, config, [])
+            return sum(name != there[label] for label, name in names.items())
         before = results.speakers(batch).stat()
         tell_batch(config, results, batch, lambda line: None)
         os.utime(results.speakers(batch), ns=(before.st_atime_ns, before.st_mtime_ns))  # no news for Snakemake

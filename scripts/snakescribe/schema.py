@@ -169,9 +169,15 @@ ENVELOPE = _column(
     "loudness of each 0.256 s as a base64 digit, 0 to 63 dB above -63 dB of full scale; null in older rows",
 )
 
+VOICE_VECTORS = _column(
+    "voice_vectors",
+    pa.list_(pa.binary()),
+    "of each of the speakers, 192 signed bytes that voices are compared by; null for one who says too little",
+)
+
 NESTED_VOICES = [pa.field("speakers", pa.list_(pa.struct(VOICE))), pa.field("turns", pa.list_(pa.struct(TURN)))]
 
-BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, *NESTED_VOICES, ENVELOPE, *VERSION])
+BATCH: pa.Schema = pa.schema([*RECORDING, NESTED_SEGMENTS, *NESTED_VOICES, VOICE_VECTORS, ENVELOPE, *VERSION])
 RECORDINGS: pa.Schema = pa.schema([*RECORDING, *LEDGER, CORRECTED, *VERSION])
 SEGMENTS: pa.Schema = pa.schema([*KEYS, INDEX, *SEGMENT, CORRECTED, *VERSION])
 WORDS: pa.Schema = pa.schema(

@@ -72,6 +72,11 @@ class Run:
         return self.files.batch(batch) if self.config.speakers == "off" else self.files.speakers(batch)
 
     @property
+    def across(self) -> list[Path]:
+        """What must be there before anything tells who speaks: labels of whole folders, if they are wanted."""
+        return [self.files.across] if self.config.speakers_across else []
+
+    @property
     def tables(self) -> list[Path]:
         """All tables of this run."""
         return self.files.tables + (self.files.speaker_tables if self.config.speakers != "off" else [])

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slurm
 PROFILE = str(ROOT / "profiles/slurm")
 OFTEN = ("--slurm-init-seconds-before-status-checks", "5")
 PIECES = 3
+TOLD = {"speakers": "auto", "speakers_across": True}
 
 
 @pytest.fixture(scope="module", params=["none", pytest.param("dbd", marks=pytest.mark.slow)])
@@ -35,8 +36,8 @@ def accounting(request: pytest.FixtureRequest, plugin: None) -> Iterator[str]:
 
 
 def make(folder: Path, models_root: Path) -> Site:
-    """Pieces of 8 s, each a batch; Hangul in every path."""
-    site = Site(folder, models_root, {"model": "tiny.en", "batch": {"files": 1}, "report": True})
+    """Pieces of 8 s, each a batch; Hangul in every path; one who reads, so one speaker in all of them."""
+    site = Site(folder, models_root, {"model": "tiny.en", "batch": {"files": 1}, "report": True, **TOLD})
     for number in range(PIECES):
         cut(models_root / "samples/two_cities.wav", site.recordings / f"통화 {number}.wav", 8.0 * number, 8.0)
     return site
@@ -47,7 +48,9 @@ def local(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[d
     """What a run on this machine says of them."""
     site = make(tmp_path_factory.mktemp("local"), models_root)
     site.run()
-    return site.lasting("segments")
+    found = site.lasting("segments")
+    assert {row["speaker"] for row in found} == {"SPEAKER_00"}
+    return found
 
 
 @pytest.fixture
@@ -81,7 +84,14 @@ def test_plain_snakemake_and_a_cancelled_job(site: Site, local: list[dict[str, o
     asked = ["recordings=" + str(site.recordings), "results=" + str(site.results.root), "model=tiny.en"]
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--workflow-profile", PROFILE]
     run = subprocess.Popen(
-        [*command, *OFTEN, "--config", *asked, "batch={'files': 1}"],
+        [
+            *command,
+            *OFTEN,
+            "--config",
+            *asked,
+            "batch={'files': 1}",
+            *(f"{name}={value}" for name, value in TOLD.items()),
+        ],
         cwd=site.folder,
         env=site.env,
         stdout=subprocess.PIPE,
@@ -153,7 +163,7 @@ def test_what_is_killed_on_a_node_is_done_again(site: Site, local: list[dict[str
 @pytest.mark.slow
 def test_a_job_that_runs_out_of_its_time(site: Site, local: list[dict[str, object]]) -> None:
     """Slurm ends it; it is tried again. (A worker that is held up uses up the minutes.)"""
-    steps = (f"{step}:runtime=1" for step in ("normalise", "transcribe", "export"))
+    steps = (f"{step}:runtime=1" for step in ("normalise", "transcribe", "voices", "speakers"))
     run = site.start("--profile", PROFILE, "--snakemake", *OFTEN, "--set-resources", *steps)
     until(lambda: workers(site), run, every=0.1)
     held = workers(site)[0]

@@ -95,3 +95,51 @@ def test_who_said_it(tmp_path: Path, models_root: Path, speech: dict[str, Path])
     assert not results.table("speakers", "parquet").exists()
     assert (results.transcripts / f"{CALL}.txt").read_text() == plain
     assert "speakers" not in Listing.read(results.exported(batch)).layout
+
+
+def test_one_voice_has_one_label_in_a_folder(tmp_path: Path, models_root: Path, speech: dict[str, Path]) -> None:
+    site = Site(tmp_path, models_root, {"model": "tiny.en", "speakers": "auto", "speakers_across": True})
+    results = site.results
+    for folder in ("회의", "다른"):
+        (site.recordings / folder).mkdir()
+    cut(speech["endgame"], site.recordings / "회의/b.wav", 0, 16)
+    cut(speech["endgame"], site.recordings / "회의/c.wav", 8, 28)
+    cut(speech["endgame"], site.recordings / "다른/b.wav", 0, 16)
+    site.run()
+
+    def labels() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for row in site.rows("speakers"):
+            found.setdefault(row["path"], []).append(row["speaker"])
+        return found
+
+    first = labels()
+    assert first["회의/b.wav"] == first["다른/b.wav"] == ["SPEAKER_00", "SPEAKER_01"]
+    assert sorted(first["회의/c.wav"]) == ["SPEAKER_00", "SPEAKER_01"]
+    assert json.loads(results.across.read_text()) == {"다른": 2, "회의": 2}
+    assert {row["speaker"] for row in site.rows("segments") if row["path"] == "회의/c.wav"} <= set(first["회의/c.wav"])
+
+    # Another night: one who reads alone, first by name and yet a new voice; nothing else is exported again.
+    cut(speech["beckett"], site.recordings / "회의/a.wav", 0, 8)
+    cut(speech["endgame"], site.recordings / "회의/d.wav", 0, 16)
+    before = site.state("exported/*.json")
+    site.run()
+    assert labels() == first | {"회의/a.wav": ["SPEAKER_02"], "회의/d.wav": first["회의/b.wav"]}
+    after = site.state("exported/*.json")
+    assert len(after) == len(before) + 1
+    assert before.items() <= after.items()
+    assert site.jobs()["export"] == 1
+
+    where = ["--results", str(results.root)]
+    site.tell("speakers", "name", "회의/d.wav", "SPEAKER_01=넬", *where)
+    site.tell("speakers", "name", "회의/a.wav", "SPEAKER_02=베케트", *where)
+    for name in ("b", "c", "d"):
+        assert "[넬] " in (results.transcripts / f"회의/{name}.wav.txt").read_text()
+    assert "넬" not in (results.transcripts / "다른/b.wav.txt").read_text()
+    assert {row["name"] for row in site.rows("speakers")} == {None, "넬", "베케트"}
+    site.run()
+    assert not site.jobs(), "names are nothing new"
+
+    site.run(speakers_across=False)
+    assert labels()["회의/a.wav"] == ["SPEAKER_00"]
+    assert "[SPEAKER_01] " in (results.transcripts / "회의/b.wav.txt").read_text(), "a name was that label's there"

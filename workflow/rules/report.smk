@@ -14,6 +14,7 @@ rule report:
         plan=FILES.plan,
         recordings=FILES.table("recordings", "parquet"),
         batches=planned_batches(RUN.rows),
+        across=RUN.across,
     output:
         report(FILES.report, caption="../captions/report.rst", category="Transcripts"),
     log:

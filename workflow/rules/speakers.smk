@@ -3,7 +3,12 @@
 NEEDS:  work/{batch}.pcm and .json, batches/{batch}.parquet, the weights of `snakescribe models fetch speakers`
 MAKES:  voices/{batch}.parquet    what the voices are like, per recording
         speakers/{batch}.parquet  the rows of the batch file with speakers
+        .snakescribe/across.json  with `speakers_across`: how many voices a folder has; they have their labels then
 """
+
+
+localrules:
+    across,
 
 
 rule voices:
@@ -46,3 +51,15 @@ rule speakers:
         speakers=RUN.speakers,
     shell:
         RUN.step("assign", "--batch {wildcards.batch}")
+
+
+rule across:
+    input:
+        plan=FILES.plan,
+        speakers=planned_batches(FILES.speakers),
+    output:
+        FILES.across,
+    log:
+        FILES.log("across"),
+    shell:
+        RUN.step("across")

@@ -16,6 +16,7 @@ rule tables:
     input:
         plan=FILES.plan,
         batches=planned_batches(RUN.rows),
+        across=RUN.across,
     output:
         RUN.tables,
     log:

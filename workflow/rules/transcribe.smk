@@ -37,15 +37,22 @@ rule transcribe:
         RUN.step("transcribe", "--batch {wildcards.batch} --threads {threads}")
 
 
+if RUN.across:  # the voices of all batches are known before anything is exported
+
+    localrules:
+        export,
+
+
 rule export:
     input:
         rows=RUN.rows("{batch}"),
+        across=ancient(RUN.across),  # it exports itself what it changes
     output:
         written=update(FILES.exported("{batch}")),
     log:
         FILES.log("export", "{batch}"),
     group:
-        "batch"
+        None if RUN.across else "batch"
     resources:
         mem_mb=1000,
         runtime=10,

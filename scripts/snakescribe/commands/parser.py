@@ -38,6 +38,7 @@ STEPS = (
     "transcribe",
     "voices",
     "assign",
+    "across",
     "tables",
     "check",
 )

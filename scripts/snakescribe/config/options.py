@@ -340,6 +340,11 @@ class AskedConfig(Options):
     speakers_max: int = Field(
         MOST_SPEAKERS, ge=1, le=MOST_SPEAKERS, description="with `speakers: auto` at most so many"
     )
+    speakers_across: bool = Field(
+        False,
+        description="one voice has one label, and one name, in all recordings of a folder "
+        "(each folder below it has its own)",
+    )
     speaker_names: str | None = Field(
         None,
         description="a CSV or TSV of who is who: columns `recording` (path or id), `label` (`SPEAKER_00`, …), `name`",
@@ -380,6 +385,8 @@ class AskedConfig(Options):
             raise ValueError("decoding.temperatures: must begin with 0; sampling is only for windows that failed")
         if self.speakers_min > self.speakers_max:
             raise ValueError(f"speakers_min: {self.speakers_min} is more than speakers_max, {self.speakers_max}")
+        if self.speakers_across and self.speakers == "off":
+            raise ValueError("speakers_across: needs voices to be told apart; set speakers: auto, too")
         if self.subtitles.highlight and not self.words:
             raise ValueError("subtitles.highlight: highlights words by their times; set words: true, too")
         if self.engine == "torch_whisper" and self.compute_type.startswith("int8"):

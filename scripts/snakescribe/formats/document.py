@@ -19,11 +19,11 @@ _OF_SPEAKERS = (
 def json_document(row: Mapping[str, Any]) -> str:
     r"""A recording's row of the batch file, its segments (and words) nested; see ``docs/tables.md``.
 
-    Times of day are ISO 8601 in UTC; ``path_bytes`` and ``envelope`` are left out, ``path`` has its bytes that are not
-    UTF-8 as ``\xNN``.
+    Times of day are ISO 8601 in UTC; ``path_bytes``, ``envelope`` and ``voice_vectors`` are left out, ``path`` has its
+    bytes that are not UTF-8 as ``\xNN``.
     """
     nobody = _OF_SPEAKERS if row.get("speakers_found") is None else ()
-    left_out = ("path_bytes", "segments", "envelope", *nobody)
+    left_out = ("path_bytes", "segments", "envelope", "voice_vectors", *nobody)
     kept = {name: value for name, value in row.items() if name not in left_out}
     segments = [_plainer(segment, nobody) for segment in row["segments"] or ()]
     return json.dumps(kept | {"segments": segments}, ensure_ascii=False, indent=2, default=_plain) + "\n"

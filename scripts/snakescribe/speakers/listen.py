@@ -40,6 +40,8 @@ HALF = WINDOW // 2 // FRAME * FRAME
 """Samples from one window of the segmentation to the next, in whole frames."""
 SEGMENTED, ENCODED = 4, 8
 """Windows in a batch; more are not faster."""
+RELEASED = 64
+"""Batches after which samples mapped from a file are let go of: minutes of them stay in memory, not ten hours."""
 LEVELLED = 4096
 """Frames measured at once (69 s)."""
 BANDS = 8192
@@ -111,7 +113,8 @@ class Listener:
         for number, found in enumerate(self._batches(groups, lambda group: self._segment(samples, group), kept, 0)):
             pieces += [(start // FRAME, one) for start, one in zip(groups[number], found, strict=False)]
             tick(0.3 * (number + 1) / len(groups))
-        release(samples)
+            if number % RELEASED == 0:
+                release(samples)
         frames = joined(iter(pieces), frame_count(len(samples)))
         windows = windows_of(frames, max(0, 1 + (len(samples) - FEATURE_FRAME) // HOP))
         order = [windows[first : first + ENCODED] for first in range(0, len(windows), ENCODED)]
@@ -120,7 +123,8 @@ class Listener:
         for number, found in enumerate(encoded):
             vectors.append(found[: len(order[number])])
             tick(0.3 + 0.7 * (number + 1) / len(order))
-        release(samples)
+            if number % RELEASED == 0:
+                release(samples)
         return Voices(
             frames,
             windows,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from snakescribe.config import Config
@@ -21,13 +22,22 @@ NAME = f"at most {LONGEST} letters in one line, without square brackets"
 
 @dataclass(frozen=True)
 class Names:
-    """Names by recording (path or id) and label; the later ones win."""
+    """Names by recording (path or id) and label."""
 
-    by_recording: Mapping[str, Mapping[str, str]]
+    rows: Sequence[tuple[str, str, str]]
+    """Recording, label and name; the later ones win."""
 
     def of(self, recording_id: str, path: str) -> dict[str, str]:
         """Names of one recording's speakers, by label."""
-        return {**self.by_recording.get(path, {}), **self.by_recording.get(recording_id, {})}
+        found = self._by_recording
+        return {**found.get(path, {}), **found.get(recording_id, {})}
+
+    @cached_property
+    def _by_recording(self) -> Mapping[str, Mapping[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for recording, label, name in self.rows:
+            found.setdefault(recording, {})[label] = name
+        return found
 
 
 def known_names(config: Config, results: Results) -> Names:
@@ -36,12 +46,14 @@ def known_names(config: Config, results: Results) -> Names:
     Raises:
         InputError: one of the two cannot be read.
     """
-    found: dict[str, dict[str, str]] = {}
     sheets = [Path(config.speaker_names)] if config.speaker_names else []
-    for path in [*sheets, *([results.speaker_names] if results.speaker_names.exists() else [])]:
-        for recording, label, name in read_names(path):
-            found.setdefault(recording, {})[label] = name
-    return Names(found)
+    own = [results.speaker_names] if results.speaker_names.exists() else []
+    return Names([row for path in [*sheets, *own] for row in read_names(path)])
+
+
+def label_of(number: int) -> str:
+    """What the voice of a number is called, from 0."""
+    return f"SPEAKER_{number:02d}"
 
 
 def read_names(path: Path) -> list[tuple[str, str, str]]:

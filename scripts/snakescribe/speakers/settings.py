@@ -63,4 +63,5 @@ def speakers_digest(config: Config, sheet: Sheet | None) -> str:
     own = (
         [[row.path, row.extras.get("speakers")] for row in sheet.rows] if sheet and "speakers" in sheet.columns else []
     )
-    return digest([config.speakers, config.speakers_min, config.speakers_max, names, own])
+    asked = [config.speakers, config.speakers_min, config.speakers_max, config.speakers_across]
+    return digest([*asked, names, own])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from snakescribe.config import Config
 from snakescribe.config.options import Speakers
 from snakescribe.errors import ResultsError
@@ -14,9 +16,10 @@ from snakescribe.layout import Results
 from snakescribe.models.catalog import catalog
 from snakescribe.speakers.crosstalk import without_crosstalk
 from snakescribe.speakers.heard import Heard, read_heard, unpacked
-from snakescribe.speakers.names import known_names
+from snakescribe.speakers.names import Names, known_names, label_of
 from snakescribe.speakers.settings import asked_speakers
-from snakescribe.speakers.turns import Turn, overlap_seconds, turns
+from snakescribe.speakers.turns import Turn, likenesses, overlap_seconds, turns
+from snakescribe.speakers.voices import SCALE
 from snakescribe.speakers.words import Turns, told
 from snakescribe.tables.batch import read_batch, write_batch
 
@@ -33,7 +36,8 @@ def tell_batch(config: Config, results: Results, batch: str, log: Callable[[str]
         ResultsError: the batch file or the voices are missing or damaged.
         InputError: the names cannot be read.
     """
-    names = known_names(config, results)
+    # Labels of a whole folder, and the names that go with them, are given when all its voices are known.
+    names = Names([]) if config.speakers_across else known_names(config, results)
     heard = {entry.recording_id: entry for entry in read_heard(results.voices(batch))}
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
@@ -76,7 +80,12 @@ def with_speakers(
         }.items(),
         key=lambda one: one[1],
     )
-    labels = {who: f"SPEAKER_{number:02d}" for number, (who, _) in enumerate(order)}
+    labels = {who: label_of(number) for number, (who, _) in enumerate(order)}
+    vectors = {
+        (channel, number): None if one is None else np.rint(np.clip(one * SCALE, -127, 127)).astype(np.int8).tobytes()
+        for channel, found in by_channel.items()
+        for number, one in enumerate(likenesses(heard[channel], found))
+    }
     speakers = [
         _speaker(by_channel[channel], channel, number, labels[channel, number], names) for channel, number in labels
     ]
@@ -93,6 +102,8 @@ def with_speakers(
     flags = {*row["flags"]}
     if any(voices.narrow for voices in heard.values()):
         flags.add("narrowband")
+    if any(segment["speaker"] is None for segment in segments):  # too short or too soft for the networks
+        flags.add("speakers_unknown")
     speech = sum(one["speech_seconds"] for one in speakers)
     if any(_is_ghost(one, by_channel[one["channel"]], labels, speech) for one in speakers):
         flags.add("ghost_speaker")
@@ -101,6 +112,7 @@ def with_speakers(
         "segments": segments,
         "flags": sorted(flags),
         "speakers": speakers,
+        "voice_vectors": [vectors[who] for who in labels],
         "turns": sorted(
             (
                 {"start": turn.start, "end": turn.end, "channel": channel, "speaker": labels[channel, turn.speaker]}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from snakescribe.audio import SAMPLE_RATE
-from snakescribe.speakers.cluster import Vectors, centroids
+from snakescribe.speakers.cluster import LEAST, Vectors, centroids
 from snakescribe.speakers.common import NARROW, WIDE
 from snakescribe.speakers.fbank import HOP
 from snakescribe.speakers.voices import (
@@ -56,11 +56,30 @@ def turns(voices: Voices, count: int | None = None, least: int = 1, most: int = 
     """
     if not len(voices.windows):
         return []
-    vectors = _unit(_unit(voices.vectors.astype(np.float32) / SCALE) - (NARROW if voices.narrow else WIDE))
+    vectors = common_taken_away(voices)
     long = voices.windows[:, 1] >= LONG_ENOUGH
     found = centroids(vectors[long] if long.any() else vectors, count, least, most)
     likeness = _likeness(voices, vectors @ found.T)
     return _in_order(_spoken(voices, likeness))
+
+
+def likenesses(voices: Voices, found: Sequence[Turn]) -> list[Vectors | None]:
+    """What each speaker of ``found`` is like, in order: shape (192,), length 1; None for one of too few windows."""
+    vectors = common_taken_away(voices)
+    middles = (voices.windows[:, 0] + voices.windows[:, 1] / 2) * HOP / SAMPLE_RATE
+    speakers: list[Vectors | None] = []
+    for speaker in range(1 + max((turn.speaker for turn in found), default=-1)):
+        own = [turn for turn in found if turn.speaker == speaker]
+        starts, ends = np.array([turn.start for turn in own]), np.array([turn.end for turn in own])
+        last = np.searchsorted(starts, middles, "right") - 1
+        within = (last >= 0) & (middles <= ends[last])
+        speakers.append(_unit(vectors[within].sum(0, keepdims=True))[0] if within.sum() >= LEAST else None)
+    return speakers
+
+
+def common_taken_away(voices: Voices) -> Vectors:
+    """Vectors of the windows without what all voices of that band have in common, each of length 1."""
+    return _unit(_unit(voices.vectors.astype(np.float32) / SCALE) - (NARROW if voices.narrow else WIDE))
 
 
 def overlap_seconds(found: Iterable[Turn]) -> float:
