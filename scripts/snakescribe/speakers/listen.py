@@ -183,7 +183,7 @@ def levels(samples: npt.NDArray[np.int16], frames: int) -> npt.NDArray[np.uint8]
         whole = piece[: len(piece) // FRAME * FRAME].reshape(-1, FRAME)[: frames - first]
         power = np.square(whole / np.float32(32768)).mean(1)
         found[first : first + len(whole)] = np.clip(np.rint(-10 * np.log10(np.maximum(power, 1e-13))), 0, 127)
-    release(samples)
+        release(samples)
     return found
 
 
