@@ -350,6 +350,7 @@ def test_overlap_is_counted_once() -> None:
     [
         ("recording,name\na,b\n", "no column 'label'"),
         ("recording,label,name\n,SPEAKER_00,x\n", "line 2"),
+        ("recording,label,name\na,SPEAKER_1,x\n", "SPEAKER_00, SPEAKER_01"),
         (f"recording,label,name\na,SPEAKER_00,{'x' * 201}\n", "line 2"),
         ("recording,label,name\na,SPEAKER_00,팀장 [부장]\n", "without square brackets"),
         (f'recording,label,name\na,SPEAKER_00,"{"x" * 200_000}', "line 2"),

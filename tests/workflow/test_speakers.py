@@ -63,10 +63,12 @@ def test_who_said_it(tmp_path: Path, models_root: Path, speech: dict[str, Path])
 
     sheet = tmp_path / "names.csv"
     with sheet.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("recording", "label", "name"), (CALL, "SPEAKER_00", "네이그")])
-    named = {"speakers": "auto", "speaker_names": str(sheet)}
-    site.run(**named)
+        named = [(CALL, "SPEAKER_00", "네이그"), (CALL, "SPEAKER_07", "아무도")]
+        csv.writer(file).writerows([("recording", "label", "name"), *named])
+    options = {"speakers": "auto", "speaker_names": str(sheet)}
+    site.run(**options)
     assert set(site.jobs()) == told
+    assert "'아무도' is said to be SPEAKER_07, whom it has not" in site.log()
     assert "[네이그] " in (results.transcripts / f"{CALL}.txt").read_text()
 
     where = ["--results", str(results.root)]
@@ -78,7 +80,7 @@ def test_who_said_it(tmp_path: Path, models_root: Path, speech: dict[str, Path])
     assert {row["name"] for row in site.rows("speakers") if row["path"] == CALL} == {"네이그", "넬"}
     assert "SPEAKER_01 넬" in site.tell("speakers", "list", CALL, *where).said
     assert "no speaker 'SPEAKER_07'" in site.tell("speakers", "name", CALL, "SPEAKER_07=x", *where, code=3).said
-    site.run(**named)
+    site.run(**options)
     assert not site.jobs(), "names are nothing new"
 
     site.tell("forget", READ, *where)

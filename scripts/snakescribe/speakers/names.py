@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from snakescribe.files import write_atomically
 from snakescribe.layout import Results
 
 COLUMNS = ("recording", "label", "name")
+LABEL = re.compile(r"SPEAKER_\d{2,}")
 LONGEST = 200
 """Letters of a name."""
 NAME = f"at most {LONGEST} letters in one line, without square brackets"
@@ -78,10 +80,9 @@ def read_names(path: Path) -> list[tuple[str, str, str]]:
         recording, label, name = ((row[column] or "").strip() for column in COLUMNS)
         if not recording and not label and not name:
             continue
-        if not recording or not label or not is_name(name):
-            raise InputError(
-                f"speaker_names {path}, line {reader.line_num}: give recording, label, and a name of {NAME}"
-            )
+        if not recording or not LABEL.fullmatch(label) or not is_name(name):
+            wanted = f"give recording, label (SPEAKER_00, SPEAKER_01, …), and a name of {NAME}"
+            raise InputError(f"speaker_names {path}, line {reader.line_num}: {wanted}")
         found.append((recording, label, name))
     return found
 

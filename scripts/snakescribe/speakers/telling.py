@@ -57,7 +57,11 @@ def tell_batch(config: Config, results: Results, batch: str, log: Callable[[str]
             why = f"{entry.error_class}: {entry.error_message}" if entry else "not heard"
             log(f"{key} {row['path']!r}: {why}")
             return {**row, "flags": sorted({*row["flags"], "speakers_unknown"})}
-        return with_speakers(row, found, asked, config, names.of(key, row["path"]))
+        called = names.of(key, row["path"])
+        done = with_speakers(row, found, asked, config, called)
+        for label in called.keys() - {speaker["speaker"] for speaker in done["speakers"]}:
+            log(f"{key} {row['path']!r}: {called[label]!r} is said to be {label}, whom it has not")
+        return done
 
     write_batch(results.speakers(batch), map(row_of, read_batch(results.batch(batch))))
 
