@@ -12,11 +12,9 @@ import numpy.typing as npt
 import torch
 
 from snakescribe.audio import SAMPLE_RATE
+from snakescribe.speakers.voices import FEATURE_FRAME as FRAME
+from snakescribe.speakers.voices import HOP
 
-HOP = SAMPLE_RATE // 100
-"""Samples from one frame to the next."""
-FRAME = SAMPLE_RATE // 40
-"""Samples of a frame."""
 POINTS = 512
 """Of the transform: the next power of two."""
 BINS = 80

@@ -21,11 +21,12 @@ from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.samples import release
 from snakescribe.models.store import Store
 from snakescribe.speakers.campplus import VoiceEncoder
-from snakescribe.speakers.fbank import FRAME as FEATURE_FRAME
-from snakescribe.speakers.fbank import HOP, log_mel
+from snakescribe.speakers.fbank import log_mel
 from snakescribe.speakers.segmentation import WINDOW, Segmenter
 from snakescribe.speakers.voices import (
+    FEATURE_FRAME,
     FRAME,
+    HOP,
     LENGTH,
     MIDDLE,
     SCALE,

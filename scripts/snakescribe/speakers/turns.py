@@ -11,9 +11,9 @@ import numpy.typing as npt
 from snakescribe.audio import SAMPLE_RATE
 from snakescribe.speakers.cluster import LEAST, Vectors, centroids
 from snakescribe.speakers.common import NARROW, WIDE
-from snakescribe.speakers.fbank import HOP
 from snakescribe.speakers.voices import (
     FRAME,
+    HOP,
     LOCAL,
     SCALE,
     SPEAKS,

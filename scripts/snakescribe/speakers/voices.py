@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from snakescribe.audio import SAMPLE_RATE
-from snakescribe.speakers.fbank import FRAME as FEATURE_FRAME
-from snakescribe.speakers.fbank import HOP
 
+HOP, FEATURE_FRAME = SAMPLE_RATE // 100, SAMPLE_RATE // 40
+"""Samples from one feature of the encoder to the next, and of one (:mod:`snakescribe.speakers.fbank`)."""
 FRAME = 270
 """Samples from one frame of the segmentation to the next (the strides of its layers: 10 x 3 x 3 x 3)."""
 MIDDLE = 495
