@@ -17,8 +17,8 @@ from snakescribe.formats.scoring import ctm, rttm, stm
 from snakescribe.formats.spoken import Spoken
 from snakescribe.formats.word_document import docx
 
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "ass"]
-"""OpenAI's names (``response_format``) and ours; its ``json`` is the text alone, which no transcript file is."""
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "ass", "diarized_json"]
+"""OpenAI's names (``response_format``) and ours; ``json``, the text alone, and ``diarized_json`` are no files."""
 ServedFormat = Literal["json", "txt", "srt", "vtt", "ass"]
 """Names of the formats that the server's jobs give."""
 

@@ -22,8 +22,8 @@ from snakescribe.server.routes import audio, health, jobs
 from snakescribe.server.state import Server
 
 PAGE = Path(__file__).parent / "page"
-FORM_LIMITS: Any = {"max_files": 1, "max_fields": 40, "max_part_size": 64 * 1024}
-"""A form has one file and a few short fields; bytes."""
+FORM_LIMITS: Any = {"max_files": 1, "max_fields": 40, "max_part_size": 512 * 1024}
+"""A form has one file and a few fields; in bytes, a sample of a known speaker (ten seconds in base64, unused)."""
 ABOUT = """
 Recordings in, text out, with Whisper.
 

@@ -11,8 +11,8 @@ from fastapi import Request
 
 from snakescribe.errors import RecordingError, SnakescribeError
 from snakescribe.server.http_errors import NO_RETRY, HttpError, of_failure, of_recording
+from snakescribe.server.intake import Said
 from snakescribe.server.state import Server
-from snakescribe.transcribe.cache import CachedTranscript
 
 LOG = logging.getLogger(__name__)
 Done = TypeVar("Done")
@@ -54,7 +54,7 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def log_text(request: Request, server: Server, entry: CachedTranscript) -> None:
+def log_text(request: Request, server: Server, entry: Said) -> None:
     """Write the text into the log, if that is wanted."""
     if server.config.server.log_text:
         LOG.info("transcript", extra={"request_id": request.state.request_id, "text": entry.transcript.text})

@@ -22,6 +22,7 @@ from snakescribe.errors import EngineFailure, SnakescribeError
 from snakescribe.files import HALF_WRITTEN
 from snakescribe.server.logs import to_stderr
 from snakescribe.server.protocol import Drop, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
+from snakescribe.server.voices import Cores
 
 LOG = logging.getLogger(__name__)
 LISTENERS = 6
@@ -72,6 +73,7 @@ class _Engine:
         self._more = threading.Event()
         self._sending = threading.Lock()
         self._listening_pool = ThreadPoolExecutor(LISTENERS, "listener")
+        self._cores = Cores(journal.parent)
         self._send(Ready(model.backend.name, model.backend.hardware))
 
     def _send(self, message: Ready | NotHeard | RecordingUpdate) -> None:
@@ -131,7 +133,8 @@ class _Engine:
                 self._more.clear()
                 time.sleep(self._gather)
             if self._interleaver:
-                self._interleaver.turn(self._tell)
+                with self._cores.held():
+                    self._interleaver.turn(self._tell)
             self._tidy(MOST_LEFT)
 
     def _tell(self, step: RecordingUpdate) -> None:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import logging
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from snakescribe import errors
+from snakescribe import errors, glossary
 from snakescribe.audio import SAMPLE_BYTES
 from snakescribe.audio.recording import normalise_recording
 from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
+from snakescribe.config.options import Speakers
 from snakescribe.engine.windows import RecordingUpdate
 from snakescribe.errors import RecordingError
 from snakescribe.keys import content_key, transcript_key
@@ -30,6 +32,8 @@ from snakescribe.recording import Recording
 from snakescribe.server.engine_client import EngineClient
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.protocol import Submit
+from snakescribe.server.voices import Recorded, Voices
+from snakescribe.speakers.settings import asked_speakers, voices_key
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.provenance import Provenance
 from snakescribe.transcript import Segment, Transcript
@@ -60,19 +64,28 @@ class RequestOptions:
     task: str | None = None
     temperature: float = 0.0
     words: bool = False
+    speakers: str | None = None
+    """As the option; None leaves voices alone."""
 
     def config(self, config: Config) -> Config:
         """The options that its text is made with."""
         changed: dict[str, object] = {}
         if self.task:
             changed["task"] = self.task
-        if self.words:
+        if self.words or self.speakers:  # by its words a segment is cut where another one speaks
             changed["words"] = True
         if self.temperature:
             rest = [t for t in config.decoding.temperatures if t > self.temperature]
             temperatures = [0.0, self.temperature, *rest]  # beam search comes first, as in the batch
             changed["decoding"] = config.decoding.model_copy(update={"temperatures": temperatures})
         return config.model_copy(update=changed)
+
+
+class Said(CachedTranscript):
+    """A transcript, and who said it."""
+
+    told: dict[str, Any] | None = None
+    """Of the row that the batch writes (:data:`snakescribe.server.voices.TOLD`), where speakers were asked for."""
 
 
 @dataclass(eq=False)
@@ -92,7 +105,7 @@ class Ticket:
     """Text so far, in order."""
     waiters: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[CachedTranscript] | None = None
+    task: asyncio.Task[Any] | None = None
     result: asyncio.Future[RecordingUpdate] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def tell(self) -> None:
@@ -120,6 +133,7 @@ class Intake:
         shutil.rmtree(self._work, ignore_errors=True)  # of a server that was killed
         self._work.mkdir(parents=True)
         self._speaks = speech_finder(self.config)
+        self._voices = Voices(self.config, threads, state)
         self._decoders = ThreadPoolExecutor(max(threads, DECODERS), "decode")
         self._tickets: dict[str, Ticket] = {}
         self._number = 0
@@ -130,8 +144,8 @@ class Intake:
         content: HashedFile,
         asked: RequestOptions,
         watch: Callable[[Ticket], None] = lambda ticket: None,
-    ) -> tuple[CachedTranscript, bool]:
-        """The transcript of a file, and whether it came from the cache; when cancelled, the work stops.
+    ) -> tuple[Said, bool]:
+        """What was said in a file, and whether it came from the cache; when cancelled, the work stops.
 
         Args:
             source: the file.
@@ -145,20 +159,32 @@ class Intake:
         config = asked.config(self.config)
         recording = _recording(source, content, asked)
         options_key = transcript_key(config, self.prepared, recording)
-        known = await asyncio.to_thread(self._cache.get, content.sha256, options_key)
-        if known is not None:
-            return known, True
-        key = content_key(recording, options_key)
+        entry = await asyncio.to_thread(self._cache.get, content.sha256, options_key)
+        key, cached = content_key(recording, options_key), entry is not None
+        if entry is None:
+            ticket = await self._ticket(key, recording, config)
+            watch(ticket)
+            entry = await self._shared(ticket, lambda: self._work_on(ticket, source, options_key))
+        told = None
+        if asked.speakers and entry.transcript.segments:
+            voices = await self._ticket(f"{key} {asked.speakers}", recording, config)
+            work = functools.partial(self._tell, voices, source, entry, asked_speakers(asked.speakers))
+            told, known = await self._shared(voices, work)
+            cached = cached and known
+        return Said.model_construct(**dict(entry), told=told), cached
+
+    async def _ticket(self, key: str, recording: Recording, config: Config) -> Ticket:
+        """That of whoever asks the same, or a new one."""
         while (ticket := self._tickets.get(key)) and ticket.task and ticket.task.cancelling():
             await asyncio.wait({ticket.task})  # its last caller has just gone
-        if ticket is None:
-            ticket = self._tickets[key] = Ticket(key, recording, config)
-            ticket.task = asyncio.create_task(self._work_on(ticket, source, options_key))
-        watch(ticket)
+        return ticket or self._tickets.setdefault(key, Ticket(key, recording, config))
+
+    async def _shared(self, ticket: Ticket, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """What comes of a ticket's work; it ends when nobody waits for it any more."""
+        ticket.task = ticket.task or asyncio.create_task(work())
         ticket.waiters += 1
-        assert ticket.task is not None
         try:
-            return await asyncio.shield(ticket.task), False
+            return await asyncio.shield(ticket.task)
         finally:
             ticket.waiters -= 1
             if not ticket.waiters and not ticket.task.done():
@@ -196,61 +222,80 @@ class Intake:
 
     async def _work_on(self, ticket: Ticket, source: Path, options_key: str) -> CachedTranscript:
         began = time.monotonic()
-        self._number += 1
-        samples, kept = (self._work / f"{self._number}.{suffix}" for suffix in ("pcm", "source"))
         try:
-            if source.is_relative_to(self._state):  # an upload: its sender may leave while others wait for the text
-                with contextlib.suppress(OSError):  # a file system without links
-                    kept.hardlink_to(source)
-                    source = kept
-            audio = await self._decoded(ticket, source, samples)
-            ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
-            ticket.tell()
-            tracks = tuple((track.channel, track.offset, track.samples) for track in audio.tracks)
-            language, mixed = spoken_language(ticket.recording.language or ticket.config.language)
-            prompt = ticket.recording.prompt
-            self.engine.submit(
-                Submit(
-                    ticket.key,
-                    samples,
-                    tracks,
-                    language,
-                    ticket.config.prompt if prompt is None else prompt,
-                    mixed,
-                    ticket.config,
+            async with self._sound(ticket, source) as (audio, samples):
+                ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
+                ticket.tell()
+                language, mixed = spoken_language(ticket.recording.language or ticket.config.language)
+                prompt = ticket.recording.prompt
+                self.engine.submit(
+                    Submit(
+                        ticket.key,
+                        samples,
+                        _tracks(audio),
+                        language,
+                        ticket.config.prompt if prompt is None else prompt,
+                        mixed,
+                        ticket.config,
+                    )
                 )
-            )
-            step = await ticket.result
+                step = await ticket.result
             if isinstance(step.result, RecordingError):
                 raise step.result
             assert step.result is not None and self.engine.ready is not None
             ready = self.engine.ready
-            entry = CachedTranscript(
-                transcript=step.result,
-                flags=audio.flags,
-                decoded=audio.decoded,
-                provenance=Provenance.of(
-                    ticket.config,
-                    self.prepared,
-                    ready.engine,
-                    ready.hardware,
-                    ticket.recording,
-                    audio,
-                    step.wall_seconds,
-                ),
+            made = Provenance.of(
+                ticket.config, self.prepared, ready.engine, ready.hardware, ticket.recording, audio, step.wall_seconds
             )
-            try:
-                await asyncio.to_thread(self._cache.put, ticket.recording.sha256, options_key, entry)
-            except OSError as error:
-                LOG.warning("the transcript cannot be kept in the cache: %s", error)
+            entry = CachedTranscript(transcript=step.result, flags=audio.flags, decoded=audio.decoded, provenance=made)
+            await self._keep(self._cache.put, ticket.recording.sha256, options_key, entry)
             self._metrics.transcribed(audio.duration or 0.0, time.monotonic() - began)
             return entry
         finally:
             self._tickets.pop(ticket.key, None)
             self.engine.drop(ticket.key)
-            for path in (samples, kept):
-                path.unlink(missing_ok=True)
             ticket.tell()
+
+    async def _tell(
+        self, ticket: Ticket, source: Path, entry: CachedTranscript, speakers: Speakers
+    ) -> tuple[dict[str, Any], bool]:
+        """Who said it, and whether the voices were known."""
+        recording, transcript = ticket.recording, glossary.apply(entry.transcript, ticket.config.glossary)
+        row = transcript.model_dump() | {"flags": [*entry.flags, *transcript.flags]}
+        try:
+            key = voices_key(ticket.config, recording)
+            heard = await asyncio.to_thread(self._cache.get_voices, recording.sha256, key)
+            if heard is not None:
+                found = await self._voices.tell(Recorded(row, speakers, heard, self._work, ()))
+            else:
+                async with self._sound(ticket, source) as (audio, samples):
+                    found = await self._voices.tell(Recorded(row, speakers, None, samples, _tracks(audio)))
+                await self._keep(self._cache.put_voices, recording.sha256, key, found[0])
+            return found[1], heard is not None
+        finally:
+            self._tickets.pop(ticket.key, None)
+
+    @staticmethod
+    async def _keep(put: Callable[[str, str, Any], None], *entry: Any) -> None:
+        try:
+            await asyncio.to_thread(put, *entry)
+        except OSError as error:
+            LOG.warning("what was heard cannot be kept in the cache: %s", error)
+
+    @contextlib.asynccontextmanager
+    async def _sound(self, ticket: Ticket, source: Path) -> AsyncIterator[tuple[NormalisedRecording, Path]]:
+        """A file decoded, as long as it is needed."""
+        self._number += 1
+        samples, kept, voices = (self._work / f"{self._number}.{suffix}" for suffix in ("pcm", "source", "voices"))
+        try:
+            if source.is_relative_to(self._state):  # an upload: its sender may leave while others wait for the text
+                with contextlib.suppress(OSError):  # a file system without links
+                    kept.hardlink_to(source)
+                    source = kept
+            yield await self._decoded(ticket, source, samples), samples
+        finally:
+            for path in (samples, kept, voices):
+                path.unlink(missing_ok=True)
 
     async def _decoded(self, ticket: Ticket, source: Path, samples: Path) -> NormalisedRecording:
         gone = threading.Event()
@@ -283,6 +328,10 @@ class Intake:
         if step.result is not None:
             ticket.result.set_result(step)
         ticket.tell()
+
+
+def _tracks(audio: NormalisedRecording) -> tuple[tuple[str | None, int, int], ...]:
+    return tuple((track.channel, track.offset, track.samples) for track in audio.tracks)
 
 
 def hashed(source: Path) -> HashedFile:

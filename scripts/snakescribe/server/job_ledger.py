@@ -14,8 +14,7 @@ from pydantic import Json, TypeAdapter, ValidationError
 from snakescribe.errors import ResultsError
 from snakescribe.inventory.database import BAD_DATABASE, explained
 from snakescribe.server.http_errors import ErrorObject
-from snakescribe.server.intake import RequestOptions
-from snakescribe.transcribe.cache import CachedTranscript
+from snakescribe.server.intake import RequestOptions, Said
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
@@ -114,12 +113,12 @@ class JobLedger:
         rows = self._do(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,))
         return self._row(rows[0]) if rows else None
 
-    def entry(self, job_id: str) -> CachedTranscript | None:
+    def entry(self, job_id: str) -> Said | None:
         """The transcript of a job that is done; if it is damaged, the job has failed."""
         rows = self._do("SELECT number, entry FROM jobs WHERE id = ? AND state = 'done'", (job_id,))
         for number, entry in rows:
             try:
-                return CachedTranscript.model_validate_json(entry)
+                return Said.model_validate_json(entry)
             except ValidationError:
                 self._give_up(number)
         return None
@@ -139,9 +138,7 @@ class JobLedger:
         """A running job waits again: the server stops."""
         self._do("UPDATE jobs SET state = 'queued' WHERE id = ? AND state = 'running'", (job_id,))
 
-    def end(
-        self, job_id: str, state: State, entry: CachedTranscript | None = None, error: ErrorObject | None = None
-    ) -> bool:
+    def end(self, job_id: str, state: State, entry: Said | None = None, error: ErrorObject | None = None) -> bool:
         """Note how a job ended; whether it had not ended before."""
         values = (state, time.time(), entry and entry.model_dump_json(), error and error.model_dump_json(), job_id)
         return bool(

@@ -14,10 +14,9 @@ from snakescribe.config import Config
 from snakescribe.errors import RecordingError, SnakescribeError, UnreadableRecording
 from snakescribe.files import disk_error
 from snakescribe.server.http_errors import ErrorObject, of_recording
-from snakescribe.server.intake import Intake, RequestOptions, Ticket, hashed
+from snakescribe.server.intake import Intake, RequestOptions, Said, Ticket, hashed
 from snakescribe.server.job_ledger import JobLedger, JobRow
 from snakescribe.server.metrics import Metrics
-from snakescribe.transcribe.cache import CachedTranscript
 
 LOG = logging.getLogger(__name__)
 AT_ONCE = 4
@@ -111,7 +110,7 @@ class Jobs:
             self._more.set()
         LOG.info("job", extra={"job": row.id, "state": "failed" if error else "done", "error": error and error.code})
 
-    async def _end(self, row: JobRow, entry: CachedTranscript | None, error: ErrorObject | None) -> None:
+    async def _end(self, row: JobRow, entry: Said | None, error: ErrorObject | None) -> None:
         """Note how it ended; what is not on disk has not ended, so it is tried until there is room again."""
         while True:
             try:
@@ -121,9 +120,7 @@ class Jobs:
                 LOG.exception("the end of a job cannot be noted", extra={"job": row.id})
                 await asyncio.sleep(RETRY)
 
-    async def _outcome(
-        self, row: JobRow, watch: Callable[[Ticket], None]
-    ) -> tuple[CachedTranscript | None, ErrorObject | None]:
+    async def _outcome(self, row: JobRow, watch: Callable[[Ticket], None]) -> tuple[Said | None, ErrorObject | None]:
         """The transcript, or why there is none."""
         try:
             try:

@@ -1,4 +1,4 @@
-"""A transcript in the forms of OpenAI's audio API: json, text, verbose_json, srt, vtt; ass; the events of a stream."""
+"""A transcript in the forms of OpenAI's audio API (and ass), and as the events of a stream."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from snakescribe.flags import Flag, SegmentFlag, explained
 from snakescribe.formats.openai_json import verbose_segment, verbose_words
 from snakescribe.formats.registry import SERVED, ResponseFormat
 from snakescribe.formats.spoken import Spoken
-from snakescribe.transcribe.cache import CachedTranscript
+from snakescribe.server.intake import Said
 from snakescribe.transcript import Gap, Segment, Transcript
 
 FILES = {one.response: one for one in SERVED.values()}
-TYPES = {"json": "application/json", **{form: one.media_type for form, one in FILES.items()}}
+TYPES = {
+    "json": "application/json",
+    "diarized_json": "application/json",
+    **{form: one.media_type for form, one in FILES.items()},
+}
 """Media types by ``response_format``."""
 
 
@@ -54,6 +58,7 @@ class SpokenSegment(BaseModel):
     no_speech_prob: float
     channel: str | None
     flags: list[SegmentFlag]
+    speaker: str | None = Field(None, description="only where speakers were asked for")
 
 
 class SpokenWord(BaseModel):
@@ -88,12 +93,28 @@ class Verbose(Text):
     words: list[SpokenWord] | SkipJsonSchema[None] = None
 
 
-def answer(
-    entry: CachedTranscript, config: Config, form: ResponseFormat, granularities: tuple[str, ...] = ("segment",)
-) -> str:
+class SpeakerSegment(BaseModel):
+    """What one speaker says; times in seconds."""
+
+    type: Literal["transcript.text.segment"] = "transcript.text.segment"
+    id: str
+    start: float
+    end: float
+    text: str
+    speaker: str = Field(description="`SPEAKER_00`, …, or the channel's name where only one speaks on it")
+
+
+class Diarized(Text):
+    """`diarized_json`: who said what."""
+
+    task: Literal["transcribe", "translate"]
+    duration: float
+    segments: list[SpeakerSegment]
+
+
+def answer(entry: Said, config: Config, form: ResponseFormat, granularities: tuple[str, ...] = ("segment",)) -> str:
     """The body of a response."""
     transcript = glossary.apply(entry.transcript, config.glossary)
-    segments = [segment.model_dump() for segment in transcript.segments]
     match form:
         case "json":
             return Text(text=transcript.text, usage=_usage(transcript)).model_dump_json() + "\n"
@@ -101,9 +122,33 @@ def answer(
             verbose = _verbose(transcript, entry, config)
             asked = {"segments": "segment" in granularities, "words": "word" in granularities}
             return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted}) + "\n"
+        case "diarized_json":
+            return (
+                Diarized(
+                    text=transcript.text,
+                    usage=_usage(transcript),
+                    task=config.task,
+                    duration=transcript.duration,
+                    segments=list(by_speaker(entry, config)),
+                ).model_dump_json()
+                + "\n"
+            )
         case _:
-            row = {"segments": segments, "language": transcript.language, "duration": transcript.duration}
-            return FILES[form].write(Spoken(row, config.subtitles.highlight))
+            return FILES[form].write(_spoken(entry, transcript, config))
+
+
+def _spoken(entry: Said, transcript: Transcript, config: Config) -> Spoken:
+    return Spoken(entry.told or transcript.model_dump(), config.subtitles.highlight)
+
+
+def by_speaker(entry: Said, config: Config) -> Iterator[SpeakerSegment]:
+    """Who said what, in order; nobody (an empty name) where no voice was heard."""
+    transcript = glossary.apply(entry.transcript, config.glossary)
+    for number, one in enumerate(_spoken(entry, transcript, config).segments):
+        speaker = one.get("speaker") or ""
+        yield SpeakerSegment(
+            id=f"seg_{number:03d}", start=one["start"], end=one["end"], text=one["text"], speaker=speaker
+        )
 
 
 def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:
@@ -121,7 +166,7 @@ def delta(text: str) -> str:
     return event({"type": "transcript.text.delta", "delta": text})
 
 
-def done(entry: CachedTranscript, config: Config) -> str:
+def done(entry: Said, config: Config) -> str:
     """The last event, with the whole text."""
     transcript = glossary.apply(entry.transcript, config.glossary)
     usage = _usage(transcript).model_dump()
@@ -137,9 +182,8 @@ def _usage(transcript: Transcript) -> Usage:
     return Usage(seconds=math.ceil(transcript.duration))
 
 
-def _verbose(transcript: Transcript, entry: CachedTranscript, config: Config) -> Verbose:
-    made = entry.provenance
-    segments = [segment.model_dump() for segment in transcript.segments]
+def _verbose(transcript: Transcript, entry: Said, config: Config) -> Verbose:
+    made, spoken = entry.provenance, _spoken(entry, transcript, config)
     return Verbose(
         text=transcript.text,
         usage=_usage(transcript),
@@ -147,9 +191,12 @@ def _verbose(transcript: Transcript, entry: CachedTranscript, config: Config) ->
         language=LANGUAGES.get(transcript.language or "", ""),
         language_code=transcript.language,
         duration=transcript.duration,
-        flags=sorted({*entry.flags, *transcript.flags}),
+        flags=sorted({*entry.flags, *spoken.row["flags"]}),
         gaps=list(transcript.gaps),
         engine=Made(model=made.model, engine=made.engine, device=made.device, compute=made.compute_type),
-        segments=[SpokenSegment(**verbose_segment(number, segment)) for number, segment in enumerate(segments)],
-        words=[SpokenWord(**word) for word in verbose_words(segments)],
+        segments=[
+            SpokenSegment(**verbose_segment(number, segment), speaker=segment.get("speaker"))
+            for number, segment in enumerate(spoken.segments)
+        ],
+        words=[SpokenWord(**word) for word in verbose_words(spoken.segments)],
     )

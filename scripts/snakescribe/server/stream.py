@@ -13,7 +13,7 @@ from snakescribe.config import Config
 from snakescribe.server.deadlines import in_time, log_text, while_wanted
 from snakescribe.server.http_errors import HttpError
 from snakescribe.server.intake import HashedFile, RequestOptions, Ticket
-from snakescribe.server.responses import delta, done, event, texts
+from snakescribe.server.responses import by_speaker, delta, done, event, texts
 from snakescribe.server.state import Server
 from snakescribe.transcript import Segment
 
@@ -22,9 +22,16 @@ class Events:
     """A transcript as server-sent events: text in order as it comes, and the whole of it at the end."""
 
     def __init__(
-        self, request: Request, server: Server, config: Config, source: Path, content: HashedFile, asked: RequestOptions
+        self,
+        request: Request,
+        server: Server,
+        config: Config,
+        source: Path,
+        content: HashedFile,
+        asked: RequestOptions,
+        diarized: bool,
     ) -> None:
-        self._request, self._server, self._config = request, server, config
+        self._request, self._server, self._config, self._diarized = request, server, config, diarized
         self._ticket: Ticket | None = None
         self._work = asyncio.ensure_future(
             in_time(server, server.intake.transcribe(source, content, asked, self._watch))
@@ -67,6 +74,8 @@ class Events:
             yield event({"error": refusal.error.model_dump()})
             return
         log_text(self._request, self._server, entry)
+        for segment in by_speaker(entry, self._config) if self._diarized else ():
+            yield event(segment.model_dump())
         yield done(entry, self._config)
 
     def _segments(self) -> Sequence[Segment]:

@@ -15,12 +15,14 @@ from starlette.responses import Response, StreamingResponse
 
 from snakescribe.config import Config
 from snakescribe.config.languages import DETECTED, LANGUAGES
+from snakescribe.config.options import MOST_SPEAKERS
+from snakescribe.errors import ModelError
 from snakescribe.formats.registry import ResponseFormat
-from snakescribe.models.store import Prepared
+from snakescribe.models.configured import configured_store
 from snakescribe.server.deadlines import in_time, log_text, while_wanted
 from snakescribe.server.http_errors import ErrorAnswer, HttpError
-from snakescribe.server.intake import RequestOptions, copied
-from snakescribe.server.responses import TYPES, Text, Verbose, answer
+from snakescribe.server.intake import Intake, RequestOptions, copied
+from snakescribe.server.responses import TYPES, Diarized, Text, Verbose, answer
 from snakescribe.server.state import server_of
 from snakescribe.server.stream import Events
 
@@ -29,6 +31,7 @@ ALIAS = "whisper-1"
 MOST_PROMPT = 10_000
 """Characters; Whisper looks at the last 224 tokens."""
 
+STREAMED = ("json", "text", "diarized_json")
 UNBUFFERED = {"X-Accel-Buffering": "no"}
 """Has nginx pass on every event at once."""
 
@@ -55,6 +58,11 @@ TheTemperature = Annotated[
         le=1,
         description="text comes from beam search; where a guard refuses it, sampling begins at this temperature",
     ),
+]
+SPEAKERS = ("off", "auto", *map(str, range(1, MOST_SPEAKERS + 1)))
+TheSpeakers = Annotated[
+    Literal[*SPEAKERS] | None,  # type: ignore[valid-type]
+    Form(description="tell voices apart: how many there are, or `auto`; in all forms of the text that can show it"),
 ]
 TheGranularities = Annotated[
     list[Literal["word", "segment"]] | None,
@@ -87,7 +95,8 @@ EVENT = {
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
-            "description": "`type` transcript.text.delta with `delta`, or transcript.text.done with `text`; or `error`",
+            "description": "`type` transcript.text.delta with `delta`, transcript.text.segment of one speaker, or "
+            "transcript.text.done with `text`; or `error`",
         }
     },
 }
@@ -141,7 +150,7 @@ class ModelList(BaseModel):
 @router.post(
     "/v1/audio/transcriptions",
     summary="Transcribe a recording",
-    responses=transcript_responses(Verbose | Text, **{"text/event-stream": {"itemSchema": EVENT}}) | NO_TEXT,
+    responses=transcript_responses(Verbose | Diarized | Text, **{"text/event-stream": {"itemSchema": EVENT}}) | NO_TEXT,
     response_class=Response,
 )
 async def transcriptions(
@@ -155,6 +164,7 @@ async def transcriptions(
     temperature: TheTemperature = 0.0,
     timestamp_granularities: TheGranularities = None,
     bare_granularities: BareGranularities = None,
+    speakers: TheSpeakers = None,
     stream: Annotated[bool, Form(description="events with the text as it comes")] = False,
 ) -> Response:
     """Write down what is said, in the language that is spoken.
@@ -163,7 +173,7 @@ async def transcriptions(
     The same content with the same fields is answered from the cache, which the batch fills as well.
 
     - `json` is the text alone, `verbose_json` has the times of segments (and words), `srt`, `vtt` and `ass`
-      are subtitles.
+      are subtitles; `diarized_json` says who said what.
     - `stream` sends server-sent events as the text comes: `transcript.text.delta` with a piece each, and
       `transcript.text.done` with the whole text.
     - An empty field counts as left out; other fields that OpenAI knows are taken and change nothing.
@@ -172,9 +182,12 @@ async def transcriptions(
     words = "word" in granularities
     if words and response_format != "verbose_json":
         raise HttpError(400, "words need response_format=verbose_json", "invalid_value", "timestamp_granularities[]")
-    if stream and response_format not in ("json", "text"):
+    if stream and response_format not in STREAMED:
         raise HttpError(400, "a stream is text only; use response_format=json", "invalid_value", "response_format")
-    asked = RequestOptions(language, prompt, "transcribe", temperature, words)
+    usual = server_of(request).config.speakers
+    if response_format == "diarized_json" and speakers in (None, "off"):
+        speakers = "auto" if usual == "off" else str(usual)
+    asked = RequestOptions(language, prompt, "transcribe", temperature, words, wanted(speakers))
     return await _answered(request, ending, file, model, asked, response_format, granularities, stream)
 
 
@@ -194,6 +207,8 @@ async def translations(
     temperature: TheTemperature = 0.0,
 ) -> Response:
     """Write down in English what is said in another language; English-only models and `turbo` cannot."""
+    if response_format == "diarized_json":
+        raise HttpError(400, "a translation has no speakers", "invalid_value", "response_format")
     asked = RequestOptions(None, prompt, "translate", temperature)
     return await _answered(request, ending, file, model, asked, response_format, ("segment",), False)
 
@@ -218,8 +233,19 @@ def check_model(config: Config, name: str) -> None:
         raise HttpError(404, f"there is no model {name!r} here; use {there}", "model_not_found", "model")
 
 
-def check_asked(model: Prepared, asked: RequestOptions) -> None:
-    """Refuse what the model cannot do, before anything is computed."""
+def wanted(speakers: str | None) -> str | None:
+    """The field or option, where voices are to be told apart."""
+    return None if speakers == "off" else speakers
+
+
+def check_asked(intake: Intake, asked: RequestOptions) -> None:
+    """Refuse what the models here cannot do, before anything is computed."""
+    model = intake.prepared
+    if asked.speakers:
+        try:
+            configured_store(intake.config).speakers()
+        except ModelError as missing:
+            raise HttpError(400, str(missing), "no_speakers", "speakers") from None
     if asked.task == "translate" and not model.capabilities.translates:
         raise HttpError(400, f"the model {model.name} cannot translate", "invalid_value", "task")
     if unknown := model.capabilities.missing_language(asked.language):
@@ -242,7 +268,7 @@ async def _answered(
 ) -> Response:
     server = server_of(request)
     check_model(server.config, model)
-    check_asked(server.intake.prepared, asked)
+    check_asked(server.intake, asked)
     if server.intake.engine.ready is None:
         message = f"the engine is being started again: {server.intake.engine.death}"
         raise HttpError(503, message, "engine_not_ready", headers={"Retry-After": "10"})
@@ -252,7 +278,7 @@ async def _answered(
     await file.close()
     config = asked.config(server.config)
     if stream:
-        events = Events(request, server, config, source, content, asked)
+        events = Events(request, server, config, source, content, asked, form == "diarized_json")
         ending.push_async_callback(events.end)
         await events.begin()
         return StreamingResponse(events.all(), media_type="text/event-stream", headers=UNBUFFERED)

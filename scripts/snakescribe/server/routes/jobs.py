@@ -14,12 +14,12 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from snakescribe.config import Config
-from snakescribe.formats.registry import SERVED, ServedFormat
+from snakescribe.formats.registry import SERVED, ResponseFormat, ServedFormat
 from snakescribe.server.http_errors import ErrorObject, HttpError, busy
 from snakescribe.server.intake import RequestOptions, copied
 from snakescribe.server.job_ledger import JobRow, State
 from snakescribe.server.jobs import Jobs, new_id
-from snakescribe.server.responses import Verbose, answer
+from snakescribe.server.responses import TYPES, Diarized, Verbose, answer
 from snakescribe.server.routes.audio import (
     ALIAS,
     BareGranularities,
@@ -27,11 +27,13 @@ from snakescribe.server.routes.audio import (
     TheLanguage,
     TheModel,
     ThePrompt,
+    TheSpeakers,
     TheTemperature,
     check_asked,
     check_model,
     error_responses,
     transcript_responses,
+    wanted,
 )
 from snakescribe.server.state import Server, server_of
 
@@ -39,6 +41,7 @@ MOST_NAME = 255
 """Characters of a file's name that are kept, for people."""
 
 LOCATION = {"Location": {"description": "`links.self` of the job", "schema": {"type": "string"}}}
+JobFormat = Literal[ServedFormat, "diarized_json"]
 QUEUED: dict[int | str, dict[str, Any]] = {202: {"description": "the job, queued", "headers": LOCATION}}
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -91,6 +94,7 @@ async def create(
     temperature: TheTemperature = 0.0,
     timestamp_granularities: TheGranularities = None,
     bare_granularities: BareGranularities = None,
+    speakers: TheSpeakers = None,
 ) -> Response:
     """Give a `file`, or the `path` of one below the server's folder; then ask for `links.self` now and then.
 
@@ -99,8 +103,8 @@ async def create(
     server = server_of(request)
     check_model(server.config, model)
     words = "word" in [*(timestamp_granularities or ()), *(bare_granularities or ())]
-    asked = RequestOptions(language, prompt, task, temperature, words)
-    check_asked(server.intake.prepared, asked)
+    asked = RequestOptions(language, prompt, task, temperature, words, wanted(speakers or str(server.config.speakers)))
+    check_asked(server.intake, asked)
     if (file is None) == (path is None):
         raise HttpError(400, "give either file or path", "invalid_value", "file")
     waiting = (await asyncio.to_thread(server.jobs.ledger.counts)).get("queued", 0)
@@ -144,23 +148,26 @@ async def cancel(request: Request, job_id: str) -> Job:
 @router.get(
     "/{job_id}/transcript.{form}",
     summary="A job's transcript",
-    responses=transcript_responses(Verbose) | error_responses(400, 401, 404, 409),
+    responses=transcript_responses(Verbose | Diarized) | error_responses(400, 401, 404, 409),
     response_class=Response,
 )
-async def transcript(request: Request, job_id: str, form: ServedFormat) -> Response:
-    """What was said; `json` is OpenAI's `verbose_json`."""
+async def transcript(request: Request, job_id: str, form: JobFormat) -> Response:
+    """What was said; `json` is OpenAI's `verbose_json`, `diarized_json` needs a job that was given `speakers`."""
     server = server_of(request)
     row = await _found(server.jobs, job_id)
     entry = await asyncio.to_thread(server.jobs.ledger.entry, job_id)
     if entry is None:
         row = await _found(server.jobs, job_id)  # again: it has failed if its transcript is damaged
         raise HttpError(409, f"the job is {row.state}; it has no transcript", "not_done")
+    if form == "diarized_json" and not row.asked.speakers:
+        raise HttpError(409, "speakers were not asked for; queue it again with speakers=auto", "no_speakers")
     config = row.asked.config(server.config)
     parts = ("segment", "word") if row.asked.words or config.words else ("segment",)
-    body = answer(entry, config, SERVED[form].response, parts)
-    stem = row.name.rpartition(".")[0] or row.name
-    disposition = f"attachment; filename*=UTF-8''{quote(f'{stem}.{form}', safe='')}"
-    return Response(body, media_type=SERVED[form].media_type, headers={"Content-Disposition": disposition})
+    kind: ResponseFormat = "diarized_json" if form == "diarized_json" else SERVED[form].response
+    body = answer(entry, config, kind, parts)
+    name = f"{row.name.rpartition('.')[0] or row.name}.{form.replace('_', '.')}"
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(body, media_type=TYPES[kind], headers={"Content-Disposition": disposition})
 
 
 def _shown_name(given: str) -> str:
@@ -201,7 +208,8 @@ async def _shown(server: Server, row: JobRow) -> Job:
     here = f"/v1/jobs/{row.id}"
     links: dict[str, Any] = {"self": here}
     if row.state == "done":
-        links |= {form: f"{here}/transcript.{form}" for form in SERVED}
+        forms = [*SERVED, *(["diarized_json"] if row.asked.speakers else [])]
+        links |= {form: f"{here}/transcript.{form}" for form in forms}
     return Job(
         id=row.id,
         state=row.state,
