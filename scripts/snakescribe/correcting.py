@@ -93,6 +93,11 @@ def take_back(
                 f"{path}: it has hardly anything of the transcript that is there; is it another recording's? (--force)"
             )
         marks = {speaker_of(segment) for segment in named(right)}
+        if renamed := _renamed(before, after, marks):
+            hint = f"snakescribe speakers name '{row['path']}' SPEAKER_00='{renamed}'"
+            raise InputError(
+                f"{path}: nobody is called [{renamed}] there; names are not edited but given, as by `{hint}`"
+            )
         others[path] = _order(before, marks) != _order(after, marks)
         found[path] = [one for one in _edited(right, before, after, who) if one.new not in said[_place(one)]]
         for one in found[path]:
@@ -233,6 +238,13 @@ def _edited(row: Mapping[str, Any], before: str, after: str, who: str) -> Iterat
                     when=datetime.now(UTC),
                     **place,
                 )
+
+
+def _renamed(before: str, after: str, marks: Collection[str]) -> str | None:
+    """What stands in brackets now where a speaker stood; None where none is missing or nothing new is there."""
+    was, now = (re.findall(r"\[([^\]\n]+)\] ", text) for text in (before, after))
+    fewer = sum(mark in marks for mark in now) < sum(mark in marks for mark in was)
+    return next((mark for mark in now if fewer and mark not in marks and mark not in was), None)
 
 
 def _order(text: str, marks: Collection[str]) -> list[str]:

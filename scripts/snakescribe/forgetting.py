@@ -36,7 +36,10 @@ from snakescribe.layout import Results
 from snakescribe.models.configured import configured_model
 from snakescribe.recording import Recording
 from snakescribe.report.page import write_page
-from snakescribe.speakers.names import forget_names
+from snakescribe.speakers.across import folder_of
+from snakescribe.speakers.called import ALIKE, likeness_to, unpacked
+from snakescribe.speakers.cluster import Vectors
+from snakescribe.speakers.names import Given, given_names, replace_names
 from snakescribe.tables.batch import readable, row_groups
 from snakescribe.tables.write import write_tables
 from snakescribe.transcribe.cache import Cache
@@ -62,7 +65,8 @@ def forget(
         OSError: something cannot be written or removed.
     """
     removed: Counter[str] = Counter()
-    corrections.read(results)  # one that is damaged is told before anything is removed
+    corrections.read(results)  # what is damaged is told before anything is removed
+    names = given_names(results)
     ids = {one.recording_id for one in found}
     contents = {sha256 for one in found for sha256 in one.sha256}
     with Ledger.open(results.ledger) as ledger:
@@ -89,7 +93,9 @@ def forget(
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
-    removed["names of speakers"] += forget_names(results, ids | {one.path for one in found})
+    removed["names of speakers"] += len(names) - _named_still(
+        results, names, ids, contents, {one.path for one in found}
+    )
     removed["corrections"] += corrections.forget(results, contents - shared)
     for path in (results.evaluation, results.evaluation_corrected):
         removed["lines of evaluations"] += without(path, ids)
@@ -100,6 +106,30 @@ def forget(
             results.report.unlink()
     summarise_again(results)
     return removed, twins
+
+
+def _named_still(results: Results, names: Sequence[Given], ids: set[str], contents: set[str], paths: set[str]) -> int:
+    """Drop names of these recordings, and those of voices that nobody else in their folder has; how many stay."""
+    if not names:
+        return 0
+    there: dict[str, list[Vectors | None]] = {}
+    for path in sorted(results.speakers("b").parent.glob("b*.parquet")):
+        for group in row_groups(path, ["path", "voice_vectors"]):
+            for row in group.to_pylist():
+                there.setdefault(f"{folder_of(row)}/", []).extend(unpacked(row["voice_vectors"] or ()))
+    gone = ids | paths
+    stay = [
+        one
+        for one in names
+        if one.recording not in gone
+        and one.content not in contents
+        and (
+            not one.recording.endswith("/")
+            or any(likeness_to(one, voice) >= ALIKE for voice in there.get(one.recording, ()))
+        )
+    ]
+    replace_names(results, stay)
+    return len(stay)
 
 
 def _other_keys(config: Config, manifest: Manifest, ids: set[str], contents: set[str]) -> set[str]:

@@ -134,7 +134,7 @@ class Results:
 
     @property
     def across(self) -> Path:
-        """JSON: how many voices each folder has; there while the option `speakers_across` is on."""
+        """JSON: the voices that each recording has in its folder; there while the option `speakers_across` is on."""
         return self.state / "across.json"
 
     def rows(self, batch: str) -> Path:
@@ -146,6 +146,11 @@ class Results:
     def speaker_names(self) -> Path:
         """CSV: who is who, as people have said with `snakescribe speakers name`; nothing else can make it."""
         return self.root / "speaker_names.csv"
+
+    @property
+    def naming(self) -> Path:
+        """Empty; there while somebody names speakers, and after a kill in the middle of it."""
+        return self.state / "naming"
 
     def earlier(self, batch: str) -> Path:
         """The batch file of an earlier run, while it is made anew."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import base64
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,9 +13,9 @@ from snakescribe.errors import InputError
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.plan import Plan
 from snakescribe.layout import Results
-from snakescribe.speakers.across import label_across
-from snakescribe.speakers.names import NAME, add_names, is_name
-from snakescribe.speakers.telling import tell_batch
+from snakescribe.speakers.across import folder_of, label_across, rewritten
+from snakescribe.speakers.called import Names, named
+from snakescribe.speakers.names import NAME, Given, add_names, is_name, known_names
 from snakescribe.tables.batch import read_batch
 from snakescribe.units import clock, hours
 
@@ -30,7 +31,8 @@ def speakers_of(results: Results, recording: str | None) -> Iterator[str]:
     """
     found = False
     for _, row in _rows(results):
-        if recording is None or recording in (row["path"], row["recording_id"]):
+        names = (unicodedata.normalize("NFC", row["path"]), row["recording_id"])
+        if recording is None or unicodedata.normalize("NFC", recording) in names:
             found = True
             yield row["path"]
             for speaker in row["speakers"] or ():
@@ -44,7 +46,7 @@ def speakers_of(results: Results, recording: str | None) -> Iterator[str]:
 
 
 def name_speakers(results: Results, config: Config, recording: str, names: Mapping[str, str]) -> int:
-    """Name speakers of one recording; how many names are others now.
+    """Name speakers of one recording, or with `speakers_across` of its folder; how many names are others now.
 
     Raises:
         InputError: there is no such recording or speaker, or a name cannot be one.
@@ -52,24 +54,40 @@ def name_speakers(results: Results, config: Config, recording: str, names: Mappi
     for name in names.values():
         if not is_name(name):
             raise InputError(f"{name!r} is no name: it has {NAME}")
+    batch, row = _told(results, recording)
+    there = {speaker["speaker"]: speaker["name"] or "" for speaker in row["speakers"]}
+    unknown = next((label for label in names if label not in there), None)
+    if unknown:
+        raise InputError(f"{recording} has no speaker {unknown!r}; it has {', '.join(there)}")
+    across = results.across.exists()
+    voices = dict(zip(there, row["voice_vectors"] or [None] * len(there), strict=True))
+    given = [
+        Given(
+            f"{folder_of(row)}/" if across else row["recording_id"],
+            label,
+            name,
+            "" if across else row["sha256"],
+            base64.b64encode(voices[label] or b"").decode(),
+        )
+        for label, name in names.items()
+    ]
+    results.naming.touch()  # a kill from here on is not forgotten
+    add_names(results, given)
+    if across:
+        label_across(config, results, lambda line: None)
+    else:
+        known = Names(known_names(config, results))
+        rewritten(config, results, batch, lambda row: named(row, known.of(row)) if row["speakers"] else dict(row))
+    bring(results, config, [])
+    results.naming.unlink()
+    return sum(name != there[label] for label, name in names.items())
+
+
+def _told(results: Results, recording: str) -> tuple[str, dict[str, Any]]:
+    wanted = unicodedata.normalize("NFC", recording)
     for batch, row in _rows(results):
-        if recording not in (row["path"], row["recording_id"]):
-            continue
-        there = {speaker["speaker"]: speaker["name"] or "" for speaker in row["speakers"] or ()}
-        unknown = next((label for label in names if label not in there), None)
-        if unknown:
-            known = ", ".join(there) or "none"
-            raise InputError(f"{recording} has no speaker {unknown!r}; it has {known}")
-        add_names(results, row["recording_id"], names)
-        if config.speakers_across:
-            label_across(config, results, lambda line: None)
-            bring(results, config, [])
-            return sum(name != there[label] for label, name in names.items())
-        before = results.speakers(batch).stat()
-        tell_batch(config, results, batch, lambda line: None)
-        os.utime(results.speakers(batch), ns=(before.st_atime_ns, before.st_mtime_ns))  # no news for Snakemake
-        bring(results, config, [batch])
-        return sum(name != there[label] for label, name in names.items())
+        if wanted in (unicodedata.normalize("NFC", row["path"]), row["recording_id"]):
+            return batch, row
     raise InputError(f"no recording {recording!r} with speakers here; see `snakescribe speakers list`")
 
 

@@ -144,7 +144,7 @@ VOICE = [
     _column("name", TEXT, "who it is, as somebody has said; of a channel with one voice the channel's name; else null"),
     CHANNEL,
     _column("speech_seconds", REAL, "seconds that the speaker speaks"),
-    _column("turns", COUNT, "how often the speaker speaks without a pause of a second"),
+    _column("turns", COUNT, "how often the speaker takes the word: pauses of less than a second end no turn"),
     _column("first_start", REAL, "seconds from the start of the recording to the speaker's first word"),
 ]
 TURN = [*SPAN, CHANNEL, _column("speaker", TEXT, SPEAKER)]

@@ -35,7 +35,7 @@ COMPOSED = r"""CASE WHEN regexp_matches(text, '[\pM\x{1100}-\x{11FF}\x{2126}-\x{
 """Six times as fast as normalising everything; what else composing would change is in no transcript."""
 MEMORY = "1GB"
 """What duckdb may hold; it needs a fifth of it for a table of any length, and writes nothing to the disk."""
-COLUMNS = ("recording_id", "path", "segment", "start", "end", "language", "channel", "text")
+COLUMNS = ("recording_id", "path", "segment", "start", "end", "language", "channel", "speaker", "text")
 NEEDED = {"path", "start", "end", "text"}
 BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 """In a pattern: any byte, so that parts of letters would be found."""

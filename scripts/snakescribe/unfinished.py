@@ -41,6 +41,10 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
             path.unlink(missing_ok=True)
     else:
         _hear_again(results, config.attempts)
+    if not config.speakers_across:
+        results.across.unlink(missing_ok=True)
+    if results.naming.exists():  # killed: the names are in some files, and nothing says in which
+        _tell_again(results)
     corrected = marker.are_in_files(results)
     if not corrected:  # a review was killed
         results.table("recordings", "parquet").unlink(missing_ok=True)
@@ -61,6 +65,13 @@ def put_aside_unfinished(results: Results, seen: str, options: str, config: Conf
         results.plan.unlink(missing_ok=True)
     if not complete or not results.plan.exists():
         results.checked.unlink(missing_ok=True)  # the last file of a run: for it the others are asked for
+
+
+def _tell_again(results: Results) -> None:
+    shutil.rmtree(results.speakers("b").parent, ignore_errors=True)
+    for path in results.speaker_tables:
+        path.unlink(missing_ok=True)
+    results.naming.unlink()
 
 
 def _hear_again(results: Results, attempts: int) -> None:

@@ -37,7 +37,7 @@ from snakescribe.inventory.walk import digest as inventory_digest
 from snakescribe.keys import options_digest
 from snakescribe.layout import Results
 from snakescribe.models.configured import configured_capabilities, configured_model, configured_store
-from snakescribe.speakers.settings import speakers_digest, voices_digest
+from snakescribe.speakers.settings import speakers_digest, voices_digest, without_effect
 from snakescribe.unfinished import bring_back, put_aside_unfinished
 
 LOCK_FD = "SNAKESCRIBE_LOCK_FD"
@@ -163,6 +163,8 @@ def begin(
         walked = walk(config)
         checked = _BEGUN[results.root] = _run(config, files, walked)
         plan = Plan.read(results.plan) if results.plan.exists() else None
+        for hint in without_effect(config, walked):
+            print(f"snakescribe: {hint}", file=sys.stderr)
         if local and not dry_run:
             devices.expect(config.device)
             if config.container.image is None:

@@ -43,7 +43,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, models_root: Path) -> Resu
         unsure,
         doubted,
         segment(8, 9, "환불 요청 하려고요") | {"speaker": "SPEAKER_00"},
-        speakers=[{"speaker": "SPEAKER_00", "name": "김서연"}],
+        speakers=[{"speaker": "SPEAKER_00", "name": "김서연", "speech_seconds": 83.0}],
         duration=10.0,
         flags=["invented"],
         gaps=[gap(9, 10)],
@@ -105,6 +105,8 @@ def test_a_search_in_names_and_texts_ignores_korean_spaces(browser: Browser, res
         page.fill("#query", "통화 번호 17")
         expect(page.locator("#count")).to_contain_text("111 of 3,003")  # 17, 170 to 179, 1700 to 1799
         page.fill("#query", "00042.WAV")
+        expect(page.locator("#count")).to_contain_text("1 of 3,003")
+        page.fill("#query", "김 서연")  # who speaks
         expect(page.locator("#count")).to_contain_text("1 of 3,003")
         page.fill("#query", "\u1112\u116a\u11ab\u1107\u116e\u11af")  # 환불 as macOS writes it
         expect(page.locator("#count")).to_contain_text("1 of 3,003")

@@ -335,7 +335,7 @@ def test_any_field_is_one_field(recording: dict[str, Any]) -> None:
 def test_a_speaker_goes_before_the_channel() -> None:
     known = row("x.wav", {**segment(0, 1, "네", "left"), "speaker": "김 선생"}, segment(1, 2, "예", "left"))
     assert [tier.name for tier in Spoken(known).tiers] == ["김 선생", "left"]
-    assert [line[1:3] for line in fields("stm", known)] == [["left", "unknown"], ["left", "김_선생"]]
+    assert [line[1:3] for line in fields("stm", known)] == [["left", "김_선생"], ["left", "unknown"]]
     assert "김 선생: 네" in written("timed", known)
 
 

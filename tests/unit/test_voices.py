@@ -210,6 +210,15 @@ def test_who_is_heard_from_another_channel_is_not_counted_twice(
     assert found["right"][0].start > 8.2 and found["right"][-1].end < 18
 
 
+def test_two_who_speak_at_once_are_both_heard(listener: Listener, speech: dict[str, Path]) -> None:
+    both = {"left": sound(speech["beckett"])[:140_000] / 3, "right": sound(speech["two_cities"])[19_000:159_000]}
+    heard = {name: listener.hear(samples.astype(np.int16), Nothing()) for name, samples in both.items()}
+    kept = without_crosstalk(heard)
+    for name, voices in heard.items():
+        before, after = (sum(turn.end - turn.start for turn in turns(one)) for one in (voices, kept[name]))
+        assert after > 0.85 * before
+
+
 def test_the_shortest_recordings_of_two_channels_have_nobody(listener: Listener) -> None:
     for samples in (1, 500, 4000):
         heard = {name: listener.hear(np.ones(samples, np.int16), Nothing()) for name in ("left", "right")}
@@ -351,6 +360,7 @@ def test_overlap_is_counted_once() -> None:
         ("recording,name\na,b\n", "no column 'label'"),
         ("recording,label,name\n,SPEAKER_00,x\n", "line 2"),
         ("recording,label,name\na,SPEAKER_1,x\n", "SPEAKER_00, SPEAKER_01"),
+        ("recording,label,name\na,SPEAKER_00,SPEAKER_01\n", "is no label"),
         (f"recording,label,name\na,SPEAKER_00,{'x' * 201}\n", "line 2"),
         ("recording,label,name\na,SPEAKER_00,팀장 [부장]\n", "without square brackets"),
         (f'recording,label,name\na,SPEAKER_00,"{"x" * 200_000}', "line 2"),

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from runs import Site, cut
 
 from snakescribe.formats.listing import Listing
+from snakescribe.speakers.names import Given, add_names
 
 CALL, READ, BROKEN = "통화 a.wav", "read.wav", "broken.wav"
 
@@ -63,12 +64,13 @@ def test_who_said_it(tmp_path: Path, models_root: Path, speech: dict[str, Path])
 
     sheet = tmp_path / "names.csv"
     with sheet.open("w", newline="", encoding="utf-8") as file:
-        named = [(CALL, "SPEAKER_00", "네이그"), (CALL, "SPEAKER_07", "아무도")]
+        named = [(CALL, "SPEAKER_00", "네이그"), (CALL, "SPEAKER_07", "아무도"), ("away.wav", "SPEAKER_00", "x")]
         csv.writer(file).writerows([("recording", "label", "name"), *named])
     options = {"speakers": "auto", "speaker_names": str(sheet)}
     site.run(**options)
     assert set(site.jobs()) == told
     assert "'아무도' is said to be SPEAKER_07, whom it has not" in site.log()
+    assert "names speakers of 'away.wav', which is no recording here" in site.log()
     assert "[네이그] " in (results.transcripts / f"{CALL}.txt").read_text()
 
     where = ["--results", str(results.root)]
@@ -78,6 +80,11 @@ def test_who_said_it(tmp_path: Path, models_root: Path, speech: dict[str, Path])
         "[넬",
     }
     assert {row["name"] for row in site.rows("speakers") if row["path"] == CALL} == {"네이그", "넬"}
+    edited = results.transcripts / f"{CALL}.srt"
+    ours = edited.read_text()
+    edited.write_text(ours.replace("[넬]", "[Nell]"))
+    assert "nobody is called [Nell]" in site.tell("corrections", "import", edited, *where, code=3).said
+    edited.write_text(ours)
     assert "SPEAKER_01 넬" in site.tell("speakers", "list", CALL, *where).said
     assert "no speaker 'SPEAKER_07'" in site.tell("speakers", "name", CALL, "SPEAKER_07=x", *where, code=3).said
     site.run(**options)
@@ -118,7 +125,7 @@ def test_one_voice_has_one_label_in_a_folder(tmp_path: Path, models_root: Path, 
     first = labels()
     assert first["회의/b.wav"] == first["다른/b.wav"] == ["SPEAKER_00", "SPEAKER_01"]
     assert sorted(first["회의/c.wav"]) == ["SPEAKER_00", "SPEAKER_01"]
-    assert json.loads(results.across.read_text()) == {"다른": 2, "회의": 2}
+    assert json.loads(results.across.read_text())["folders"] == {"다른": 2, "회의": 2}
     assert {row["speaker"] for row in site.rows("segments") if row["path"] == "회의/c.wav"} <= set(first["회의/c.wav"])
 
     # Another night: one who reads alone, first by name and yet a new voice; nothing else is exported again.
@@ -142,6 +149,27 @@ def test_one_voice_has_one_label_in_a_folder(tmp_path: Path, models_root: Path, 
     site.run()
     assert not site.jobs(), "names are nothing new"
 
+    # The first one goes, another one is replaced by whoever reads alone: labels and names of the others stay.
+    named = {row["path"]: row["name"] for row in site.rows("speakers") if row["name"]}
+    site.tell("forget", "회의/b.wav", *where)
+    cut(speech["beckett"], site.recordings / "회의/c.wav", 0, 9)
+    site.run()
+    assert labels() == {
+        "다른/b.wav": ["SPEAKER_00", "SPEAKER_01"],
+        "회의/a.wav": ["SPEAKER_02"],
+        "회의/c.wav": ["SPEAKER_02"],
+        "회의/d.wav": ["SPEAKER_00", "SPEAKER_01"],
+    }
+    kept = {row["path"]: row["name"] for row in site.rows("speakers") if row["name"]}
+    assert kept == {"회의/a.wav": "베케트", "회의/c.wav": "베케트", "회의/d.wav": named["회의/d.wav"]}
+
+    # Killed while it names, whatever it had done: the next run brings the names into everything.
+    add_names(results, [Given("회의/", "SPEAKER_00", "네이그")])
+    results.naming.touch()
+    site.run()
+    assert "[네이그] " in (results.transcripts / "회의/d.wav.txt").read_text()
+    assert {row["name"] for row in site.rows("speakers") if row["path"] == "회의/d.wav"} == {"네이그", "넬"}
+
     site.run(speakers_across=False)
     assert labels()["회의/a.wav"] == ["SPEAKER_00"]
-    assert "[SPEAKER_01] " in (results.transcripts / "회의/b.wav.txt").read_text(), "a name was that label's there"
+    assert "[SPEAKER_01] " in (results.transcripts / "회의/d.wav.txt").read_text(), "a name was the folder's"

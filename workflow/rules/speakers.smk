@@ -3,7 +3,7 @@
 NEEDS:  work/{batch}.pcm and .json, batches/{batch}.parquet, the weights of `snakescribe models fetch speakers`
 MAKES:  voices/{batch}.parquet    what the voices are like, per recording
         speakers/{batch}.parquet  the rows of the batch file with speakers
-        .snakescribe/across.json  with `speakers_across`: how many voices a folder has; they have their labels then
+        .snakescribe/across.json  with `speakers_across`: the labels of each folder; who had one keeps it
 """
 
 
@@ -58,7 +58,7 @@ rule across:
         plan=FILES.plan,
         speakers=planned_batches(FILES.speakers),
     output:
-        FILES.across,
+        update(FILES.across),  # who had a label keeps it
     log:
         FILES.log("across"),
     shell:

@@ -87,8 +87,8 @@ def _for_people(hit: Hit, first: bool) -> str:
 
 
 def _line(row: Row, sign: str, text: str) -> str:
-    channel = f" [{_safe(row['channel'])}]" if row.get("channel") else ""
-    return f"{_safe(row['path'])}  {clock(row['start'])}{sign}{channel} {text}"
+    who = row.get("speaker") or row.get("channel")
+    return f"{_safe(row['path'])}  {clock(row['start'])}{sign}{f' [{_safe(who)}]' if who else ''} {text}"
 
 
 def _marked(hit: Hit) -> Iterator[str]:

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(config: Config) -> list[tuple[str, str]]:
+    from snakescribe.estimate import VOICES_SPEED
     from snakescribe.inventory.ledger import Ledger
     from snakescribe.inventory.take import update
     from snakescribe.inventory.walk import walk
@@ -69,8 +70,11 @@ def _lines(config: Config) -> list[tuple[str, str]]:
     speed, basis = _speed(config, results)
     run, batch, whence = _fixed(results)
     fixed = f"{run:.0f} s for a run and {batch:.0f} s for each batch, {whence}"
-    total = run + batch * len(waiting) + seconds * speed
     cores = len(os.sched_getaffinity(0))
+    unheard = sum(one.seconds for one in plan.batches if not results.voices(one.batch).exists())
+    voices = 0.0 if config.speakers == "off" else unheard * VOICES_SPEED
+    total = run + batch * len(waiting) + seconds * speed + voices / cores
+    what = "transcribing" + (" and telling voices apart" if voices else "")
     disk = seconds / 3600 * PCM_GB_PER_HOUR
     changed = [
         f"{number:,} with {what} ({', '.join([*names, *['…'] * (number > len(names))])})"
@@ -84,7 +88,7 @@ def _lines(config: Config) -> list[tuple[str, str]]:
         ("removed", f"{plan.removed:,}"),
         ("done", f"{counted(plan.recordings - recordings, 'recording')}, {hours(max(0.0, plan.seconds - seconds))}"),
         ("to do", f"{counted(recordings, 'recording')}, {hours(seconds)}, in {counted(len(waiting), 'batch', 'es')}"),
-        ("time", f"about {hours(total)}, {hours(seconds * speed * cores)} of processor time for transcribing"),
+        ("time", f"about {hours(total)}, {hours(seconds * speed * cores + voices)} of processor time for {what}"),
         (
             "basis",
             f"{basis}; {fixed}; one batch after the other on {cores} cores; less what is in the cache",

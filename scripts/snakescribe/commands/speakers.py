@@ -35,6 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show or name."""
     from snakescribe.naming import name_speakers, speakers_of
+    from snakescribe.speakers.names import tidy
 
     if args.action == "list":
         for line in speakers_of(results_of(args), args.recording):
@@ -46,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
             label, equals, name = item.partition("=")
             if not equals or not label:
                 raise InputError(f"{item!r}: expected SPEAKER=NAME, e.g. SPEAKER_00=김서연")
-            names[label.strip()] = name.strip()
+            if tidy(label) in names:
+                raise InputError(f"{tidy(label)} has two names; give one")
+            names[tidy(label)] = tidy(name)
         changed = name_speakers(results, read_resolved(results.config), args.recording, names)
         print(f"speakers: {counted(changed, 'name')} changed", file=sys.stderr)
     return 0

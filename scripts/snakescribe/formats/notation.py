@@ -109,10 +109,13 @@ def _vtt_lines(cue: Cue) -> Iterator[str]:
 
 
 def _vtt_voices(cue: Cue, lines: Iterable[str]) -> Iterator[str]:
-    """Lines with ``<v name>`` in the place of a speaker in brackets."""
-    for line, speaker in zip(lines, cue.speakers or [""] * len(cue.lines), strict=True):
+    """Lines with ``<v name>`` in the place of a speaker in brackets; only one alone in its cue needs no end."""
+    speakers = [*(cue.speakers or [""] * len(cue.lines)), "nobody"]
+    several = sum(map(bool, speakers)) > 2
+    for line, speaker, after in zip(lines, speakers, speakers[1:], strict=False):
         said = line.removeprefix(_entities(f"[{speaker}] ")) if speaker else line
-        yield (f"<v {_entities(speaker)}>" if speaker else "") + _directed(cue, said)
+        ends = "</v>" if several and after else ""
+        yield (f"<v {_entities(speaker)}>" if speaker else "") + _directed(cue, said) + ends
 
 
 def _ass_lines(cue: Cue) -> Iterator[str]:

@@ -33,11 +33,11 @@ def stm(said: Spoken) -> str:
     for segment in said.segments:
         start, end, text = span_of(segment)
         if text:
-            who = f"{channels[segment['channel']]} {speakers[segment.get('speaker')]}"
-            label = segment["language"] or said.row["language"] or "und"
-            lines.append((who, start, f"{start / 1000:.3f} {max(end, start + 1) / 1000:.3f} <{label}> {text}\n"))
+            speaker, label = speakers[segment.get("speaker")], segment["language"] or said.row["language"] or "und"
+            times = f"{start / 1000:.3f} {max(end, start + 1) / 1000:.3f}"
+            lines.append((channels[segment["channel"]], start, f"{speaker} {times} <{label}> {text}\n"))
     lines.sort(key=lambda line: line[:2])
-    return "".join(f"{said.field} {who} {line}" for who, _, line in lines)
+    return "".join(f"{said.field} {channel} {line}" for channel, _, line in lines)
 
 
 def rttm(said: Spoken) -> str:

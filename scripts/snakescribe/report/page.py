@@ -8,7 +8,7 @@ import json
 import os
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from snakescribe.pages import SHARED
 from snakescribe.report.entries import Entry, known, probability, recordings
 from snakescribe.report.overview import Overview
 from snakescribe.report.plots import histograms
+from snakescribe.units import clock
 
 LISTED = 100_000
 """Recordings in the list, those with the most to look after; the tables have them all."""
@@ -164,9 +165,15 @@ def opened(row: dict[str, Any], beside: Judged | None) -> dict[str, Any]:
         "flags": row["flags"] or [],
         **({"speakers": {one["speaker"]: one["name"] or one["speaker"] for one in row["speakers"]}} if told else {}),
         "envelope": row.get("envelope"),
-        "facts": {name: row[name] for name in facts if row.get(name) is not None},
+        "facts": {name: row[name] for name in facts if row.get(name) is not None} | _spoken(row),
         **({"beside": document(beside)} if beside else {}),
     }
+
+
+def _spoken(row: Mapping[str, Any]) -> dict[str, str]:
+    """Who speaks how long, for people."""
+    said = (f"{one['name'] or one['speaker']} {clock(one['speech_seconds'])}" for one in row.get("speakers") or ())
+    return {"speakers": ", ".join(said)} if row.get("speakers") else {}
 
 
 def _block(name: str, value: Any) -> bytes:

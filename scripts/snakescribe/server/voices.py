@@ -146,7 +146,7 @@ def _main(connection: Connection, config: Config, threads: int, state: Path, rec
         from snakescribe.speakers.telling import with_speakers
 
         heard = recorded.heard or _heard(config, threads, state, recorded)
-        row = with_speakers(recorded.row, unpacked(heard), recorded.speakers, config, {})
+        row = with_speakers(recorded.row, unpacked(heard), recorded.speakers, config)
         said = heard, {name: row[name] for name in TOLD}
     except (RecordingError, SnakescribeError) as error:
         said = error

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from snakescribe.config import Config
-from snakescribe.config.options import Speakers
+from snakescribe.config.options import MOST_SPEAKERS, Speakers
 from snakescribe.errors import InputError
 from snakescribe.inventory.sheet import Sheet
+from snakescribe.inventory.walk import Walk
 from snakescribe.keys import digest, samples_key
 from snakescribe.models.catalog import catalog
 from snakescribe.recording import Recording
 from snakescribe.speakers.names import read_names
 
+_ASKING = {"auto", *map(str, range(1, MOST_SPEAKERS + 1))}
+_ID = re.compile(r"[0-9a-f]{8,}")
 VOICES_VERSION = 1
 """Raised whenever the same audio gives other vectors, so that no cache gives old ones."""
 
@@ -34,6 +42,22 @@ def asked_speakers(cell: str) -> Speakers:
     """
     found: Speakers = TypeAdapter(Speakers).validate_python(cell)
     return found
+
+
+def without_effect(config: Config, walked: Walk) -> Iterator[str]:
+    """What somebody has asked for and will not get, as sentences."""
+    rows = walked.sheet.rows if walked.sheet else ()
+    if config.speakers == "off":
+        if any(row.extras.get("speakers", "").strip() in _ASKING for row in rows):
+            yield "the sheet's column `speakers` does nothing while the option is off; --config speakers=auto heeds it"
+        return
+    known = {unicodedata.normalize("NFC", os.fsdecode(entry.path)) for entry in walked.entries}
+    known |= {row.id for row in rows if row.id}
+    names = read_names(Path(config.speaker_names)) if config.speaker_names else []
+    unknown = [one.recording for one in names if unicodedata.normalize("NFC", one.recording) not in known]
+    if unknown := [name for name in unknown if not _ID.fullmatch(name)]:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        yield f"{config.speaker_names} names speakers of {unknown[0]!r}{more}, which is no recording here"
 
 
 def voices_digest(config: Config, sheet: Sheet | None) -> str:
@@ -64,4 +88,4 @@ def speakers_digest(config: Config, sheet: Sheet | None) -> str:
         [[row.path, row.extras.get("speakers")] for row in sheet.rows] if sheet and "speakers" in sheet.columns else []
     )
     asked = [config.speakers, config.speakers_min, config.speakers_max, config.speakers_across]
-    return digest([*asked, names, own])
+    return digest([*asked, [astuple(name) for name in names], own])

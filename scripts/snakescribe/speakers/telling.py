@@ -6,20 +6,18 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from snakescribe.config import Config
 from snakescribe.config.options import Speakers
 from snakescribe.errors import ResultsError
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.layout import Results
 from snakescribe.models.catalog import catalog
+from snakescribe.speakers.called import Names, named, packed
 from snakescribe.speakers.crosstalk import without_crosstalk
 from snakescribe.speakers.heard import Heard, read_heard, unpacked
-from snakescribe.speakers.names import Names, known_names, label_of
+from snakescribe.speakers.names import known_names, label_of
 from snakescribe.speakers.settings import asked_speakers
 from snakescribe.speakers.turns import Turn, likenesses, overlap_seconds, turns
-from snakescribe.speakers.voices import SCALE
 from snakescribe.speakers.words import Turns, told
 from snakescribe.tables.batch import read_batch, write_batch
 
@@ -37,7 +35,7 @@ def tell_batch(config: Config, results: Results, batch: str, log: Callable[[str]
         InputError: the names cannot be read.
     """
     # Labels of a whole folder, and the names that go with them, are given when all its voices are known.
-    names = Names([]) if config.speakers_across else known_names(config, results)
+    names = Names([] if config.speakers_across else known_names(config, results))
     heard = {entry.recording_id: entry for entry in read_heard(results.voices(batch))}
     with Ledger.open(results.ledger, readonly=True) as ledger:
         current = ledger.current(batch)
@@ -45,7 +43,10 @@ def tell_batch(config: Config, results: Results, batch: str, log: Callable[[str]
     def row_of(row: Mapping[str, Any]) -> dict[str, Any]:
         key = row["recording_id"]
         own = current[key].extras.get("speakers", "").strip() if key in current else ""
-        asked = asked_speakers(own) if own else config.speakers
+        try:
+            asked = asked_speakers(own) if own else config.speakers
+        except ValueError:  # a cell of a line that the sheet has no more
+            asked = config.speakers
         if asked == "off" or row["status"] == "failed" or not row["segments"]:
             return dict(row)
         entry = heard.get(key)
@@ -57,18 +58,17 @@ def tell_batch(config: Config, results: Results, batch: str, log: Callable[[str]
             why = f"{entry.error_class}: {entry.error_message}" if entry else "not heard"
             log(f"{key} {row['path']!r}: {why}")
             return {**row, "flags": sorted({*row["flags"], "speakers_unknown"})}
-        called = names.of(key, row["path"])
-        done = with_speakers(row, found, asked, config, called)
-        for label in called.keys() - {speaker["speaker"] for speaker in done["speakers"]}:
-            log(f"{key} {row['path']!r}: {called[label]!r} is said to be {label}, whom it has not")
-        return done
+        done = with_speakers(row, found, asked, config)
+        called = names.of(done)
+        for one in names.about(row):
+            if one.name and one.name not in called.values():
+                log(f"{key} {row['path']!r}: {one.name!r} is said to be {one.label}, whom it has not")
+        return named(done, called)
 
     write_batch(results.speakers(batch), map(row_of, read_batch(results.batch(batch))))
 
 
-def with_speakers(
-    row: Mapping[str, Any], heard: Heard, asked: Speakers, config: Config, names: Mapping[str, str]
-) -> dict[str, Any]:
+def with_speakers(row: Mapping[str, Any], heard: Heard, asked: Speakers, config: Config) -> dict[str, Any]:
     """A row with turns, speakers, and who says each word."""
     count = asked if isinstance(asked, int) else None
     heard = without_crosstalk(heard)
@@ -86,13 +86,11 @@ def with_speakers(
     )
     labels = {who: label_of(number) for number, (who, _) in enumerate(order)}
     vectors = {
-        (channel, number): None if one is None else np.rint(np.clip(one * SCALE, -127, 127)).astype(np.int8).tobytes()
+        (channel, number): packed(one)
         for channel, found in by_channel.items()
         for number, one in enumerate(likenesses(heard[channel], found))
     }
-    speakers = [
-        _speaker(by_channel[channel], channel, number, labels[channel, number], names) for channel, number in labels
-    ]
+    speakers = [_speaker(by_channel[channel], channel, number, labels[channel, number]) for channel, number in labels]
     segments = [
         piece
         for segment in row["segments"]
@@ -111,7 +109,7 @@ def with_speakers(
     speech = sum(one["speech_seconds"] for one in speakers)
     if any(_is_ghost(one, by_channel[one["channel"]], labels, speech) for one in speakers):
         flags.add("ghost_speaker")
-    return {
+    done = {
         **row,
         "segments": segments,
         "flags": sorted(flags),
@@ -130,16 +128,14 @@ def with_speakers(
         "overlap_seconds": round(sum(overlap_seconds(found) for found in by_channel.values()), 3),
         "speaker_model_sha256": catalog().speakers.members[0].sha256,
     }
+    return named(done, {})
 
 
-def _speaker(
-    found: list[Turn], channel: str | None, number: int, label: str, names: Mapping[str, str]
-) -> dict[str, Any]:
+def _speaker(found: list[Turn], channel: str | None, number: int, label: str) -> dict[str, Any]:
     own = [turn for turn in found if turn.speaker == number]
-    alone = channel if len({turn.speaker for turn in found}) == 1 else None
     return {
         "speaker": label,
-        "name": names.get(label) or alone,
+        "name": None,
         "channel": channel,
         "speech_seconds": round(sum(turn.end - turn.start for turn in own), 3),
         "turns": 1 + sum(later.start - turn.end > PAUSE for turn, later in pairwise(own)),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from snakescribe.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, WORDS
+from snakescribe.schema import RECORDINGS, SCHEMA_VERSION, SEGMENTS, SPEAKERS, WORDS
 
 _HEAD = f"""\
 <!-- Generated from scripts/snakescribe/schema.py by `snakescribe config write`; edit that. -->
 
 # The tables
 
-`results/tables/` holds `recordings`, `segments` and `words`, each as Parquet and as TSV. They have one row
-per recording, segment and word, in the order in which the recordings were first seen; `recording_id` joins
-them. `words` is empty unless `words: true`. Times within a recording are seconds from its start.
+`results/tables/` holds `recordings`, `segments` and `words`, and `speakers` with the option of that name, each as
+Parquet and as TSV. They have one row per recording, segment, word and speaker, in the order in which the recordings
+were first seen; `recording_id` joins them. `words` is empty unless `words: true`. Times within a recording are seconds
+from its start.
 
 This is schema version {SCHEMA_VERSION}: the column `schema_version`, and the key `snakescribe_schema_version`
 of the Parquet metadata. It is raised when a column changes its meaning or goes away; a new column does not
@@ -90,6 +91,11 @@ _SHEET = """
 The other columns of a sample sheet follow before `schema_version`, as text and under their own names.
 """
 
+_SPEAKERS = """
+A row per speaker of a recording, only with the option `speakers`. `recording_id` and `speaker` join it with segments
+and words, which have the labels and no names.
+"""
+
 _BATCHES = """
 ## Batch files
 
@@ -98,15 +104,20 @@ _BATCHES = """
 each 0.256 s as a base64 digit (0 to 63 dB above -63 dB of full scale), which the report draws. A recording that was
 transcribed again is in more than one batch; the tables show its newest attempt.
 
+With `speakers` the tables are made from `results/speakers/ID.parquet`: the same with `speakers`, a list of the
+speakers above, `turns` (start, end, channel, speaker: every stretch in which somebody speaks, of a tenth of a second
+on), and `voice_vectors`, 192 signed bytes for each speaker by which voices are compared.
+
 ## Transcript files
 
 `results/transcripts/` mirrors the recordings folder and keeps full names: `a/x.mp3` gives `a/x.mp3.srt`.
 `outputs` says which formats there are.
 
-- `.json`: the recording's row of the batch file without `path_bytes` and `envelope`, segments (and words, if any)
-  nested; also of a failed recording, with its error. The other formats are only there for recordings that did not
-  fail.
-- `.txt`: a line per segment, `[agent] ` in front with `audio.channels: split`.
+- `.json`: the recording's row of the batch file without `path_bytes`, `envelope` and `voice_vectors`,
+  segments (and words, if any), `speakers` and `turns` nested; also of a failed recording, with its error. The other
+  formats are only there for recordings that did not fail.
+- `.txt`: a line per segment, in front `[agent] ` with `audio.channels: split`, `[SPEAKER_00] ` or a name with
+  `speakers`.
 - `.srt`, `.vtt`, `.ass`: cues of at most two lines and seven seconds, one after the other, cut where phrases end and
   held until they can be read ([by language](decisions/transcript-files.md#subtitles-are-laid-out-by-language)).
   Where two channels speak at once, both are in one cue, or the earlier ends when the later begins. SRT has no
@@ -162,6 +173,8 @@ def tables_document() -> str:
         _SHEET,
         _table("segments", SEGMENTS),
         _table("words", WORDS),
+        _table("speakers", SPEAKERS),
+        _SPEAKERS,
         _BATCHES,
     ]
     return "".join(tables)

@@ -15,7 +15,12 @@ from typing import IO, Any
 import pandas as pd
 import pyarrow as pa
 
-SECONDS = frozenset({"start", "end", "duration", "speech_seconds", "text_seconds", "gap_seconds", "wall_seconds"})
+SECONDS = frozenset(
+    {
+        *("start", "end", "duration", "speech_seconds", "text_seconds", "gap_seconds", "wall_seconds"),
+        *("first_start", "overlap_seconds"),
+    }
+)
 """Columns written to the millisecond; other real numbers (probabilities, ratios) get 4 decimals."""
 
 

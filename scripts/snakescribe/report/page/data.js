@@ -92,8 +92,9 @@ export class Run {
       if (loosely(this.columns.path[i], spaces).includes(wanted)) found.set(i, -1);
       else {
         const text = await this.text(i);
-        const at = text ? this.#inside(text.segments, wanted, spaces) : -1;
-        if (at >= 0) found.set(i, at);
+        const named = Object.values(text?.speakers ?? {}).some((name) => loosely(name, spaces).includes(wanted));
+        const at = named ? -1 : text ? this.#inside(text.segments, wanted, spaces) : -1;
+        if (named || at >= 0) found.set(i, at);
       }
       if (++done % 500 === 0) {
         progress(done / candidates.length);

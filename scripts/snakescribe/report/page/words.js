@@ -132,6 +132,7 @@ const WORDS = {
   channels: { en: "channels", ko: "채널 수" },
   audio_track: { en: "audio track", ko: "오디오 트랙" },
   audio_tracks: { en: "audio tracks", ko: "오디오 트랙 수" },
+  speakers: { en: "speakers", ko: "화자" },
   model: { en: "model", ko: "모델" },
   engine: { en: "engine", ko: "엔진" },
   device: { en: "device", ko: "장치" },
