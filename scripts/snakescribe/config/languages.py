@@ -49,6 +49,20 @@ mlg, as asm, tt tat, haw haw, ln lin, ha hau, ba bak, jw jav jv, su sun, yue yue
 _BY_ISO = {iso: code for line in _ISO_639_2.split(",") for code, *isos in [line.split()] for iso in isos}
 
 
+_OTHER_NAMES = {"mandarin": "zh", "castilian": "es", "flemish": "nl", "valencian": "ca", "burmese": "my"}
+_BY_NAME = _OTHER_NAMES | {name: code for code, name in LANGUAGES.items()}
+
+
+def as_written(language: str) -> str | None:
+    """Whisper's code (or ``auto``, ``mixed``) for a language as people and programs write it; None if it is none.
+
+    >>> as_written("ko-KR"), as_written("Korean"), as_written("kor"), as_written("zh_TW"), as_written("klingon")
+    ('ko', 'ko', 'ko', 'zh', None)
+    """
+    word = language.strip().lower()
+    return word if word in DETECTED else code_of(word) or _BY_NAME.get(word.replace("_", " "))
+
+
 def code_of(language: str | None) -> str | None:
     """Whisper's code for a language as a media file names it; None for one that Whisper does not know.
 

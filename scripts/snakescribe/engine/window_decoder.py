@@ -114,7 +114,8 @@ class WindowDecoder:
 
     def languages(self, encoded: EncodedWindows) -> list[dict[str, float]]:
         """Probability per language code, for each window."""
-        return self.backend.detect_language(encoded.output)
+        found = self.backend.detect_language(encoded.output)
+        return [_among(task.state.job.languages, one) for task, one in zip(encoded.tasks, found, strict=True)]
 
     def read(self, encoded: EncodedWindows, tasks: list[WindowTask]) -> Iterator[tuple[WindowTask, Attempt]]:
         """First attempts at some of the encoded windows, again one by one when it is too much for the device."""
@@ -262,6 +263,14 @@ class WindowDecoder:
                 _say_too_long(left_out)
             self._prompts[place] = prompt_tokens(self._tokenizer(task), previous)
         return self._prompts[place]
+
+
+def _among(languages: tuple[str, ...], probabilities: dict[str, float]) -> dict[str, float]:
+    """Probabilities, where it can only be one of some ``languages``."""
+    if not languages:
+        return probabilities
+    total = sum(probabilities[code] for code in languages) or 1.0
+    return {code: probabilities[code] / total for code in languages}
 
 
 @cache

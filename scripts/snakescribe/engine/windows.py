@@ -36,6 +36,8 @@ class RecordingJob:
     prompt: str
     mixed: bool = False
     """Every window has a language of its own."""
+    languages: tuple[str, ...] = ()
+    """Those that it may be in, where it is detected; empty for any."""
 
 
 @dataclass(eq=False)

@@ -115,7 +115,9 @@ class _Engine:
             samples = open_samples(asked.samples)
             tracks = tuple(Channel(channel, samples[first : first + count]) for channel, first, count in asked.tracks)
             self._interleaver.add(
-                RecordingJob(asked.key, tracks, asked.language, asked.prompt, asked.mixed), asked.config, wanted
+                RecordingJob(asked.key, tracks, asked.language, asked.prompt, asked.mixed, asked.languages),
+                asked.config,
+                wanted,
             )
         except Exception as error:
             if wanted():  # else it went away, and its samples with it; the server knows whether that is on its way

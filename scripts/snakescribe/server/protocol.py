@@ -25,6 +25,8 @@ class Submit:
     prompt: str
     mixed: bool
     config: Config
+    languages: tuple[str, ...] = ()
+    """Those that it may be in, where it is detected; empty for any."""
 
 
 @dataclass(frozen=True)
