@@ -1,6 +1,7 @@
 # make demo   set up what a run needs and transcribe three sample recordings
 # make test   the same set-up and what the tests need, then every test but slow ones and those of Slurm
 # make setup  only set up: .venv (packages) and .models (weights, voice activity, samples)
+# make .clients/.done   other people's clients of the server, which its tests need beside (npm)
 # make slurm  what the profile slurm needs beside the set-up
 # make bench DATA=/folder/with/manifest   ours and its peers by turns: speed, errors, scale (benchmarks/README.md; hours)
 # make lock   resolve pyproject.toml anew into requirements/ (10 minutes)
@@ -50,6 +51,14 @@ setup: .venv/.runtime .models/.runtime
 
 test: .venv/.everything .models/.tests
 	$(BIN)/pytest -m '$(MARKS)' --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
+
+.clients/.done: tests/server/clients/package-lock.json tests/server/clients/requirements.txt
+	mkdir -p .clients
+	cp $(<D)/package.json $< .clients
+	npm ci --prefix .clients --no-audit --no-fund
+	$(PYTHON) -m venv .clients/py
+	.clients/py/bin/pip install --quiet --disable-pip-version-check -r tests/server/clients/requirements.txt
+	touch $@
 
 .venv/.bootstrap: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -16,8 +16,9 @@ _turn = itertools.count()
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     """Called with every request's body before it is sent."""
-    if isinstance(body, dict) and isinstance(body.get("file"), (str, bytes)) and next(_turn) % 2:
-        return body | {"file": SPEECH.read_bytes()}
+    for name in ("file", "audio_file"):
+        if isinstance(body, dict) and isinstance(body.get(name), (str, bytes)) and next(_turn) % 2:
+            return body | {name: SPEECH.read_bytes()}
     return body
 
 
@@ -28,7 +29,9 @@ def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
     A field that is empty counts as left out.
     """
     return not isinstance(body, dict) or not any(
-        value == "" or (isinstance(value, list) and not name.endswith("[]")) or (name == "file" and _no_bytes(value))
+        value == ""
+        or (isinstance(value, list) and not name.endswith("[]"))
+        or (name in ("file", "audio_file") and _no_bytes(value))
         for name, value in body.items()
     )
 

@@ -75,4 +75,4 @@ def test_job_with_what_was_filled_in_and_nothing_else(page: Page, beckett: Path)
     form.get_by_role("button", name="Execute").click()
     expect(form.locator(".live-responses-table")).to_contain_text('"state": "queued"')
     sent = re.findall(r"-F '([^=]+)=", form.locator(".curl").text_content() or "")  # Chromium does not tell of a file
-    assert sorted(sent) == ["file", "model", "task", "temperature"]
+    assert sorted(sent) == ["file", "task", "temperature"]

@@ -64,6 +64,7 @@ def test_schemathesis_finds_nothing(described: Served, beckett: Path, tmp_path: 
     assert not [line for line in described.log() if line.get("level") == "error"]
     answered = {line["path"].rpartition("/")[0] for line in described.log() if line.get("status") in (200, 202)}
     assert answered >= {"/v1/audio", "/v1/models", "/v1/jobs", "/v1"}
+    assert {"/asr", "/detect-language"} <= {line.get("path") for line in described.log() if line.get("status") == 200}
 
 
 def test_every_answer_is_described(described: Served, schema: OpenApiSchema, beckett: Path) -> None:
@@ -94,6 +95,12 @@ def test_every_answer_is_described(described: Served, schema: OpenApiSchema, bec
     upload("/v1/audio/transcriptions", 200, **WORDY)
     upload("/v1/audio/transcriptions", 200, stream="true")
 
+    upload("/v1/audio/transcriptions", 200, response_format="diarized_json", stream="true")
+    upload("/v1/audio/transcriptions", 200, response_format="diarized_json")
+    for path in ("/asr", "/detect-language"):
+        for status, data in ((200, beckett.read_bytes()), (415, b"x"), (422, b"")):
+            check(path, "POST", status, described.http.post(path, files={"audio_file": data}))
+
     job = upload("/v1/jobs", 202, **{"timestamp_granularities[]": "word"}).json()
     here, deadline = job["links"]["self"], time.monotonic() + PATIENCE
     while job["state"] in ("queued", "running"):
@@ -112,7 +119,7 @@ def test_the_document_reads_well(schema: OpenApiSchema) -> None:
     for path, methods in raw["paths"].items():
         for operation in methods.values():
             assert operation["summary"] and operation["description"] and len(operation["tags"]) == 1
-            assert bool(operation.get("security")) is path.startswith(("/v1", "/metrics"))
+            assert bool(operation.get("security")) is path.startswith(("/v1", "/metrics", "/asr", "/detect"))
             for status, answer in operation["responses"].items():
                 assert len(answer["description"]) > 3, (path, status)
                 assert "HTTPValidationError" not in str(answer)

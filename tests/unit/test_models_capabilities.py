@@ -23,7 +23,7 @@ from snakescribe.models.store import ENTRY, Imported, ModelEntry
 from snakescribe.server.http_errors import HttpError
 from snakescribe.server.intake import Intake, RequestOptions
 from snakescribe.server.metrics import Metrics
-from snakescribe.server.routes.audio import check_asked
+from snakescribe.server.routes.common import check_asked
 from snakescribe.server.routes.health import About, about
 from snakescribe.server.state import Server
 from snakescribe.workflow import begin
@@ -149,9 +149,9 @@ def test_a_model_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
 def test_a_request_for_what_the_model_cannot_do(models_root: Path, tmp_path: Path) -> None:
     def refused(model: str, asked: RequestOptions) -> str:
         given = {"models": str(models_root), "model": model}
-        prepared = Intake(load_config(given, tmp_path, {}), 1, tmp_path / "state", Metrics()).prepared
+        intake = Intake(load_config(given, tmp_path, {}), 1, tmp_path / "state", Metrics())
         with pytest.raises(HttpError) as caught:
-            check_asked(prepared, asked)
+            check_asked(intake, asked)
         assert caught.value.status_code == 400
         return str(caught.value.detail)
 

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from snakescribe.config.languages import DETECTED, LANGUAGES, code_of
 from snakescribe.media.raw import CODECS, EXTENSIONS, UNSAID, RawFormat, extension, raw_format
@@ -254,6 +254,16 @@ class ServerOptions(Options):
         description="folder for uploads, queued jobs and their results; null is `$XDG_STATE_HOME/snakescribe` or "
         "`~/.local/state/snakescribe`",
     )
+    origins: list[str] = Field(
+        [],
+        description="web pages of these origins may ask, e.g. `https://notes.example.org` or `app://obsidian.md`; "
+        "`*` is every page, and needs an API key",
+    )
+    aliases: list[str] = Field(
+        ["whisper-1"],
+        description="names of models that clients have wired in, e.g. `gpt-4o-transcribe`: each is the model that "
+        "there is; `*` is any name",
+    )
     folder: str | None = Field(None, description="jobs may name recordings below this folder instead of uploading")
     max_upload_mb: float = Field(1024.0, gt=0, description="a larger request is refused (MB)")
     max_minutes: float = Field(240.0, gt=0, description="a longer recording is refused (minutes of audio)")
@@ -271,6 +281,14 @@ class ServerOptions(Options):
     )
     shutdown_seconds: float = Field(60.0, ge=0, description="time for running requests to finish when asked to stop")
     log_text: bool = Field(False, description="write transcripts into the log")
+
+    @field_validator("origins")
+    @classmethod
+    def _exact(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s*?#@]+", origin):
+                raise ValueError(f"{origin!r} is no origin; use scheme and host as a browser sends them, no path")
+        return origins
 
 
 class ContainerOptions(Options):

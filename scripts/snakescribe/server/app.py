@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,26 +10,29 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from snakescribe import __version__
 from snakescribe.pages import SHARED
 from snakescribe.server import http_errors
 from snakescribe.server.middleware import Middleware
-from snakescribe.server.routes import audio, health, jobs
+from snakescribe.server.routes import health, jobs, openai, webservice
+from snakescribe.server.routes.common import FORM_LIMITS, SAID
 from snakescribe.server.state import Server
 
 PAGE = Path(__file__).parent / "page"
-FORM_LIMITS: Any = {"max_files": 1, "max_fields": 40, "max_part_size": 512 * 1024}
-"""A form has one file and a few fields; in bytes, a sample of a known speaker (ten seconds in base64, unused)."""
 ABOUT = """
 Recordings in, text out, with Whisper.
 
 - **OpenAI's audio API**: its clients work unchanged, with this server as their `base_url`.
 - **Jobs**: for long recordings and for callers who do not want to wait.
+- **whisper-asr-webservice's API**: for Bazarr, and for other programs that know it.
 
 Every answer has an `x-request-id`, which the server's log has too. An answer that is no success is OpenAI's object
 `{"error": {"message", "type", "param", "code"}}`; any request may be answered with 405 (`Allow` tells the methods),
@@ -37,6 +41,7 @@ Every answer has an `x-request-id`, which the server's log has too. An answer th
 TAGS = [
     {"name": "OpenAI's audio API", "description": "For requests that wait for their text."},
     {"name": "jobs", "description": "Queue a recording, look after it, fetch its transcript."},
+    {"name": "whisper-asr-webservice's API", "description": "For programs that were made for it."},
     {"name": "health", "description": "For machines that watch, and for the page."},
 ]
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
@@ -51,8 +56,8 @@ class _Fresh(StaticFiles):
         return response
 
 
-def create_app(server: Server, key: str | None) -> Middleware:
-    """The ASGI application of one server."""
+def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = lambda: False) -> ASGIApp:
+    """The ASGI application of one server; ``crowded`` says when no connection shall be kept."""
     app = FastAPI(
         title="snakescribe",
         version=__version__,
@@ -63,15 +68,17 @@ def create_app(server: Server, key: str | None) -> Middleware:
         redoc_url=None,
         telemetry=NO_TELEMETRY,
         form_limits=FORM_LIMITS,
+        redirect_slashes=False,
         exception_handlers={
             RequestValidationError: http_errors.on_invalid,
             HTTPException: http_errors.on_http,
+            ClientDisconnect: http_errors.on_gone,
             Exception: http_errors.on_failure,
         },
     )
     app.state.server = server
     closed = [Depends(HTTPBearer(auto_error=False, description="the server's API key"))] if key else []
-    for router in (audio.router, jobs.router, health.figures):
+    for router in (openai.router, jobs.router, webservice.router, health.figures):
         app.include_router(router, dependencies=closed)
     app.include_router(health.router)
 
@@ -87,7 +94,23 @@ def create_app(server: Server, key: str | None) -> Middleware:
     app.mount("/page", _Fresh(directory=PAGE), name="page")
     app.mount("/swagger", StaticFiles(directory=_swagger()), name="swagger")
     _correct(app.openapi())
-    return Middleware(app, server.config, key, server.metrics, server.closing)
+    guarded = Middleware(app, server.config, key, server.metrics, server.closing, crowded)
+    if not server.config.server.origins:
+        return guarded
+    cors = CORSMiddleware(  # outside: a preflight comes without the key
+        guarded,
+        allow_origins=server.config.server.origins,
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=("*",),
+        allow_private_network=True,
+        expose_headers=("x-request-id", "location", "retry-after", *SAID),
+    )
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        known = scope["type"] == "http" and cors.is_allowed_origin(Headers(scope=scope).get("origin", ""))
+        await (cors if known else guarded)(scope, receive, send)  # starlette has headers for unknown origins, too
+
+    return asked
 
 
 def _correct(document: dict[str, Any]) -> None:
@@ -101,7 +124,8 @@ def _correct(document: dict[str, Any]) -> None:
         if "HTTPValidationError" in str(operation["responses"].get("422")):
             del operation["responses"]["422"]
         for body in operation.get("requestBody", {}).get("content", {}).values():
-            for field in schemas[body["schema"]["$ref"].rpartition("/")[2]]["properties"].values():
+            name = body["schema"].get("$ref", "").rpartition("/")[2]
+            for field in schemas[name]["properties"].values() if name else ():
                 field |= next((kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}), {})
     for name in ("HTTPValidationError", "ValidationError"):
         del schemas[name]

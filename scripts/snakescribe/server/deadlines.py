@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from snakescribe.errors import RecordingError, SnakescribeError
-from snakescribe.server.http_errors import NO_RETRY, HttpError, of_failure, of_recording
+from snakescribe.server.http_errors import NO_RETRY, HttpError, client_gone, of_failure, of_recording
 from snakescribe.server.intake import Said
 from snakescribe.server.state import Server
 
@@ -40,7 +40,7 @@ async def while_wanted(request: Request, work: Coroutine[Any, Any, Done]) -> Don
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise HttpError(499, "the client has gone", "client_gone")
+            raise client_gone()
         return working.result()
     finally:
         for task in (working, gone):

@@ -60,6 +60,11 @@ class HttpError(HTTPException):
         return JSONResponse({"error": self.error.model_dump()}, self.status_code, self.headers)
 
 
+def client_gone() -> HttpError:
+    """Nobody reads it; the log has nginx's number for it."""
+    return HttpError(499, "the client has gone", "client_gone")
+
+
 def of_recording(error: errors.RecordingError, config: Config) -> HttpError:
     """Why a recording has no transcript."""
     message = str(error)
@@ -97,8 +102,8 @@ def _said(param: str | None, wrong: Mapping[str, Any]) -> str:
     """What is wrong with a field, in words for people."""
     if param == "file":
         return "a recording is needed, as a file of a form: curl -F file=@call.mp3 …"
-    if param == "language":
-        return f"{wrong['input']!r} is no language code of Whisper; use auto, mixed or a code like ko, en, ja, zh"
+    if param in ("language", "languages[]"):
+        return f"{wrong['input']!r} is no language that Whisper knows; use auto, mixed or a code like ko, en, ja, zh"
     return str(wrong["msg"])
 
 
@@ -127,6 +132,11 @@ def _allowed(request: Request, told: str) -> str:
     asked = [(method, {**request.scope, "method": method}) for method in ("GET", "POST", "DELETE")]
     found = {method for method, scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)}
     return ", ".join(sorted(found.union(told.split(", "))))
+
+
+async def on_gone(request: Request, error: Exception) -> JSONResponse:
+    """Note that an upload was broken off."""
+    return client_gone().response()
 
 
 async def on_failure(request: Request, error: Exception) -> JSONResponse:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from snakescribe import errors, glossary
-from snakescribe.audio import SAMPLE_BYTES
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.audio.recording import normalise_recording
 from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.config import Config
@@ -60,12 +60,15 @@ class RequestOptions:
     """What is wanted of a recording; None takes what the server is configured with."""
 
     language: str | None = None
+    """As the option; or several codes, between commas, of which it is one."""
     prompt: str | None = None
     task: str | None = None
     temperature: float = 0.0
     words: bool = False
     speakers: str | None = None
     """As the option; None leaves voices alone."""
+    head: float | None = None
+    """Only its first seconds, to hear the language: that text is nobody's transcript, and no cache has it."""
 
     def config(self, config: Config) -> Config:
         """The options that its text is made with."""
@@ -159,12 +162,17 @@ class Intake:
         config = asked.config(self.config)
         recording = _recording(source, content, asked)
         options_key = transcript_key(config, self.prepared, recording)
-        entry = await asyncio.to_thread(self._cache.get, content.sha256, options_key)
-        key, cached = content_key(recording, options_key), entry is not None
+        key = content_key(recording, options_key)
+        entry = None
+        if asked.head:
+            key += f" first {asked.head}"
+        else:
+            entry = await asyncio.to_thread(self._cache.get, content.sha256, options_key)
+        cached = entry is not None
         if entry is None:
             ticket = await self._ticket(key, recording, config)
             watch(ticket)
-            entry = await self._shared(ticket, lambda: self._work_on(ticket, source, options_key))
+            entry = await self._shared(ticket, lambda: self._work_on(ticket, source, options_key, asked.head))
         told = None
         if asked.speakers and entry.transcript.segments:
             voices = await self._ticket(f"{key} {asked.speakers}", recording, config)
@@ -220,23 +228,26 @@ class Intake:
         """Keep the cache within its bounds (slow: from a thread)."""
         self._cache.trim()
 
-    async def _work_on(self, ticket: Ticket, source: Path, options_key: str) -> CachedTranscript:
+    async def _work_on(self, ticket: Ticket, source: Path, options_key: str, head: float | None) -> CachedTranscript:
         began = time.monotonic()
         try:
             async with self._sound(ticket, source) as (audio, samples):
                 ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
                 ticket.tell()
-                language, mixed = spoken_language(ticket.recording.language or ticket.config.language)
+                spoken = ticket.recording.language or ticket.config.language
+                several = tuple(spoken.split(",")) if "," in spoken else ()
+                language, mixed = spoken_language("auto" if several else spoken)
                 prompt = ticket.recording.prompt
                 self.engine.submit(
                     Submit(
                         ticket.key,
                         samples,
-                        _tracks(audio),
+                        _tracks(audio, head),
                         language,
                         ticket.config.prompt if prompt is None else prompt,
                         mixed,
                         ticket.config,
+                        several,
                     )
                 )
                 step = await ticket.result
@@ -248,7 +259,8 @@ class Intake:
                 ticket.config, self.prepared, ready.engine, ready.hardware, ticket.recording, audio, step.wall_seconds
             )
             entry = CachedTranscript(transcript=step.result, flags=audio.flags, decoded=audio.decoded, provenance=made)
-            await self._keep(self._cache.put, ticket.recording.sha256, options_key, entry)
+            if head is None:
+                await self._keep(self._cache.put, ticket.recording.sha256, options_key, entry)
             self._metrics.transcribed(audio.duration or 0.0, time.monotonic() - began)
             return entry
         finally:
@@ -330,8 +342,10 @@ class Intake:
         ticket.tell()
 
 
-def _tracks(audio: NormalisedRecording) -> tuple[tuple[str | None, int, int], ...]:
-    return tuple((track.channel, track.offset, track.samples) for track in audio.tracks)
+def _tracks(audio: NormalisedRecording, head: float | None = None) -> tuple[tuple[str | None, int, int], ...]:
+    """Channel, first sample and samples of each; of its first seconds, where only these are wanted."""
+    most = max(track.samples for track in audio.tracks) if head is None else round(head * SAMPLE_RATE)
+    return tuple((track.channel, track.offset, min(track.samples, most)) for track in audio.tracks)
 
 
 def hashed(source: Path) -> HashedFile:

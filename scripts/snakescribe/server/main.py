@@ -34,6 +34,9 @@ from snakescribe.stopping import end_at_once
 
 LOG = logging.getLogger(__name__)
 KEY = "SNAKESCRIBE_API_KEY"
+KEEP_ALIVE, MOST_KEPT = 75, 256
+"""Seconds that a connection is kept for the next request (nginx keeps its own for 60), and connections up to which any
+is; with more of them each answer says that it is the last."""
 
 
 def serve(config: Config, threads: int) -> None:
@@ -104,6 +107,8 @@ def check_address(config: Config, key: str | None) -> None:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = host == "localhost"
+    if "*" in config.server.origins and not key:
+        raise ConfigError(f"server.origins: `*` lets every web page in; set an API key ({KEY}), or name the pages")
     if loopback or key:
         return
     if not config.server.open:
@@ -139,11 +144,12 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         proof.start()
         listener = _Listener(
             uvicorn.Config(
-                create_app(server, key),
+                create_app(server, key, lambda: len(listener.server_state.connections) > MOST_KEPT),
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 lifespan="off",
+                timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=round(seconds) + 1,  # by then everybody has an answer
             )
         )

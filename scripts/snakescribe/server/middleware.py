@@ -12,7 +12,7 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,10 +24,12 @@ from snakescribe.server.closing import Closing
 from snakescribe.server.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
-CLOSED = ("/v1", "/metrics")
+CLOSED = ("/v1", "/metrics", "/asr", "/detect-language")
 """Paths that begin so need the key. (A match of the whole path would miss ``/metrics%0A``, which the router takes.)"""
-LINES = {"text": "/v1/audio/", "job": "/v1/jobs"}
+LINES = {"/v1/audio/": "text", "/asr": "text", "/detect-language": "text", "/v1/jobs": "job"}
 """Requests that stay a while, until their text is there or their file; ``server.queue`` of each kind at a time."""
+FOLDERS = ("/page", "/swagger")
+"""Files, where a slash at the end means something."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -44,9 +46,17 @@ HEADERS = {
 class Middleware:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, config: Config, key: str | None, metrics: Metrics, closing: Closing) -> None:
-        """``key`` None lets everybody in."""
-        self._app, self._config, self._metrics, self._closing = app, config, metrics, closing
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: Config,
+        key: str | None,
+        metrics: Metrics,
+        closing: Closing,
+        crowded: Callable[[], bool],
+    ) -> None:
+        """``key`` None lets everybody in; when it is ``crowded``, no connection is kept for a caller's next request."""
+        self._app, self._config, self._metrics, self._closing, self._crowded = app, config, metrics, closing, crowded
         self._key = key.encode() if key else None
         self._taken: Counter[str | None] = Counter()
 
@@ -55,9 +65,12 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _Request(scope, receive, send, self._config, self._closing)
+        # HEAD is GET without the body, which uvicorn leaves out; a slash too many is no other address.
+        path = scope["path"] if scope["path"].startswith(FOLDERS) else scope["path"].rstrip("/") or "/"
+        scope.update(path=path, method="GET" if scope["method"] == "HEAD" else scope["method"])
+        request = _Request(scope, receive, send, self._config, self._closing, self._crowded())
         posted = scope["path"] if scope["method"] == "POST" else ""
-        line = next((name for name, start in LINES.items() if posted.startswith(start)), None)
+        line = next((name for start, name in LINES.items() if posted.startswith(start)), None)
         refusal = self._refusal(scope, line)
         self._taken[line] += 1
         self._metrics.queue.set(self._taken["text"])
@@ -65,11 +78,7 @@ class Middleware:
             if refusal:
                 await refusal.response()(scope, receive, request.send)
             else:
-                # HEAD is GET without the body, which uvicorn leaves out.
-                method = "GET" if scope["method"] == "HEAD" else scope["method"]
-                await self._app(
-                    {**scope, "method": method} if method != scope["method"] else scope, request.receive, request.send
-                )
+                await self._app(scope, request.receive, request.send)
         finally:
             self._taken[line] -= 1
             self._metrics.queue.set(self._taken["text"])
@@ -93,8 +102,10 @@ class Middleware:
 class _Request:
     """One request on its way."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config, closing: Closing) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, config: Config, closing: Closing, last: bool
+    ) -> None:
+        self._scope, self._receive, self._send, self._last = scope, receive, send, last
         self._closing = closing
         self._most = config.server.max_upload_mb * 1e6
         self._config = config
@@ -125,6 +136,8 @@ class _Request:
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._id
+            if self._last:
+                headers["connection"] = "close"
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)

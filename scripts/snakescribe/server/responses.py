@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
+from fastapi.sse import format_sse_event
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
@@ -161,21 +162,21 @@ def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:
             yield text
 
 
-def delta(text: str) -> str:
+def delta(text: str) -> bytes:
     """The event of a new piece of text."""
     return event({"type": "transcript.text.delta", "delta": text})
 
 
-def done(entry: Said, config: Config) -> str:
+def done(entry: Said, config: Config) -> bytes:
     """The last event, with the whole text."""
     transcript = glossary.apply(entry.transcript, config.glossary)
     usage = _usage(transcript).model_dump()
     return event({"type": "transcript.text.done", "text": transcript.text, "usage": usage})
 
 
-def event(data: Mapping[str, Any]) -> str:
-    """One server-sent event."""
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+def event(data: Mapping[str, Any]) -> bytes:
+    """One server-sent event, with the line ``event`` that some readers need."""
+    return format_sse_event(event=data.get("type", "error"), data_str=json.dumps(data, ensure_ascii=False))
 
 
 def _usage(transcript: Transcript) -> Usage:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request
+from fastapi.sse import KEEPALIVE_COMMENT
 
 from snakescribe.config import Config
 from snakescribe.server.deadlines import in_time, log_text, while_wanted
@@ -16,6 +17,9 @@ from snakescribe.server.intake import HashedFile, RequestOptions, Ticket
 from snakescribe.server.responses import by_speaker, delta, done, event, texts
 from snakescribe.server.state import Server
 from snakescribe.transcript import Segment
+
+QUIET = 15.0
+"""Seconds after which a comment says that the connection lives; proxies hang up after 30 or 60."""
 
 
 class Events:
@@ -46,17 +50,23 @@ class Events:
         await asyncio.gather(self._work, return_exceptions=True)
 
     async def begin(self) -> None:
-        """Wait until it is decoded, so that a file that is no recording still gets a proper refusal."""
+        """Wait until it is decoded, so that a file that is no recording still gets a proper refusal.
+
+        Not for longer than a proxy waits for the first byte.
+        """
+        until = asyncio.get_running_loop().time() + QUIET
 
         async def decoded() -> None:
             while not self._work.done() and not (self._ticket and self._ticket.audio_seconds is not None):
+                if asyncio.get_running_loop().time() > until:
+                    return
                 await self._news()
             if self._work.done():
                 self._work.result()
 
         await while_wanted(self._request, decoded())
 
-    async def all(self) -> AsyncIterator[str]:
+    async def all(self) -> AsyncIterator[bytes]:
         """The events."""
         told, space, finished = 0, "", False
         while not finished:
@@ -66,8 +76,8 @@ class Events:
                 yield delta(space + text)
                 space = " "
             told = len(segments)
-            if not finished:
-                await self._news()
+            if not finished and not await self._news():
+                yield KEEPALIVE_COMMENT
         try:
             entry, _ = self._work.result()
         except HttpError as refusal:
@@ -85,12 +95,14 @@ class Events:
         finished = self._work.done() and not self._work.exception()  # from the cache, or all at once
         return self._work.result()[0].transcript.segments if finished else ()
 
-    async def _news(self) -> None:
-        """Until something may have changed."""
+    async def _news(self) -> bool:
+        """Until something may have changed; whether it was not quiet for so long that a proxy would hang up."""
         waits: set[asyncio.Future[Any]] = {self._work}
         changed = asyncio.ensure_future(self._ticket.changed.wait()) if self._ticket else None
         if changed:
             waits.add(changed)
-        await asyncio.wait(waits, timeout=0.2 if changed is None else None, return_when=asyncio.FIRST_COMPLETED)
+        timeout = 0.2 if changed is None else QUIET
+        done, _ = await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if changed:
             changed.cancel()
+        return bool(done) or changed is None

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from snakescribe import __version__
 from snakescribe.server.http_errors import HttpError
-from snakescribe.server.routes.audio import error_responses
+from snakescribe.server.routes.common import error_responses
 from snakescribe.server.state import server_of
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,6 +54,12 @@ class About(BaseModel):
 @router.get("/livez", summary="Alive?")
 async def livez() -> Alive:
     """Whether the server answers at all."""
+    return Alive()
+
+
+@router.get("/health", summary="Alive?")
+async def health() -> Alive:
+    """`/livez`, under the name that clients of other servers know."""
     return Alive()
 
 

@@ -20,15 +20,14 @@ from snakescribe.server.intake import RequestOptions, copied
 from snakescribe.server.job_ledger import JobRow, State
 from snakescribe.server.jobs import Jobs, new_id
 from snakescribe.server.responses import TYPES, Diarized, Verbose, answer
-from snakescribe.server.routes.audio import (
-    ALIAS,
-    BareGranularities,
+from snakescribe.server.routes.common import (
     TheGranularities,
     TheLanguage,
     TheModel,
     ThePrompt,
     TheSpeakers,
     TheTemperature,
+    TolerantRoute,
     check_asked,
     check_model,
     error_responses,
@@ -44,7 +43,7 @@ LOCATION = {"Location": {"description": "`links.self` of the job", "schema": {"t
 JobFormat = Literal[ServedFormat, "diarized_json"]
 QUEUED: dict[int | str, dict[str, Any]] = {202: {"description": "the job, queued", "headers": LOCATION}}
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=TolerantRoute)
 
 
 class JobProgress(BaseModel):
@@ -87,13 +86,12 @@ async def create(
         str | None,
         Form(max_length=4096, description="or where one lies below the server's folder (option `server.folder`)"),
     ] = None,
-    model: TheModel = ALIAS,
+    model: TheModel = None,
     language: TheLanguage = None,
     prompt: ThePrompt = None,
     task: Annotated[Literal["transcribe", "translate"], Form()] = "transcribe",
     temperature: TheTemperature = 0.0,
     timestamp_granularities: TheGranularities = None,
-    bare_granularities: BareGranularities = None,
     speakers: TheSpeakers = None,
 ) -> Response:
     """Give a `file`, or the `path` of one below the server's folder; then ask for `links.self` now and then.
@@ -102,7 +100,7 @@ async def create(
     """
     server = server_of(request)
     check_model(server.config, model)
-    words = "word" in [*(timestamp_granularities or ()), *(bare_granularities or ())]
+    words = "word" in (timestamp_granularities or ())
     asked = RequestOptions(language, prompt, task, temperature, words, wanted(speakers or str(server.config.speakers)))
     check_asked(server.intake, asked)
     if (file is None) == (path is None):
