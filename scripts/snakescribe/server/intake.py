@@ -238,19 +238,15 @@ class Intake:
                 several = tuple(spoken.split(",")) if "," in spoken else ()
                 language, mixed = spoken_language("auto" if several else spoken)
                 prompt = ticket.recording.prompt
-                self.engine.submit(
-                    Submit(
-                        ticket.key,
-                        samples,
-                        _tracks(audio, head),
-                        language,
-                        ticket.config.prompt if prompt is None else prompt,
-                        mixed,
-                        ticket.config,
-                        several,
+                prompt = ticket.config.prompt if prompt is None else prompt
+                tracks = _tracks(audio, head)
+                try:
+                    self.engine.submit(
+                        Submit(ticket.key, samples, tracks, language, prompt, mixed, ticket.config, several)
                     )
-                )
-                step = await ticket.result
+                    step = await ticket.result
+                finally:
+                    self.engine.drop(ticket.key)  # before its samples go
             if isinstance(step.result, RecordingError):
                 raise step.result
             assert step.result is not None and self.engine.ready is not None
@@ -265,16 +261,15 @@ class Intake:
             return entry
         finally:
             self._tickets.pop(ticket.key, None)
-            self.engine.drop(ticket.key)
             ticket.tell()
 
     async def _tell(
         self, ticket: Ticket, source: Path, entry: CachedTranscript, speakers: Speakers
     ) -> tuple[dict[str, Any], bool]:
         """Who said it, and whether the voices were known."""
-        recording, transcript = ticket.recording, glossary.apply(entry.transcript, ticket.config.glossary)
-        row = transcript.model_dump() | {"flags": [*entry.flags, *transcript.flags]}
+        recording = ticket.recording
         try:
+            row = await asyncio.to_thread(_row, entry, ticket.config)
             key = voices_key(ticket.config, recording)
             heard = await asyncio.to_thread(self._cache.get_voices, recording.sha256, key)
             if heard is not None:
@@ -340,6 +335,12 @@ class Intake:
         if step.result is not None:
             ticket.result.set_result(step)
         ticket.tell()
+
+
+def _row(entry: CachedTranscript, config: Config) -> dict[str, Any]:
+    """As the batch file has it, as far as speakers need it (slow for hours of words)."""
+    transcript = glossary.apply(entry.transcript, config.glossary)
+    return transcript.model_dump() | {"flags": [*entry.flags, *transcript.flags]}
 
 
 def _tracks(audio: NormalisedRecording, head: float | None = None) -> tuple[tuple[str | None, int, int], ...]:

@@ -11,6 +11,7 @@ import fcntl
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,8 @@ TRIES = 3
 """Processes that may die of one recording; each goes on where the last one was."""
 SLICE = 1.0
 """Seconds before whoever waits for the threads gets them; the engine's own turns take about five."""
+STALLED = 300
+"""Seconds between two pieces of work (a quarter of one, else) after which it hangs, and ends: it holds the threads."""
 TOLD = ("segments", "speakers", "flags", "language", "duration")
 """Of the row that the batch would write."""
 
@@ -118,9 +121,10 @@ class Voices:
             raise OutOfMemory(f"{message} for want of memory") if starved else EngineFailure(message)
 
     async def _said(self, recorded: Recorded) -> tuple[bytes, dict[str, Any]] | Exception | None:
+        given = await asyncio.to_thread(pickle.dumps, recorded)  # the start itself is in the event loop
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
-        arguments = (theirs, self._config, self._threads, self._state, recorded)
+        arguments = (theirs, self._config, self._threads, self._state, given)
         process = context.Process(target=_main, args=arguments, name="voices", daemon=True)
         process.start()
         theirs.close()
@@ -135,13 +139,14 @@ class Voices:
             await asyncio.shield(asyncio.to_thread(process.join))
 
 
-def _main(connection: Connection, config: Config, threads: int, state: Path, recorded: Recorded) -> None:
+def _main(connection: Connection, config: Config, threads: int, state: Path, given: bytes) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the server says when it is over
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     to_stderr()
     said: tuple[bytes, dict[str, Any]] | Exception
     try:
+        recorded: Recorded = pickle.loads(given)
         from snakescribe.speakers.heard import unpacked
         from snakescribe.speakers.telling import with_speakers
 
@@ -168,15 +173,18 @@ def _heard(config: Config, threads: int, state: Path, recorded: Recorded) -> byt
     def tick(share: float) -> None:
         if server is not None and not server.is_alive():
             os._exit(0)
+        signal.alarm(0)
         cores.pass_on()
+        signal.alarm(STALLED)
 
     samples = open_samples(recorded.samples)
     journal = VoicesJournal(recorded.samples.with_suffix(".voices"))
     with cores.held():
+        signal.alarm(STALLED)
         listener = Listener.of(configured_store(config), threads)
-        return packed(
-            {
-                channel: listener.hear(samples[first : first + count], journal.of(str(number)), tick)
-                for number, (channel, first, count) in enumerate(recorded.tracks)
-            }
-        )
+        heard = {
+            channel: listener.hear(samples[first : first + count], journal.of(str(number)), tick)
+            for number, (channel, first, count) in enumerate(recorded.tracks)
+        }
+        signal.alarm(0)
+    return packed(heard)

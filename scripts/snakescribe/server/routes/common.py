@@ -35,8 +35,8 @@ MODEL, CACHE, IGNORED = SAID = ("x-snakescribe-model", "x-snakescribe-cache", "x
 """Headers of an answer: what read it, whether the cache had it (hit or miss), and fields that have no effect."""
 FORM_LIMITS: Any = {"max_files": 1, "max_fields": 40, "max_part_size": 512 * 1024}
 """A form has one file and a few fields; in bytes, a sample of a known speaker (ten seconds in base64, unused)."""
-MOST_JSON = 96_000_000
-"""Bytes of a JSON body, which is held in memory; of sound it has three quarters."""
+MOST_JSON = 36_000_000
+"""Bytes of a JSON body, which is held in memory: 27 MB of sound, as much as OpenAI takes."""
 MOST_PROMPT = 10_000
 """Characters; Whisper looks at the last 224 tokens."""
 FIELD = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
@@ -165,7 +165,7 @@ def _form_of_object(body: bytearray) -> FormData:
         fields = json.loads(body)
         audio = fields.pop("input_audio")
         sound = base64.b64decode(audio["data"].rpartition(",")[2], validate=True)  # some write `data:…,`
-        name = f"audio.{audio['format']}"
+        name = "audio." + audio["format"]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         message = "a JSON body has input_audio: {data: a recording in base64, format: wav, mp3, …}; or send a form"
         raise HttpError(400, message, "invalid_value", "input_audio") from None

@@ -42,6 +42,15 @@ STREAMED = ("json", "text", "diarized_json")
 UNBUFFERED = {"X-Accel-Buffering": "no"}
 """Has nginx pass on every event at once."""
 
+TEXT = {"type": "string"}
+AUDIO = {"type": "object", "required": ["data", "format"], "properties": {"data": TEXT, "format": TEXT}}
+AS_JSON = {
+    "application/json": {
+        "schema": {"type": "object", "required": ["input_audio"], "properties": {"input_audio": AUDIO}}
+    }
+}
+"""The other body of a transcription: ``data`` in base64, and any of the form's other fields."""
+
 router = APIRouter(tags=["OpenAI's audio API"], route_class=TolerantRoute)
 
 TheFormat = Annotated[ResponseFormat, Form()]
@@ -80,6 +89,7 @@ class ModelList(BaseModel):
     summary="Transcribe a recording",
     responses=transcript_responses(Verbose | Diarized | Text, **{"text/event-stream": {"itemSchema": EVENT}}) | NO_TEXT,
     response_class=Response,
+    openapi_extra={"requestBody": {"content": AS_JSON}},
 )
 async def transcriptions(
     request: Request,
