@@ -53,7 +53,7 @@ def schema(described: Served) -> OpenApiSchema:
 def test_schemathesis_finds_nothing(described: Served, beckett: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{described.url}/openapi.json"]
     command += ["-H", f"Authorization: Bearer {described.key}", "--generation-deterministic", "--max-examples", "8"]
-    command += ["--exclude-checks", ",".join(UNFIT), "--request-timeout", "60", "--continue-on-failure"]
+    command += ["--exclude-checks", ",".join(UNFIT), "--request-timeout", str(PATIENCE), "--continue-on-failure"]
     env = os.environ | {
         "SCHEMATHESIS_HOOKS": "tests.server.fuzzing",
         "SNAKESCRIBE_FUZZ_SPEECH": str(beckett),

@@ -53,7 +53,7 @@ class Middleware:
         key: str | None,
         metrics: Metrics,
         closing: Closing,
-        crowded: Callable[[], bool],
+        crowded: Callable[[], bool] = lambda: False,
     ) -> None:
         """``key`` None lets everybody in; when it is ``crowded``, no connection is kept for a caller's next request."""
         self._app, self._config, self._metrics, self._closing, self._crowded = app, config, metrics, closing, crowded
@@ -67,8 +67,8 @@ class Middleware:
             return
         # HEAD is GET without the body, which uvicorn leaves out; a slash too many is no other address.
         path = scope["path"] if scope["path"].startswith(FOLDERS) else scope["path"].rstrip("/") or "/"
-        scope.update(path=path, method="GET" if scope["method"] == "HEAD" else scope["method"])
-        request = _Request(scope, receive, send, self._config, self._closing, self._crowded())
+        inner = {**scope, "path": path, "method": "GET" if scope["method"] == "HEAD" else scope["method"]}
+        request = _Request(inner, receive, send, self._config, self._closing, self._crowded())
         posted = scope["path"] if scope["method"] == "POST" else ""
         line = next((name for start, name in LINES.items() if posted.startswith(start)), None)
         refusal = self._refusal(scope, line)
@@ -78,7 +78,7 @@ class Middleware:
             if refusal:
                 await refusal.response()(scope, receive, request.send)
             else:
-                await self._app(scope, request.receive, request.send)
+                await self._app(inner, request.receive, request.send)
         finally:
             self._taken[line] -= 1
             self._metrics.queue.set(self._taken["text"])

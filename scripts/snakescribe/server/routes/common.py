@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 from starlette.datastructures import FormData
 from starlette.datastructures import UploadFile as FormFile
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from snakescribe.config import Config
@@ -142,7 +143,12 @@ class TolerantRoute(APIRoute):
                 if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
                     form = await _form_of_json(request)
                 else:
-                    form = await request.form(**FORM_LIMITS)
+                    try:
+                        form = await request.form(**FORM_LIMITS)
+                    except (
+                        OSError
+                    ) as error:  # a full disk: as the framework says it, and :func:`http_errors.on_http` reads it
+                        raise HTTPException(400, "the form cannot be read") from error
                 request._form = FormData(
                     [(f"{name}[]" if name in LISTS else name, value) for name, value in form.multi_items()]
                 )

@@ -13,7 +13,15 @@ from snakescribe.config.languages import LANGUAGES
 from snakescribe.formats.registry import ResponseFormat
 from snakescribe.server.intake import RequestOptions, Said
 from snakescribe.server.responses import TYPES, answer
-from snakescribe.server.routes.common import MOST_PROMPT, NO_TEXT, Ending, Language, received, said_in
+from snakescribe.server.routes.common import (
+    MOST_PROMPT,
+    NO_TEXT,
+    Ending,
+    Language,
+    received,
+    said_in,
+    transcript_responses,
+)
 from snakescribe.server.state import server_of
 
 FORMS: dict[str, ResponseFormat] = {"txt": "text", "srt": "srt", "vtt": "vtt", "json": "verbose_json"}
@@ -29,6 +37,14 @@ TheFile = Annotated[UploadFile, File(description="any container and codec, or 16
 Encode = Annotated[bool, Query(description="false: `audio_file` holds only samples, 16 bits, 16 kHz, mono")]
 
 
+class Heard(BaseModel):
+    """`json`: Whisper's own result."""
+
+    text: str
+    segments: list[dict[str, Any]]
+    language: str | None
+
+
 class Detected(BaseModel):
     """The language that is spoken."""
 
@@ -37,7 +53,12 @@ class Detected(BaseModel):
     confidence: float
 
 
-@router.post("/asr", summary="Transcribe or translate", responses=NO_TEXT, response_class=Response)
+@router.post(
+    "/asr",
+    summary="Transcribe or translate",
+    responses=transcript_responses(Heard, **{"text/tab-separated-values": {"schema": {"type": "string"}}}) | NO_TEXT,
+    response_class=Response,
+)
 async def asr(
     request: Request,
     ending: Ending,
@@ -59,7 +80,7 @@ async def asr(
     form = FORMS[output]
     text = answer(entry, asked.config(config), form, ("segment", "word") if asked.words else ("segment",))
     if output == "json":
-        text = json.dumps(_as_whisper(json.loads(text)), ensure_ascii=False)
+        text = _as_whisper(json.loads(text)).model_dump_json()
     return Response(text, headers=headers | ENGINE, media_type=TYPES[form])
 
 
@@ -81,9 +102,9 @@ def _tsv(entry: Said) -> str:
     return "".join("\t".join(map(str, row)) + "\n" for row in [("start", "end", "text"), *rows])
 
 
-def _as_whisper(verbose: dict[str, Any]) -> dict[str, Any]:
-    """Whisper's own result: the language by its code, and words within their segments."""
+def _as_whisper(verbose: dict[str, Any]) -> Heard:
+    """The language by its code, and words within their segments."""
     words = verbose.get("words") or []
     for segment in verbose["segments"]:
         segment["words"] = [word for word in words if segment["start"] <= word["start"] < segment["end"]]
-    return {"text": verbose["text"], "segments": verbose["segments"], "language": verbose["language_code"]}
+    return Heard(text=verbose["text"], segments=verbose["segments"], language=verbose["language_code"])
