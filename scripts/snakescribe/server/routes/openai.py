@@ -127,6 +127,8 @@ async def transcriptions(
     check_model(server.config, model)
     if response_format == "diarized_json" and speakers in (None, "off"):
         speakers = "auto" if server.config.speakers == "off" else str(server.config.speakers)
+    elif response_format == "json":  # it could not tell them
+        speakers = None
     if keywords:
         prompt = f"{', '.join(keywords)} {server.config.prompt if prompt is None else prompt}"  # as hotwords are told
     asked = RequestOptions(language or _one_of(languages), prompt, "transcribe", temperature, words, wanted(speakers))
