@@ -93,9 +93,8 @@ def forget(
     if results.elsewhere.exists():
         shutil.rmtree(results.root / os.fsdecode(results.elsewhere.read_bytes()), ignore_errors=True)
     removed["rows of tables"] += _table_rows(results)
-    removed["names of speakers"] += len(names) - _named_still(
-        results, names, ids, contents, {one.path for one in found}
-    )
+    gone = ids | {one.path for one in found}
+    removed["names of speakers"] += len(names) - _named_still(results, names, gone, contents - shared)
     removed["corrections"] += corrections.forget(results, contents - shared)
     for path in (results.evaluation, results.evaluation_corrected):
         removed["lines of evaluations"] += without(path, ids)
@@ -108,7 +107,7 @@ def forget(
     return removed, twins
 
 
-def _named_still(results: Results, names: Sequence[Given], ids: set[str], contents: set[str], paths: set[str]) -> int:
+def _named_still(results: Results, names: Sequence[Given], gone: set[str], contents: set[str]) -> int:
     """Drop names of these recordings, and those of voices that nobody else in their folder has; how many stay."""
     if not names:
         return 0
@@ -117,17 +116,14 @@ def _named_still(results: Results, names: Sequence[Given], ids: set[str], conten
         for group in row_groups(path, ["path", "voice_vectors"]):
             for row in group.to_pylist():
                 there.setdefault(f"{folder_of(row)}/", []).extend(unpacked(row["voice_vectors"] or ()))
-    gone = ids | paths
-    stay = [
-        one
-        for one in names
-        if one.recording not in gone
-        and one.content not in contents
-        and (
-            not one.recording.endswith("/")
-            or any(likeness_to(one, voice) >= ALIKE for voice in there.get(one.recording, ()))
-        )
-    ]
+
+    def stays(one: Given) -> bool:
+        if one.recording.endswith("/"):
+            voices = there.get(one.recording, [])
+            return any(likeness_to(one, voice) >= ALIKE for voice in voices) if one.voice else bool(voices)
+        return one.content not in contents if one.content else one.recording not in gone
+
+    stay = [one for one in names if stays(one)]
     replace_names(results, stay)
     return len(stay)
 

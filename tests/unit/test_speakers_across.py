@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from finished import finish, row, segment
 
-from snakescribe.speakers.across import Known, relabelled
+from snakescribe.cli import main
+from snakescribe.config import read_resolved
+from snakescribe.layout import Results
+from snakescribe.speakers.across import Known, label_across, relabelled
 from snakescribe.speakers.called import Names, named, packed
-from snakescribe.speakers.names import Given
+from snakescribe.speakers.names import Given, add_names, given_names
+from snakescribe.tables.batch import read_batch, write_batch
 
 PEOPLE = np.linalg.qr(np.random.default_rng(0).normal(size=(192, 192)))[0].T.astype(np.float32)
 """Each a direction of its own."""
@@ -103,3 +110,53 @@ def test_a_name_of_a_sheet_goes_with_the_label_and_the_path_as_people_type_it() 
     assert Names([Given("회의/a.wav", "SPEAKER_01", "이준")]).of(row) == {}
     twice = [Given("회의/a.wav", "SPEAKER_00", "이준"), Given("r1", "SPEAKER_00", "")]
     assert Names(twice).of(row) == {"SPEAKER_00": ""}, "taken back"
+
+
+def told(tmp_path: Path, voices: Mapping[str, Sequence[npt.NDArray[np.float32] | None]]) -> Results:
+    """A finished run in which voices were told apart, by path."""
+    rows = []
+    for path, vectors in voices.items():
+        who = [speaker(f"SPEAKER_{number:02d}", None) for number in range(len(vectors))]
+        speakers = [one | {"speech_seconds": 1.0, "first_start": 0.0} for one in who]
+        about = {"speakers": speakers, "voice_vectors": list(map(packed, vectors)), "turns": []}
+        rows.append(row(path, segment(0, 2, "네") | {"speaker": "SPEAKER_00"}, **about, speakers_found=len(vectors)))
+    results = finish(tmp_path, {"b000001": rows})
+    write_batch(results.speakers("b000001"), rows)
+    return results
+
+
+def called(results: Results) -> dict[str, list[tuple[str, str | None]]]:
+    rows = read_batch(results.speakers("b000001"))
+    return {row["path"]: [(one["speaker"], one["name"]) for one in row["speakers"]] for row in rows}
+
+
+def test_names_of_a_folder(tmp_path: Path) -> None:
+    results = told(tmp_path, {"회의/a.wav": [like(0, 1), None], "회의/b.wav": [like(1, 2), None, like(0, 3)]})
+    content = next(iter(read_batch(results.speakers("b000001"))))["sha256"]
+    short = Given(
+        "a", "SPEAKER_01", "라벨만", content
+    )  # of a run without `speakers_across`: SPEAKER_01 is another one now
+    sheet = [Given("회의/b.wav", "SPEAKER_02", "이준"), Given("회의/b.wav", "SPEAKER_09", "아무도")]
+    own = Given("회의/", "SPEAKER_05", "김서연", "", voiced("", like(0, 4)).voice)
+    add_names(results, [short, *sheet, own, Given("다른/", "SPEAKER_00", "x")])
+    label_across(read_resolved(results.config), results, lambda line: None)
+    assert called(results) == {
+        "회의/a.wav": [("SPEAKER_00", "김서연"), ("SPEAKER_01", None)],
+        "회의/b.wav": [("SPEAKER_02", "이준"), ("SPEAKER_03", None), ("SPEAKER_00", "김서연")],
+    }
+
+
+def test_what_is_forgotten_takes_its_names_along(tmp_path: Path) -> None:
+    results = told(tmp_path, {"회의/a.wav": [like(0, 1), like(1, 2)], "회의/b.wav": [like(0, 3)]})
+    gone, stays = read_batch(results.speakers("b000001"))
+    names = [
+        Given("회의/", "SPEAKER_00", "둘 다", "", voiced("", like(0, 4)).voice),
+        Given("회의/", "SPEAKER_01", "a에서만", "", voiced("", like(1, 4)).voice),
+        Given("회의/", "SPEAKER_02", "말이 짧은 사람"),
+        Given(gone["recording_id"], "SPEAKER_00", "a", gone["sha256"]),
+        Given("회의/a.wav", "SPEAKER_00", "a"),
+        Given("moved", "SPEAKER_00", "b", stays["sha256"]),
+    ]
+    add_names(results, names)
+    assert main(["forget", "회의/a.wav", "--results", str(results.root)]) == 0
+    assert [one.name for one in given_names(results)] == ["둘 다", "말이 짧은 사람", "b"]

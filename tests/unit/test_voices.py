@@ -361,6 +361,7 @@ def test_overlap_is_counted_once() -> None:
         ("recording,label,name\n,SPEAKER_00,x\n", "line 2"),
         ("recording,label,name\na,SPEAKER_1,x\n", "SPEAKER_00, SPEAKER_01"),
         ("recording,label,name\na,SPEAKER_00,SPEAKER_01\n", "is no label"),
+        ("recording,label,name,content,voice\na,SPEAKER_00,x,,AAAA\n", "voice is damaged"),
         (f"recording,label,name\na,SPEAKER_00,{'x' * 201}\n", "line 2"),
         ("recording,label,name\na,SPEAKER_00,팀장 [부장]\n", "without square brackets"),
         (f'recording,label,name\na,SPEAKER_00,"{"x" * 200_000}', "line 2"),

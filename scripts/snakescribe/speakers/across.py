@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -174,18 +174,21 @@ def _names(
 ) -> dict[tuple[str, int], str]:
     """Name by folder and number; the later ones win."""
     by_row, order = Names(given), {id(one): number for number, one in enumerate(given)}
-    meant = [
-        (order[id(name)], one.folder, name)
+    meant: list[tuple[int, str, Given, Collection[int]]] = [
+        # What was named without `speakers_across` had a label of that recording alone.
+        (order[id(name)], one.folder, name, () if name.content else one.numbers)
         for batch in told.values()
         for one in batch
         for name in by_row.about(one.row)
     ]
-    meant += [(order[id(one)], one.recording[:-1], one) for one in given if one.recording[:-1] in folders]
+    for folder, known in folders.items():
+        meant += [(order[id(one)], folder, one, range(known.count)) for one in by_row.of_folder(folder)]
     found: dict[tuple[str, int], str] = {}
-    for _, folder, one in sorted(meant, key=itemgetter(0)):
-        number = folders[folder].nearest(one) if one.voice else int(one.label.rpartition("_")[2])
+    for _, folder, name, labelled in sorted(meant, key=itemgetter(0)):
+        label = int(name.label.rpartition("_")[2])
+        number = folders[folder].nearest(name) if name.voice else label if label in labelled else None
         if number is not None:
-            found[folder, number] = one.name
+            found[folder, number] = name.name
     return found
 
 

@@ -42,6 +42,10 @@ class Names:
         for key in (_plain(row["path"]), row["recording_id"], row["sha256"]):
             yield from self._by.get(key or "", ())
 
+    def of_folder(self, folder: str) -> Sequence[Given]:
+        """Those of voices that all recordings of a folder share."""
+        return self._by.get(_plain(f"{folder}/"), ())
+
     def of(self, row: Mapping[str, Any]) -> dict[str, str]:
         """Name by label, of a row with speakers."""
         found: dict[str, str] = {}

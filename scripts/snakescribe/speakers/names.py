@@ -15,6 +15,7 @@ from snakescribe.files import write_atomically
 from snakescribe.layout import Results
 
 LABEL = re.compile(r"SPEAKER_\d{2,}")
+_VOICE = re.compile(r"[A-Za-z0-9+/]{256}")
 LONGEST = 200
 """Letters of a name."""
 NAME = f"at most {LONGEST} letters in one line, without square brackets, and is no label"
@@ -85,6 +86,8 @@ def read_names(path: Path) -> list[Given]:
         one = Given(*(tidy(row.get(column) or "") for column in COLUMNS))
         if not one.recording and not one.label and not one.name:
             continue
+        if one.voice and not _VOICE.fullmatch(one.voice):
+            raise InputError(f"speaker_names {path}, line {reader.line_num}: the cell voice is damaged; empty it")
         if not one.recording or not LABEL.fullmatch(one.label) or not is_name(one.name):
             wanted = f"give recording, label (SPEAKER_00, SPEAKER_01, …), and a name, which has {NAME}"
             raise InputError(f"speaker_names {path}, line {reader.line_num}: {wanted}")
