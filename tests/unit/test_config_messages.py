@@ -106,7 +106,6 @@ def test_a_long_wrong_value_is_cut() -> None:
 @pytest.mark.parametrize(
     ("values", "part"),
     [
-        ({"engine": "torch_whisper", "compute_type": "int8"}, "torch_whisper has no int8"),
         ({"subtitles": {"highlight": True}}, "subtitles.highlight: highlights words by their times; set words: true"),
         ({"engine": "openvino", "compute_type": "bfloat16"}, "use int8_bfloat16, or engine: auto"),
         ({"engine": "ctranslate2", "compute_type": "bfloat16", "device": "cpu"}, "no bfloat16 on the CPU"),

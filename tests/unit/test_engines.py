@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from snakescribe import devices
 from snakescribe.config import AskedConfig
 from snakescribe.doctor.diagnose import OPTIONAL
-from snakescribe.engine.engines import ENGINES
+from snakescribe.engine.engines import ENGINES, FASTEST
 from snakescribe.models.store import Prepared
 from snakescribe.speed import CANDIDATES
 
@@ -39,8 +39,10 @@ def test_the_configuration_refuses_only_what_no_engine_has(engine: str) -> None:
 def test_every_engine_is_named_by_its_key_and_has_a_form_of_the_weights() -> None:
     for name, engine in ENGINES.items():
         assert engine.name == name and engine.form in Prepared.__dataclass_fields__
-        assert engine.wanted_features <= {*devices.BFLOAT16, "avx512_vnni"}
+        assert engine.wanted_features <= {*devices.BFLOAT16, "avx512_vnni", "avx2"}
     assert not ENGINES["torch_whisper"].package, "what is always there"
+    for device, names in FASTEST.items():
+        assert set(names) == {name for name, engine in ENGINES.items() if device in engine.compute_types}
 
 
 def test_bench_and_the_doctor_know_them_all() -> None:

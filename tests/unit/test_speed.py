@@ -55,7 +55,8 @@ def test_a_folder_without_speech_to_measure_with(
     [
         ({"avx2", "avx512_vnni", "avx512_bf16"}, "openvino", "int8_bfloat16"),
         ({"avx2", "avx512_vnni"}, "openvino", "int8_float32"),
-        ({"avx2"}, "ctranslate2", "int8_float32"),
+        ({"avx2"}, "torch_whisper", "int8_float32"),
+        ({"sse4_2"}, "ctranslate2", "int8_float32"),
     ],
 )
 def test_auto_goes_by_what_the_processor_has(
@@ -74,7 +75,7 @@ def test_auto_goes_by_what_the_processor_has(
     [
         ({"compute_type": "int8"}, ("openvino", "int8_bfloat16")),
         ({"compute_type": "int8_float32"}, ("openvino", "int8_float32")),
-        ({"compute_type": "float32"}, ("ctranslate2", "float32")),
+        ({"compute_type": "float32"}, ("torch_whisper", "float32")),
         ({"compute_type": "bfloat16"}, ("torch_whisper", "bfloat16")),
         ({"engine": "ctranslate2", "compute_type": "int8"}, ("ctranslate2", "int8_float32")),
         ({"engine": "openvino", "compute_type": "int8"}, ("openvino", "int8_bfloat16")),

@@ -335,7 +335,7 @@ class AskedConfig(Options):
         "auto",
         description="precision of the products; `int8` is of the linear layers, with the rest in `bfloat16` or "
         "`float32`, as the engine is fastest or as named after it; `auto` is what the engine is fastest with: int8 on "
-        "CPU (`torch_whisper`: float32), float16 on CUDA",
+        "CPU, float16 on CUDA",
     )
     prompt: str = Field("", description="text that Whisper takes as what was said before: names, spelling, style")
     hotwords: list[str] = Field(
@@ -407,8 +407,6 @@ class AskedConfig(Options):
             raise ValueError("speakers_across: needs voices to be told apart; set speakers: auto, too")
         if self.subtitles.highlight and not self.words:
             raise ValueError("subtitles.highlight: highlights words by their times; set words: true, too")
-        if self.engine == "torch_whisper" and self.compute_type.startswith("int8"):
-            raise ValueError("compute_type: torch_whisper has no int8; use engine: auto or float32")
         if self.engine == "openvino" and self.compute_type in ("bfloat16", "float32"):
             raise ValueError(
                 f"compute_type: openvino has int8 linear layers; use int8_{self.compute_type}, or engine: auto"

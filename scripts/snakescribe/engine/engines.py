@@ -78,11 +78,12 @@ ENGINES = {
             name="torch_whisper",
             package=None,
             form="pt",
-            compute_types={"cpu": ("float32", "bfloat16"), "cuda": ("float16", "bfloat16", "float32")},
-            wanted_features=frozenset(),
+            compute_types={"cpu": ("int8_float32", "float32", "bfloat16"), "cuda": ("float16", "bfloat16", "float32")},
+            wanted_features=frozenset({"avx2"}),
             load=_torch_whisper,
         ),
     )
 }
-"""The fastest first, as `snakescribe bench` measured; ``auto`` takes the first that fits
+FASTEST = {"cpu": ("openvino", "torch_whisper", "ctranslate2"), "cuda": ("ctranslate2", "torch_whisper")}
+"""By device, the fastest first, as `snakescribe bench` measured; ``auto`` takes the first that fits
 (docs/decisions/precision-and-engines.md)."""

@@ -10,7 +10,7 @@ from typing import TextIO
 from snakescribe import __version__, devices
 from snakescribe.config import Config
 from snakescribe.engine.backend import Backend, Hardware
-from snakescribe.engine.engines import ENGINES, Engine
+from snakescribe.engine.engines import ENGINES, FASTEST, Engine
 from snakescribe.engine.malloc import share_arenas
 from snakescribe.errors import DeviceError, ModelError
 from snakescribe.models.store import Prepared
@@ -69,7 +69,8 @@ def versions(engine: Engine) -> str:
 
 
 def _engine(config: Config, prepared: Prepared, device: devices.Device) -> Engine:
-    usable = [engine for engine in ENGINES.values() if getattr(prepared, engine.form) and _runs_on(engine, device)]
+    fastest = (ENGINES[name] for name in FASTEST[device.kind])
+    usable = [engine for engine in fastest if getattr(prepared, engine.form) and _runs_on(engine, device)]
     if config.engine == "auto":
         asked = config.compute_type
         fitting = [engine for engine in usable if asked == "auto" or _fitting(engine, asked, device)]
@@ -84,12 +85,12 @@ def _engine(config: Config, prepared: Prepared, device: devices.Device) -> Engin
 
 
 def _suits_processor(engine: Engine) -> bool:
+    if engine.name == "torch_whisper" and not _torch_has_int8():
+        return False
     return not engine.wanted_features or bool(engine.wanted_features & devices.cpu_features())
 
 
 def _runs_on(engine: Engine, device: devices.Device) -> bool:
-    if device.kind not in engine.compute_types:
-        return False
     if engine.name == "ctranslate2":
         return _ctranslate2_runs_on(device)
     return engine.package is None or importlib.util.find_spec(engine.package) is not None
@@ -124,7 +125,15 @@ def _compute_types(engine: Engine, device: devices.Device) -> tuple[str, ...]:
         return tuple(kind for kind in types if kind in supported)
     if engine.name == "openvino" and not devices.has_bfloat16():
         return tuple(kind for kind in types if "bfloat16" not in kind)
+    if engine.name == "torch_whisper" and not _torch_has_int8():
+        return tuple(kind for kind in types if not kind.startswith("int8"))
     return types
+
+
+def _torch_has_int8() -> bool:
+    from snakescribe.engine import int8_linear
+
+    return int8_linear.available()
 
 
 def _fitting(engine: Engine, asked: str, device: devices.Device) -> list[str]:

@@ -39,6 +39,9 @@ class StepwiseBackend(ABC):
 class StepwiseSession(ABC):
     """One bucket being decoded: :class:`.beam_search.Session` but for the network."""
 
+    _slots = 1
+    """The slots of a window are a multiple of this."""
+
     def __init__(self, memory: Encoded) -> None:
         self._memory = memory
         self._held = list(range(len(memory.lengths)))
@@ -51,7 +54,7 @@ class StepwiseSession(ABC):
             self._memory = self._memory.only([self._held.index(window) for window in needed])
             self._held = needed
             self._attend()
-        gather, scatter = slots([self._held.index(window) for window in windows], len(self._held))
+        gather, scatter = slots([self._held.index(window) for window in windows], len(self._held), self._slots)
         return self._step(tokens, parents, gather, scatter, choice)
 
     @abstractmethod
@@ -63,7 +66,7 @@ class StepwiseSession(ABC):
         """Run the decoder once; ``gather`` and ``scatter`` as from :func:`slots`."""
 
 
-def slots(windows: Sequence[int], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def slots(windows: Sequence[int], count: int, multiple: int = 1) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Where each row stands among its window's slots.
 
     There are at least two slots: a product with one row goes another way through the libraries and differs in its
@@ -72,6 +75,7 @@ def slots(windows: Sequence[int], count: int) -> tuple[npt.NDArray[np.int64], np
     Args:
         windows: the window of each row.
         count: of windows.
+        multiple: of which the number of slots is one.
 
     Returns:
         the row in each slot, (count · slots,), row 0 in an empty one; and the slot of each row, (rows,).
@@ -86,7 +90,7 @@ def slots(windows: Sequence[int], count: int) -> tuple[npt.NDArray[np.int64], np
     first = np.cumsum(sizes) - sizes
     within = np.empty(len(owner), np.int64)
     within[order] = np.arange(len(owner)) - first[owner[order]]
-    most = max(2, int(sizes.max()))
+    most = -(-max(2, int(sizes.max())) // multiple) * multiple
     scatter = owner * most + within
     gather = np.zeros(count * most, np.int64)
     gather[scatter] = np.arange(len(owner))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -11,11 +11,14 @@ from torch import Tensor
 from whisper.model import LayerNorm, ModelDimensions, Whisper
 
 from snakescribe.audio import FRAMES_PER_POSITION
+from snakescribe.engine import int8_attention
 from snakescribe.engine.backend import Hardware
 from snakescribe.engine.beam_search import Choice, Ints, Next
+from snakescribe.engine.int8_linear import multiply_in_int8
 from snakescribe.engine.log_mel import rung
+from snakescribe.engine.malloc import trim
 from snakescribe.engine.stepwise import StepwiseBackend, StepwiseSession
-from snakescribe.models.network import Decoder, Encoder
+from snakescribe.models.network import Decoder, Encoder, attended
 from snakescribe.models.store import Prepared
 
 
@@ -23,7 +26,9 @@ class Memory(NamedTuple):
     """Keys and values of some windows for the decoder's cross-attention."""
 
     arrays: list[Tensor]
-    """Keys and values of each layer, (windows, heads, rung, width)."""
+    """Keys and values of each layer, (windows, heads, positions, width); in int8 as :mod:`.int8_attention` has them."""
+    positions: int
+    """The rung of the longest."""
     lengths: list[int]
     """Encoder positions of each window; zeros follow."""
 
@@ -32,11 +37,11 @@ class Memory(NamedTuple):
         if list(rows) == list(range(len(self.lengths))):
             return self
         lengths = [self.lengths[row] for row in rows]
-        return Memory([array[list(rows)] for array in self.arrays], lengths)
+        return Memory([array[list(rows)] for array in self.arrays], self.positions, lengths)
 
 
 class TorchWhisper(StepwiseBackend):
-    """Whisper in float32, bfloat16 or float16."""
+    """Whisper in float32, bfloat16 or float16; on a CPU also with linear layers, keys and values in int8."""
 
     name = "torch_whisper"
 
@@ -44,7 +49,8 @@ class TorchWhisper(StepwiseBackend):
         """Load ``prepared.pt`` onto the device; ``index`` is the GPU's."""
         super().__init__(prepared, hardware, rows, workers)
         self.device = torch.device(f"cuda:{index}" if hardware.device == "cuda" else "cpu")
-        self.dtype: torch.dtype = getattr(torch, hardware.compute_type)
+        self.int8 = hardware.compute_type == "int8_float32"
+        self.dtype: torch.dtype = torch.float32 if self.int8 else getattr(torch, hardware.compute_type)
         checkpoint = torch.load(prepared.pt, map_location="cpu", weights_only=True)
         model = Whisper(ModelDimensions(**checkpoint["dims"]))
         model.load_state_dict(checkpoint["model_state_dict"])
@@ -52,8 +58,16 @@ class TorchWhisper(StepwiseBackend):
         for module in model.modules():
             if isinstance(module, LayerNorm):
                 module.float()  # OpenAI's computes in float32 and keeps its weights so
+        self.heads, self.layers = model.dims.n_text_head, model.dims.n_text_layer
+        self.width = model.dims.n_text_state // self.heads
         self._encoder = Encoder(model)
-        self.decoder = Decoder(model, prepared.alignment_heads)
+        attention = int8_attention.attended if self.int8 else attended
+        self.decoder = Decoder(model, prepared.alignment_heads, attention)
+        if self.int8:
+            multiply_in_int8(self._encoder)
+            multiply_in_int8(self.decoder)
+            del checkpoint, model
+            trim()
 
     @torch.inference_mode()
     def encode(self, log_mels: Sequence[Tensor]) -> Memory:
@@ -61,16 +75,27 @@ class TorchWhisper(StepwiseBackend):
         lengths = [log_mel.shape[1] // FRAMES_PER_POSITION for log_mel in log_mels]
         longest = rung(max(lengths))
         arrays: list[Tensor] = []
+        for length, rows in self._together(lengths):
+            found = self._encoder(torch.stack([log_mels[row] for row in rows]).to(self.device, self.dtype))
+            if self.int8:
+                found = tuple(part for array in found for part in int8_attention.quantised(array))
+            if not arrays:
+                arrays = [self._room(part, len(lengths), length, longest) for part in found]
+            for array, part in zip(arrays, found, strict=True):
+                array[rows, :, : part.shape[2], : part.shape[3]] = part
+        return Memory(arrays, longest, lengths)
+
+    def _together(self, lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+        """Windows of one length; on a CPU each alone, whose layers then stay in its cache."""
         for length in sorted(set(lengths)):
             rows = [row for row, own in enumerate(lengths) if own == length]
-            together = torch.stack([log_mels[row] for row in rows]).to(self.device, self.dtype)
-            found = self._encoder(together)
-            if not arrays:
-                shape = (len(lengths), found[0].shape[1], longest, found[0].shape[3])
-                arrays = [torch.zeros(shape, device=self.device, dtype=self.dtype) for _ in found]
-            for array, part in zip(arrays, found, strict=True):
-                array[rows, :, :length] = part
-        return Memory(arrays, lengths)
+            yield from ((length, some) for some in ([rows] if self.device.type == "cuda" else [[row] for row in rows]))
+
+    @staticmethod
+    def _room(part: Tensor, windows: int, length: int, longest: int) -> Tensor:
+        """Zeros for all windows, where ``part`` has some of one ``length``."""
+        shape = [windows, *(longest if size == length else size for size in part.shape[1:])]
+        return torch.zeros(shape, device=part.device, dtype=part.dtype)
 
     def _session(self, memory: Memory) -> _Session:
         return _Session(self, memory)
@@ -83,9 +108,10 @@ class _Session(StepwiseSession):
 
     def __init__(self, backend: TorchWhisper, memory: Memory) -> None:
         self._decoder, self._device, self._dtype = backend.decoder, backend.device, backend.dtype
-        _, heads, _, width = memory.arrays[0].shape
+        self._slots = int8_attention.TOGETHER if backend.int8 else 1
+        heads, layers, width = backend.heads, backend.layers, backend.width
         empty = torch.zeros((len(memory.lengths), heads, 0, width), device=self._device, dtype=self._dtype)
-        self._past = [empty] * len(memory.arrays)
+        self._past = [empty] * (2 * layers)
         self._bias: tuple[npt.NDArray[Any], Tensor] | None = None
         super().__init__(memory)
 
@@ -108,7 +134,7 @@ class _Session(StepwiseSession):
 
     def _attend(self) -> None:
         lengths = torch.tensor(self._memory.lengths, device=self._device)
-        positions = torch.arange(self._memory.arrays[0].shape[2], device=self._device)
+        positions = torch.arange(self._memory.positions, device=self._device)
         self._padding = torch.zeros((len(lengths), 1, 1, len(positions)), device=self._device, dtype=self._dtype)
         self._padding.masked_fill_(positions[None, None, None, :] >= lengths[:, None, None, None], float("-inf"))
 

@@ -7,7 +7,8 @@ torch and, exported by ``models prepare``, on OpenVINO.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,20 +49,35 @@ class Encoder(nn.Module):
         )
 
 
+Attention = Callable[..., tuple[Any, Tensor]]
+"""Queries (windows, heads, queries, width), what is kept of a window, padding → weights, and what they read."""
+
+
+def attended(q: Tensor, keys: Tensor, values: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-attention as two products, with keys and values as the encoder leaves them."""
+    weights = (q @ keys.transpose(2, 3) + padding).softmax(-1)
+    return weights, weights @ values
+
+
 class Decoder(nn.Module):
     """The next tokens of each row.
 
     Rows are hypotheses; the rows of one window share its cross-attention keys and values, as more queries to them.
     """
 
-    def __init__(self, model: Whisper, alignment_heads: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self, model: Whisper, alignment_heads: Sequence[tuple[int, int]], attention: Attention = attended
+    ) -> None:
         super().__init__()
+        self._attention = attention
         self.decoder, self.heads = model.decoder, model.dims.n_text_head
         self.alignment: dict[int, list[int]] = defaultdict(list)
         for layer, head in sorted(alignment_heads):
             self.alignment[layer].append(head)
         self.start = 50258 if is_multilingual(model.dims.n_vocab) else 50257  # openai/whisper tokenizer.py
         self.languages = language_tokens(model.dims.n_vocab)
+        self.vocabulary = nn.Linear(model.dims.n_text_state, model.dims.n_vocab, bias=False, device="meta")
+        self.vocabulary.weight = model.decoder.token_embedding.weight
 
     def forward(
         self,
@@ -84,8 +100,8 @@ class Decoder(nn.Module):
             padding: (windows, 1, 1, T), -inf where a window is shorter than the longest one, else 0.
             bias: (1 or rows, vocabulary) added to the logits: -inf forbids a token.
             noise: (1 or rows, 1 or vocabulary) added for the choice only; Gumbel noise makes it a sample.
-            keys_values: of cross-attention per layer, each (windows, heads, T, width); then of what the rows have
-                read, each (rows, heads, offset, width).
+            keys_values: of cross-attention per layer, each (windows, heads, T, width) or whatever ``attention`` keeps;
+                then of what the rows have read, each (rows, heads, offset, width).
 
         Returns:
             log-probabilities (rows, CANDIDATES) and ids of the best next tokens; log-probabilities of the special
@@ -93,7 +109,8 @@ class Decoder(nn.Module):
             (rows, alignment heads, T); then the new keys and values.
         """
         decoder, heads, layers = self.decoder, self.heads, len(self.decoder.blocks)
-        memory, past = keys_values[: 2 * layers], keys_values[2 * layers :]
+        each = len(keys_values) // layers - 2
+        memory, past = keys_values[: each * layers], keys_values[each * layers :]
         n = tokens.shape[1]
         windows = memory[0].shape[0]
         positions = torch.arange(n, device=tokens.device) + offset
@@ -111,15 +128,14 @@ class Decoder(nn.Module):
             x = x + block.attn.out(_joined(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)))
             q = block.cross_attn.query(block.cross_attn_ln(x)).index_select(0, gather)
             q = _split(q.view(windows, -1, width), heads) * (width // heads) ** -0.5
-            weights = (q @ memory[2 * i].transpose(2, 3) + padding).softmax(-1)
+            weights, read = self._attention(q, *memory[each * i : each * (i + 1)], padding)
             if i in self.alignment:
                 last = weights[:, self.alignment[i]].unflatten(2, (-1, n))[:, :, :, -1]
                 looked.append(last.transpose(1, 2).flatten(0, 1).index_select(0, scatter))
-            attended = _joined(weights @ memory[2 * i + 1]).view(-1, n, width).index_select(0, scatter)
-            x = x + block.cross_attn.out(attended)
+            x = x + block.cross_attn.out(_joined(read).view(-1, n, width).index_select(0, scatter))
             x = x + block.mlp(block.mlp_ln(x))
         x = decoder.ln(x[:, -1])
-        logits = F.linear(x, decoder.token_embedding.weight).float() + bias
+        logits = self.vocabulary(x).float() + bias
         total = torch.logsumexp(logits, -1, keepdim=True)
         _, ids = torch.topk(logits + noise, CANDIDATES, dim=-1)
         special = logits[:, self.start : self.start + self.languages + 7] - total
