@@ -65,7 +65,11 @@ def test_every_backend_hears_the_books_and_times_every_word(
 
 def test_hotwords_put_a_misheard_word_right(models_root: Path, beckett: Samples) -> None:
     texts = [
-        _texts(Engine(models_root, model="base", engine="torch_whisper", hotwords=words).run([job("b", beckett)]))["b"]
+        _texts(
+            Engine(models_root, model="base", engine="torch_whisper", compute_type="float32", hotwords=words).run(
+                [job("b", beckett)]
+            )
+        )["b"]
         for words in ([], ["Ever tried"])
     ]
     assert texts[0].startswith("Never tried.")

@@ -87,7 +87,7 @@ class CTranslate2Whisper:
             num_hypotheses=SAMPLES_PER_WINDOW if sampling else 1,
             sampling_topk=0 if sampling else 1,
             sampling_temperature=search.temperature or 1.0,
-            max_length=min(CONTEXT_TOKENS, len(prompts[0]) + most),
+            max_length=min(CONTEXT_TOKENS, most + max(most, len(prompts[0]))),  # half of it is for the prompt
             return_scores=True,
             return_no_speech_prob=True,
         )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from snakescribe.audio import FRAMES_PER_SECOND
 from snakescribe.engine.journal import Language
-from snakescribe.engine.log_mel import FULL_CONTEXT, brief, encoder_frames
+from snakescribe.engine.log_mel import brief, wide
 from snakescribe.engine.window_decoder import WindowDecoder
 from snakescribe.engine.windows import RecordingState, WindowTask
 
@@ -15,11 +14,6 @@ VOTERS = 3
 """Windows that vote when the longest one is not sure."""
 SURE = 0.8
 """Below this more windows vote, and the longest is encoded with more silence: short ones mislead the model."""
-SHORT = 10 * FRAMES_PER_SECOND
-"""Mel frames; a window that fills no more is padded to ``WIDE``, a longer one to the 30 s the model was trained on."""
-WIDE = 15 * FRAMES_PER_SECOND
-"""Mel frames: of 149 windows of 1 s whose language is unsure, 73 are told right in their own length, 87 in 10 s, 93 in
-15 s and 98 in 30 s, which takes 2.5 times as long as 15 s (docs/decisions/language.md)."""
 
 Ballot = list[tuple[WindowTask, dict[str, float]]]
 
@@ -71,8 +65,7 @@ def vote(voting: list[WindowTask], first: dict[str, float], decoder: WindowDecod
     """
     leader, others = voting[0], voting[1:]
     ballot: Ballot = [(leader, first)] if others else []
-    context = WIDE if encoder_frames(leader.length) <= SHORT else FULL_CONTEXT
-    for some, frames in ((others, 0), ([leader], context)):
+    for some, frames in ((others, 0), ([leader], wide(leader.length))):
         for encoded in decoder.encode(some, frames) if some else ():
             ballot += zip(encoded.tasks, decoder.languages(encoded), strict=True)
     return _found(ballot) if ballot and not leader.state.failure else None

@@ -21,6 +21,9 @@ RUNG = 100
 BRIEF, BRIEF_CONTEXT = 200, 1100
 """A window of at most so many mel frames is padded to so many: in 4 to 6 s a lone word is written twice
 (docs/decisions/windows-and-voice-activity.md)."""
+SHORT, WIDE = 1000, 1500
+"""A window that fills at most so many mel frames is padded to so many where more silence than its own is to help, and a
+longer one to 30 s (docs/decisions/language.md)."""
 LADDER = (300, 400, 550, 750, 1000, 1250, 1350, WINDOW_POSITIONS)
 """Lengths of the keys and values that a bucket's decoder attends to, in encoder positions. Sums over 800 positions and
 over 800 with zeros behind them differ in their last bits, so a window always gets the zeros up to its own rung: its
@@ -40,6 +43,15 @@ def encoder_frames(samples: int) -> int:
     """
     frames = -(-samples // FRAME_SAMPLES)
     return BRIEF_CONTEXT if brief(samples) else min(FULL_CONTEXT, -(-(frames + PADDING) // RUNG) * RUNG)
+
+
+def wide(samples: int) -> int:
+    """Mel frames of a window with more silence than :func:`encoder_frames` gives it.
+
+    >>> wide(16_000), wide(16_000 * 3), wide(16_000 * 8)
+    (3000, 1500, 3000)
+    """
+    return WIDE if encoder_frames(samples) <= SHORT else FULL_CONTEXT
 
 
 def rung(positions: int) -> int:

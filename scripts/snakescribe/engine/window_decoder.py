@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from whisper.tokenizer import Tokenizer
 
@@ -25,7 +27,7 @@ from snakescribe.engine.guards import (
 )
 from snakescribe.engine.hallucinations import invented
 from snakescribe.engine.journal import Journal, WindowText
-from snakescribe.engine.log_mel import FULL_CONTEXT, encoder_frames, log_mel
+from snakescribe.engine.log_mel import FULL_CONTEXT, encoder_frames, log_mel, wide
 from snakescribe.engine.segments import LONGEST_WORD, gaps, moved, placed, segments
 from snakescribe.engine.tokens import (
     MOST_PREVIOUS,
@@ -57,6 +59,8 @@ class Attempt:
     ratio: float
     words: tuple[Word, ...]
     """Seconds from the window's start."""
+    twice: bool
+    """Nothing but that it comes twice speaks against it."""
 
     @property
     def rank(self) -> tuple[bool, int, float]:
@@ -123,13 +127,18 @@ class WindowDecoder:
         yield from ((task, attempt) for task, attempt, _ in self._read(encoded, asked))
 
     def again(self, doubtful: Sequence[tuple[WindowTask, Attempt]]) -> Iterator[tuple[WindowTask, Attempt]]:
-        """Doubtful windows in full context: beam search, and what that leaves in doubt at every temperature at once.
+        """Doubtful windows with more silence: beam search, and what that leaves in doubt at every temperature at once.
+
+        What merely comes twice is cured by 15 s as well as by the full 30 s; a loop is not.
 
         Yields:
             For each window the first attempt that the guards trust, else the best one; nothing where the engine failed.
         """
         firsts = dict(doubtful)
-        for encoded in self.encode([task for task, _ in doubtful], FULL_CONTEXT):
+        by_context: dict[int, list[WindowTask]] = defaultdict(list)
+        for task, first in doubtful:
+            by_context[wide(task.length) if first.twice else FULL_CONTEXT].append(task)
+        for encoded in chain.from_iterable(self.encode(tasks, context) for context, tasks in by_context.items()):
             for task, attempt, again in self._read(encoded, [(task, self._search) for task in encoded.tasks]):
                 if attempt.verdict.flags:
                     tried = [firsts[task], attempt, *self._sampled(again, task)]
@@ -233,21 +242,21 @@ class WindowDecoder:
         )
         with self._journal.in_flight(task.place for task in tasks):
             hypotheses = self.backend.decode(bucket)
-        full = encoded.context == FULL_CONTEXT
-        return [self._judged(*row, full) for row in zip(tasks, hypotheses, bucket.limits, strict=True)]
+        return [self._judged(*row, encoded.context > 0) for row in zip(tasks, hypotheses, bucket.limits, strict=True)]
 
-    def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, full: bool) -> Attempt:
+    def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, again: bool) -> Attempt:
         tokenizer = self._tokenizer(task)
         said = placed(words(hypothesis, tokenizer), task.speech)
         text, language = tokenizer.decode(list(hypothesis.tokens)), task.language or "en"
         sentences = segments(said)
-        ratio, twice = compression_ratio(text), not full and (said_twice(text) or nearly_twice(said, language))
+        ratio, twice = compression_ratio(text), not again and (said_twice(text) or nearly_twice(said, language))
         twice |= copied_in_a_hurry(sentences, language)
         fast = any(too_fast(sentence, language) for sentence in sentences)
         covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
         uncovered = sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
         verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice, fast)
-        return Attempt(hypothesis, verdict, ratio, tuple(said))
+        merely = twice and not judge(hypothesis, ratio, self._config.decoding, limit, uncovered).flags
+        return Attempt(hypothesis, verdict, ratio, tuple(said), merely)
 
     def _tokenizer(self, task: WindowTask) -> Tokenizer:
         assert task.language is not None
