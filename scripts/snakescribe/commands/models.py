@@ -120,7 +120,7 @@ def _verify(store: Store, args: argparse.Namespace) -> None:
 
 
 def _path(store: Store, args: argparse.Namespace) -> None:
-    folder = store.resolve(args.name).pt.parent
+    folder = store.resolve(args.name).ctranslate2.parent
     sys.stdout.buffer.write(os.fsencode(folder) + b"\n")
 
 

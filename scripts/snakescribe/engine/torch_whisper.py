@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from whisper.model import LayerNorm, ModelDimensions, Whisper
+from whisper.model import LayerNorm
 
 from snakescribe.audio import FRAMES_PER_POSITION
 from snakescribe.engine.backend import Hardware
 from snakescribe.engine.beam_search import Choice, Ints, Next
 from snakescribe.engine.log_mel import rung
 from snakescribe.engine.stepwise import StepwiseBackend, StepwiseSession
+from snakescribe.models.bare import filled
+from snakescribe.models.ct2 import open_ctranslate2
 from snakescribe.models.network import Decoder, Encoder
 from snakescribe.models.store import Prepared
 
@@ -41,14 +43,12 @@ class TorchWhisper(StepwiseBackend):
     name = "torch_whisper"
 
     def __init__(self, prepared: Prepared, hardware: Hardware, index: int, rows: int, workers: int) -> None:
-        """Load ``prepared.pt`` onto the device; ``index`` is the GPU's."""
+        """Load ``prepared.ctranslate2`` onto the device, tensor by tensor; ``index`` is the GPU's."""
         super().__init__(prepared, hardware, rows, workers)
         self.device = torch.device(f"cuda:{index}" if hardware.device == "cuda" else "cpu")
         self.dtype: torch.dtype = getattr(torch, hardware.compute_type)
-        checkpoint = torch.load(prepared.pt, map_location="cpu", weights_only=True)
-        model = Whisper(ModelDimensions(**checkpoint["dims"]))
-        model.load_state_dict(checkpoint["model_state_dict"])
-        model.to(self.device, self.dtype).eval()
+        weights = open_ctranslate2(prepared.ctranslate2)
+        model = filled(weights, lambda _, tensor: tensor.to(self.device, self.dtype))
         for module in model.modules():
             if isinstance(module, LayerNorm):
                 module.float()  # OpenAI's computes in float32 and keeps its weights so
