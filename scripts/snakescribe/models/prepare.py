@@ -94,7 +94,7 @@ def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry
     try:
         now = stamp(path)
     except OSError as error:
-        forms = "a .pt file, or a folder of CTranslate2"
+        forms = "a .pt file, or a folder of transformers or CTranslate2"
         raise ModelError(f"{path}: {error.strerror}; give {forms}") from None
     name = checked_name(name or path.name.removesuffix(".pt"))
     with telling(f"{name}: reading"):
@@ -119,11 +119,21 @@ def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry
 
 
 def open_weights(path: Path) -> Checkpoint:
-    """Read a ``.pt`` file or CTranslate2 folder."""
+    """Read a ``.pt`` file, a CTranslate2 folder (``model.bin``) or one of transformers (``*.safetensors``).
+
+    Raises:
+        ModelError: it is damaged, or no Whisper model that an engine can run.
+    """
     from snakescribe.models.checkpoint import open_openai
     from snakescribe.models.ct2 import open_ctranslate2
 
-    return open_ctranslate2(path) if path.is_dir() else open_openai(path)
+    if not path.is_dir():
+        return open_openai(path)
+    if (path / "model.bin").exists():
+        return open_ctranslate2(path)
+    from snakescribe.models.transformers import open_transformers
+
+    return open_transformers(path)
 
 
 def prepare(store: Store, name: str) -> bool:

@@ -304,16 +304,9 @@ def shared_wheel(name: str) -> Wheel:
 
 
 def stamp(path: Path) -> Imported:
-    """How a ``.pt`` file or a folder of weights looks now, without reading it.
-
-    Raises:
-        OSError: there are no weights.
-    """
-    files = [path]
-    if path.is_dir():
-        whole = path / "model.bin"
-        files = ([] if whole.exists() else sorted(path.glob("*.safetensors"))) or [whole]
-    found = [file.stat() for file in files]
+    """How a ``.pt`` file or a folder of weights looks now, without reading it."""
+    inside = [path / "model.bin"] if (path / "model.bin").exists() else sorted(path.glob("*.safetensors"))
+    found = [file.stat() for file in inside or [path]]
     size, mtime_ns = sum(one.st_size for one in found), max(one.st_mtime_ns for one in found)
     return Imported(path=recorded_path(path), size=size, mtime_ns=mtime_ns)
 
