@@ -1,7 +1,7 @@
 """The peers' weights, from ours: the same numbers in the form each peer loads, made without a network.
 
-openai-whisper reads the store's ``.pt`` and faster-whisper its CTranslate2 folder, beside which it wants a
-``tokenizer.json``; whisper.cpp has a format of its own.
+faster-whisper reads the store's CTranslate2 folder, beside which it wants a ``tokenizer.json``; openai-whisper wants a
+``.pt``, and whisper.cpp has a format of its own.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from benchmarks.folder import BenchmarkError
 from snakescribe.files import atomic_file
 from snakescribe.models import Store
+from snakescribe.models.checkpoint import save_openai
+from snakescribe.models.ct2 import open_ctranslate2
 
 if TYPE_CHECKING:
     import torch
     from tiktoken import Encoding
+
+    from snakescribe.models.checkpoint import Checkpoint
 
 GGML_MAGIC = 0x67676D6C
 HYPERPARAMETERS = (
@@ -45,13 +48,11 @@ def prepare(store: Store, model: str, folder: Path) -> Weights:
 
     Raises:
         ModelError: the model is not in the store.
-        BenchmarkError: it has no CTranslate2 form there.
     """
     prepared = store.resolve(model)
-    if prepared.ctranslate2 is None:
-        raise BenchmarkError(f"{model} has no CTranslate2 form; run `snakescribe models prepare {model}`")
     place = folder / f"{prepared.name}-{prepared.identity[:12]}"
-    weights = Weights(prepared.pt, place / "ctranslate2", place / "ggml.bin", prepared.capabilities.multilingual)
+    multilingual = prepared.capabilities.multilingual
+    weights = Weights(place / "openai.pt", place / "ctranslate2", place / "ggml.bin", multilingual)
     weights.ctranslate2.mkdir(parents=True, exist_ok=True)
     for file in prepared.ctranslate2.iterdir():
         link = weights.ctranslate2 / file.name
@@ -61,9 +62,13 @@ def prepare(store: Store, model: str, folder: Path) -> Weights:
     if not tokenizer.exists():
         with atomic_file(tokenizer) as out:
             out.write(tokenizer_json(_encoding(prepared.dims)).encode())
+    checkpoint = open_ctranslate2(prepared.ctranslate2)
+    if not weights.openai.exists():
+        with atomic_file(weights.openai) as out:
+            save_openai(checkpoint, out)
     if not weights.ggml.exists():
         with atomic_file(weights.ggml) as out:
-            write_ggml(prepared.pt, out)
+            write_ggml(checkpoint, out)
     return weights
 
 
@@ -121,13 +126,11 @@ def _halves(token: bytes, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
     return left, right
 
 
-def write_ggml(pt: Path, out: IO[bytes]) -> None:
-    """whisper.cpp's file from OpenAI's: header, mel filters, tokens, then each tensor with its name and shape."""
-    import torch
+def write_ggml(checkpoint: Checkpoint, out: IO[bytes]) -> None:
+    """whisper.cpp's file: header, mel filters, tokens, then each tensor with its name and shape."""
     from whisper.audio import mel_filters
 
-    checkpoint = torch.load(pt, map_location="cpu", weights_only=True)
-    dims = checkpoint["dims"]
+    dims = checkpoint.dims
     _integers(out, GGML_MAGIC, *(dims[name] for name in HYPERPARAMETERS), FLOAT16)
     filters = mel_filters("cpu", dims["n_mels"]).float().numpy()
     _integers(out, *filters.shape)
@@ -137,7 +140,7 @@ def write_ggml(pt: Path, out: IO[bytes]) -> None:
     for token in sorted(ranks, key=lambda token: ranks[token]):
         _integers(out, len(token))
         out.write(token)
-    for name, tensor in checkpoint["model_state_dict"].items():
+    for name, tensor in checkpoint.tensors.items():
         _tensor(out, name, tensor)
 
 

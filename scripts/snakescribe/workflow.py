@@ -296,7 +296,7 @@ def _elsewhere(results: Results, files: Results) -> str:
 
 def _run(config: Config, files: Results, walked: Walk | None) -> Run:
     prepared = configured_model(config)
-    weights = prepared.pt.stat().st_size / 1e6
+    weights = 2 * prepared.capabilities.parameters / 1e6  # in 16 bits
     return Run(
         config,
         files,

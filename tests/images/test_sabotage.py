@@ -51,9 +51,9 @@ def test_weights_with_one_byte_changed(run: Callable[..., subprocess.CompletedPr
     def flipped(weights: bytes) -> bytes:
         return weights[:50_000_000] + bytes([weights[50_000_000] ^ 1]) + weights[50_000_001:]
 
-    done = run("doctor", file="base/openai.pt", source=models_root, change=flipped)
+    done = run("doctor", file="base/ctranslate2/model.bin", source=models_root, change=flipped)
     assert done.returncode == 5
-    assert "openai.pt" in done.stdout.splitlines()[0]
+    assert "model.bin" in done.stdout.splitlines()[0]
 
 
 def test_cuda_where_there_is_none(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -24,6 +24,7 @@ from benchmarks.report import Result, document, ratios, result
 from benchmarks.score import groups, score
 from snakescribe.evaluation.counts import Errors
 from snakescribe.models import Store
+from snakescribe.models.ct2 import open_ctranslate2
 
 
 def recording(path: str, language: str, *references: str, kind: str = "read") -> Recording:
@@ -213,7 +214,8 @@ def test_merges_build_every_token() -> None:
 def test_whisper_cpps_file_holds_the_same_weights(models_root: Path) -> None:
     model = Store(models_root).resolve("tiny.en")
     out = io.BytesIO()
-    weights.write_ggml(model.pt, out)
+    checkpoint = open_ctranslate2(model.ctranslate2)
+    weights.write_ggml(checkpoint, out)
     data = memoryview(out.getvalue())
     assert struct.unpack_from("<12i", data) == (0x67676D6C, *(model.dims[n] for n in weights.HYPERPARAMETERS), 1)
     mels, bins, at = *struct.unpack_from("<2i", data, 48), 56
@@ -223,8 +225,7 @@ def test_whisper_cpps_file_holds_the_same_weights(models_root: Path) -> None:
     at += 4
     for _ in range(tokens):
         at += 4 + struct.unpack_from("<i", data, at)[0]
-    state = torch.load(model.pt, weights_only=True)["model_state_dict"]
-    for name, tensor in state.items():
+    for name, tensor in checkpoint.tensors.items():
         count, length, half = struct.unpack_from("<3i", data, at)
         shape = struct.unpack_from(f"<{count}i", data, at + 12)[::-1]
         at += 12 + 4 * count

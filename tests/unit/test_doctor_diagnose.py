@@ -78,8 +78,9 @@ def test_ffmpeg() -> None:
 
 
 def test_damaged_weights() -> None:
-    found = verdict(weights=("/m/base/openai.pt: damaged: expected sha256 aa, found bb; run: fetch",), hearing=None)
-    assert found.line == "not ready: /m/base/openai.pt: damaged: expected sha256 aa, found bb; run: fetch"
+    damaged = "/m/base/ctranslate2/model.bin: damaged: expected sha256 aa, found bb; run: fetch"
+    found = verdict(weights=(damaged,), hearing=None)
+    assert found.line == f"not ready: {damaged}"
     assert found.exit_code == 5
 
 

@@ -66,14 +66,14 @@ def test_weights_are_hashed_once(store: Store) -> None:
     files = len(store.entry("tiny.en").files)
     assert check_unchanged(store, "tiny.en", spare) == files
     assert check_unchanged(store, "tiny.en", spare) == 0
-    touched = store.root / "tiny.en/openai.pt"
+    touched = store.root / "tiny.en/ctranslate2/model.bin"
     os.utime(touched, (1, 1))
     assert check_unchanged(store, "tiny.en", spare) == 1
     assert check_unchanged(store, "tiny.en", spare) == 0
     assert not spare.exists()
 
 
-@pytest.mark.parametrize("file", ["openai.pt", "ctranslate2/model.bin", "openvino/decoder.bin"])
+@pytest.mark.parametrize("file", ["ctranslate2/model.bin", "openvino/decoder.bin"])
 def test_a_damaged_file_is_refused_each_time(store: Store, file: str) -> None:
     quick_check(config(store))
     flip(store.root / "tiny.en" / file)
@@ -92,7 +92,7 @@ def test_a_note_that_is_damaged_or_of_other_sums_counts_for_nothing(store: Store
     spare = store.root.parent / "spare"
     check_unchanged(store, "tiny.en", spare)
     note = store.root / "tiny.en" / NOTE
-    note.write_text(note.read_text().replace(store.entry("tiny.en").files["openai.pt"].sha256, "0" * 64))
+    note.write_text(note.read_text().replace(store.entry("tiny.en").files["ctranslate2/model.bin"].sha256, "0" * 64))
     assert check_unchanged(store, "tiny.en", spare) == 1
     note.write_bytes(b"{")
     assert check_unchanged(store, "tiny.en", spare) == len(store.entry("tiny.en").files)
@@ -115,7 +115,7 @@ def test_a_store_that_is_read_only_is_noted_in_the_cache(store: Store, monkeypat
 
 
 def test_it_is_cheap_on_the_cpu_and_loads_no_torch(store: Store) -> None:
-    weights = store.resolve("tiny.en").pt.stat().st_size
+    weights = (store.resolve("tiny.en").ctranslate2 / "model.bin").stat().st_size
     assert read_by(lambda: quick_check(config(store))) > weights
     assert read_by(lambda: quick_check(config(store))) < weights / 10
     code = "import sys; from snakescribe.doctor import quick; sys.exit('torch' in sys.modules)"

@@ -15,6 +15,7 @@ from engine_run import Engine, Samples, heard, job, plain, samples_of
 from snakescribe.engine.backend import Bucket, Search
 from snakescribe.engine.log_mel import FULL_CONTEXT, log_mel
 from snakescribe.engine.tokens import prompt_tokens, tokenizer_for
+from snakescribe.models.ct2 import open_ctranslate2
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,9 @@ def _engine(models_root: Path, model: str, engine: str = "torch_whisper") -> Eng
 
 
 def _official(engine: Engine) -> whisper.Whisper:
-    model = whisper.load_model(str(engine.prepared.pt), device="cpu")
+    weights = open_ctranslate2(engine.prepared.ctranslate2)
+    model = whisper.Whisper(whisper.ModelDimensions(**weights.dims))
+    model.load_state_dict(dict(weights.tensors))
     model.set_alignment_heads(whisper._ALIGNMENT_HEADS[engine.prepared.name])
     return model
 

@@ -7,18 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from engine_run import Samples
+from random_weights import TURBO, random_weights
 from starlette.applications import Starlette
 from starlette.requests import Request
-from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
+from whisper.decoding import detect_language
+from whisper.model import ModelDimensions, Whisper
 
 from snakescribe.cli import main
 from snakescribe.config import load_config
+from snakescribe.engine.backend import Bucket, Search
+from snakescribe.engine.engines import ENGINES
+from snakescribe.engine.load import load_backend
+from snakescribe.engine.log_mel import log_mel
+from snakescribe.engine.tokens import prompt_tokens, tokenizer_for
 from snakescribe.errors import ConfigError, ModelError
 from snakescribe.estimate import core_seconds
+from snakescribe.models import Store
+from snakescribe.models.bare import Bare
 from snakescribe.models.capabilities import capabilities
 from snakescribe.models.catalog import catalog
+from snakescribe.models.checkpoint import save_openai
 from snakescribe.models.configured import check_options, configured_capabilities
+from snakescribe.models.ct2 import open_ctranslate2
+from snakescribe.models.prepare import import_path
 from snakescribe.models.store import ENTRY, Imported, ModelEntry
 from snakescribe.server.http_errors import HttpError
 from snakescribe.server.intake import Intake, RequestOptions
@@ -33,6 +45,15 @@ def test_a_plan_does_not_take_the_turbo_model_for_the_large_one() -> None:
     names = ("large-v3-turbo", "large-v3")
     turbo, large = (core_seconds(load_config({"model": name}, Path.cwd(), {})) for name in names)
     assert 0.4 < turbo / large < 0.6, "809 against 1550 million parameters"
+
+
+@pytest.fixture(scope="module")
+def like_turbo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with random weights of 128 mel bands, 100 languages and turbo's layers, but narrow."""
+    folder = tmp_path_factory.mktemp("turbo")
+    save_openai(random_weights((32, 4), **TURBO), folder / "narrow.pt")
+    import_path(Store(folder / "store"), folder / "narrow.pt")
+    return folder / "store"
 
 
 @pytest.fixture
@@ -67,22 +88,11 @@ def test_a_folder_called_turbo_says_nothing_about_the_model_in_it(tmp_path: Path
     assert asked_about(config, tmp_path).tasks == ["transcribe", "translate"]
 
 
-class OnlyShapes(Whisper):  # type: ignore[misc]
-    """openai-whisper's network without any numbers in it."""
-
-    def __init__(self, dims: ModelDimensions) -> None:
-        torch.nn.Module.__init__(self)
-        self.dims = dims
-        with torch.device("meta"):
-            self.encoder = AudioEncoder(*list(vars(dims).values())[:5])
-            self.decoder = TextDecoder(*list(vars(dims).values())[5:])
-
-
 @pytest.mark.parametrize("name", sorted(catalog().models))
 def test_the_models_of_the_catalog(name: str) -> None:
     dims = catalog().models[name].dims
     able = capabilities(dims)
-    theirs = OnlyShapes(ModelDimensions(**dims))
+    theirs = Bare(dims)
     assert (able.multilingual, able.language_tokens) == (theirs.is_multilingual, theirs.num_languages)
     assert able.parameters == sum(weights.numel() for weights in theirs.parameters())
     assert able.translates == (not name.endswith(".en") and "turbo" not in name)
@@ -138,6 +148,41 @@ def test_a_model_of_ones_own_is_judged_by_its_dimensions() -> None:
     with pytest.raises(ConfigError, match="not trained to translate"):
         check_options(turbo, translating)
     check_options(turbo, load_config({"model": "turbo.en", "language": "ko"}, Path("/base"), {}))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_hears_128_mel_bands_and_100_languages(like_turbo: Path, beckett: Samples, engine: str) -> None:
+    """What large-v3 and turbo have; `yue` is the language that the others lack."""
+    precision = "int8_float32" if engine == "openvino" else "float32"
+    asked = {"models": str(like_turbo), "model": "narrow", "engine": engine, "compute_type": precision, "device": "cpu"}
+    backend = load_backend(load_config(asked, like_turbo, {}), Store(like_turbo).resolve("narrow"), 1)
+    mel = log_mel(beckett, backend.n_mels, 1000)
+    assert mel.shape == (128, 1000) and backend.multilingual
+    encoded = backend.encode([mel])
+    (languages,) = backend.detect_language(encoded)
+    assert len(languages) == 100 and "yue" in languages and sum(languages.values()) == pytest.approx(1, abs=1e-3)
+
+    weights = open_ctranslate2(like_turbo / "narrow/ctranslate2")
+    official = Whisper(ModelDimensions(**weights.dims))
+    official.load_state_dict(dict(weights.tensors))
+    official.encoder.positional_embedding = official.encoder.positional_embedding[:500]
+    _, expected = detect_language(official, mel)
+    exact = precision == "float32"
+    assert max(abs(languages[code] - expected[code]) for code in expected) < (1e-4 if exact else 5e-3)
+
+    tokenizer = tokenizer_for(Store(like_turbo).resolve("narrow"), "yue", "transcribe")
+    prompt = prompt_tokens(tokenizer, "")
+    assert prompt[1] == tokenizer.sot + 100, "yue is the last of the languages"
+    bucket = Bucket(encoded, (0,), (prompt,), (12,), (1000,), (Search(beam_size=1),))
+    (hypothesis,) = backend.decode(bucket)
+    assert hypothesis.tokens and max(hypothesis.tokens) < 51866
+
+
+def test_turbos_layers_are_not_asked_to_translate(like_turbo: Path, tmp_path: Path) -> None:
+    asked = {"models": str(like_turbo), "model": "narrow", "task": "translate"}
+    with pytest.raises(ConfigError, match="not trained to translate; use model: large-v3 or medium"):
+        configured_capabilities(load_config(asked, tmp_path, {}))
+    configured_capabilities(load_config(asked | {"task": "transcribe", "language": "yue"}, tmp_path, {}))
 
 
 def test_a_model_that_nobody_knows_is_an_error(tmp_path: Path) -> None:

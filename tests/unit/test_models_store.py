@@ -15,7 +15,11 @@ import torch
 from snakescribe.cli import main
 from snakescribe.errors import ModelError
 from snakescribe.models import Store, prepare
+from snakescribe.models.checkpoint import Checkpoint, save_openai
+from snakescribe.models.ct2 import open_ctranslate2
+from snakescribe.models.fetch import fetch
 from snakescribe.models.prepare import import_path
+from snakescribe.models.store import CONVERSION
 
 
 @pytest.fixture
@@ -42,10 +46,11 @@ def flip_a_byte(path: Path) -> None:
 
 def fine_tuned(store: Store, path: Path) -> Path:
     """tiny.en with one other number, as somebody's own .pt file."""
-    saved = torch.load(store.resolve("tiny.en").pt)
-    saved["model_state_dict"]["decoder.ln.bias"] += 0.25
+    weights = open_ctranslate2(store.resolve("tiny.en").ctranslate2)
+    tensors = dict(weights.tensors)
+    tensors["decoder.ln.bias"] += 0.25
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(saved, path)
+    save_openai(Checkpoint(weights.dims, tensors), path)
     return path
 
 
@@ -79,7 +84,6 @@ def test_what_is_missing_is_said_with_the_command(store: Store) -> None:
 
 def test_a_lost_or_cut_file_is_noticed_at_once(store: Store) -> None:
     model = store.resolve("tiny.en")
-    assert model.ctranslate2
     vocabulary = model.ctranslate2 / "vocabulary.json"
     content = vocabulary.read_bytes()
     vocabulary.unlink()
@@ -92,13 +96,13 @@ def test_a_lost_or_cut_file_is_noticed_at_once(store: Store) -> None:
 
 def test_verify_names_the_file_and_both_sums(store: Store) -> None:
     store.verify("tiny.en")
-    expected = store.entry("tiny.en").files["openai.pt"].sha256
-    flip_a_byte(store.root / "tiny.en/openai.pt")
+    expected = store.entry("tiny.en").files["ctranslate2/model.bin"].sha256
+    flip_a_byte(store.root / "tiny.en/ctranslate2/model.bin")
     store.resolve("tiny.en")  # the size is right
     with pytest.raises(ModelError) as caught:
         store.verify("tiny.en")
     told = str(caught.value)
-    assert f"tiny.en/openai.pt: damaged: expected sha256 {expected}, found " in told
+    assert f"tiny.en/ctranslate2/model.bin: damaged: expected sha256 {expected}, found " in told
     assert told.endswith(f"fetch tiny.en --models {shlex.quote(str(store.root))}")
 
 
@@ -111,8 +115,7 @@ def test_import_of_a_pt_is_found_by_path_and_name(store: Store, tmp_path: Path) 
     assert model.alignment_heads == store.resolve("tiny.en").alignment_heads  # by its dimensions
     assert not model.capabilities.multilingual
     store.verify("ours")
-    assert model.pt.read_bytes() == path.read_bytes()
-    assert prepare.open_weights(model.ctranslate2 or tmp_path).identity() == model.identity
+    assert prepare.open_weights(model.ctranslate2).identity() == prepare.open_weights(path).identity()
 
     os.utime(path, ns=(1, 1))
     with pytest.raises(ModelError, match=r"has changed since it was imported; run: \S*snakescribe models import"):
@@ -126,7 +129,7 @@ def test_import_of_a_pt_is_found_by_path_and_name(store: Store, tmp_path: Path) 
 def test_import_of_a_folder_with_a_name_of_bytes(store: Store, tmp_path: Path) -> None:
     source = store.resolve("tiny.en").ctranslate2
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n"))
-    shutil.copytree(source or tmp_path, folder)
+    shutil.copytree(source, folder)
     with pytest.raises(ModelError, match="cannot name a model; choose a plain name with --name"):
         import_path(store, folder)
     entry = import_path(store, folder, "tiny.en")  # the same weights: nothing is made twice
@@ -155,7 +158,7 @@ def test_prepare_follows_the_libraries(store: Store) -> None:
     assert not prepare.prepare(store, "tiny.en")
     path = store.root / "tiny.en/model.json"
     entry = json.loads(path.read_text())
-    entry["made_with"]["ctranslate2"] = "4.0.0"
+    entry["made_with"]["openvino"] = "2026.0.0"
     path.unlink()
     path.write_text(json.dumps(entry))
     before = store.resolve("tiny.en")
@@ -166,31 +169,45 @@ def test_prepare_follows_the_libraries(store: Store) -> None:
 
 
 def test_forms_of_another_version_are_refused_until_they_are_made_anew(store: Store) -> None:
-    """The engine would give them what they do not take."""
+    """The engine would give them what they do not take. Before the fourth conversion there was OpenAI's form, too."""
+    before = store.resolve("tiny.en")
+    save_openai(open_ctranslate2(before.ctranslate2), store.root / "tiny.en/openai.pt")
     path = store.root / "tiny.en/model.json"
     entry = json.loads(path.read_text())
-    entry["made_with"]["conversion"] = "2"
+    entry["made_with"]["conversion"] = "3"
+    entry["files"] = {"openai.pt": prepare._seal(store.root / "tiny.en/openai.pt").model_dump()}
     path.unlink()
     path.write_text(json.dumps(entry))
     with pytest.raises(ModelError, match=r"prepared by another version .*; run: .* models prepare tiny\.en"):
         store.resolve("tiny.en")
     assert prepare.prepare(store, "tiny.en")
-    assert store.resolve("tiny.en").openvino
+    assert store.resolve("tiny.en") == before and not (store.root / "tiny.en/openai.pt").exists()
 
 
-def test_without_ctranslate2_there_is_the_openai_form(
+def test_fetch_prepares_anew_what_another_version_prepared(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store.root / "tiny.en/model.json"
+    entry = path.read_text().replace(f'"conversion": "{CONVERSION}"', '"conversion": "3"')
+    path.unlink()
+    path.write_text(entry)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    assert fetch(store, "tiny.en")
+    assert store.resolve("tiny.en").identity == json.loads(entry)["identity"]
+    assert fetch(store, "tiny.en") is None
+
+
+def test_without_openvino_there_is_the_other_form(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = fine_tuned(store, tmp_path / "ours.pt")
     installed = prepare.libraries()
-    without = {name: version for name, version in installed.items() if name != "ctranslate2"}
+    without = {name: version for name, version in installed.items() if name != "openvino"}
     monkeypatch.setattr(prepare, "libraries", lambda: without)
     import_path(store, path)
     assert not prepare.prepare(store, "ours")
-    assert store.resolve("ours").ctranslate2 is None
+    assert store.resolve("ours").openvino is None
     monkeypatch.setattr(prepare, "libraries", lambda: installed)
     assert prepare.prepare(store, "ours")
-    assert store.resolve("ours").ctranslate2
+    assert store.resolve("ours").openvino
 
 
 def test_commands_and_exit_codes(store: Store, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -22,7 +22,7 @@ def test_damaged_weights_end_the_job_with_the_sentence(
     site.run()
     assert (models / "tiny.en" / NOTE).exists()
     cut(speech["beckett"], site.recordings / "two.wav", 3, 3)
-    weights = models / "tiny.en/openai.pt"
+    weights = models / "tiny.en/ctranslate2/model.bin"
     with weights.open("r+b") as file:
         file.seek(weights.stat().st_size // 2)
         byte = file.read(1)[0]

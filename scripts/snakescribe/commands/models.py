@@ -34,7 +34,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     fetching.add_argument(
         "name", nargs="+", help="as `list` shows it, or `speakers`: the weights that tell voices apart"
     )
-    importing = action("import", "bring in a .pt file or a CTranslate2 folder (float16, bfloat16 or float32)")
+    importing = action(
+        "import", "bring in a .pt file, or a folder of transformers (safetensors) or CTranslate2, in 16 or 32 bits"
+    )
     importing.add_argument("path", type=Path, help="the file or the folder")
     importing.add_argument("--name", help="what to call it (default: the file's name)")
     action("verify", "hash every file again").add_argument("name", nargs="*", help="default: all models here")
@@ -120,7 +122,7 @@ def _verify(store: Store, args: argparse.Namespace) -> None:
 
 
 def _path(store: Store, args: argparse.Namespace) -> None:
-    folder = store.resolve(args.name).pt.parent
+    folder = store.resolve(args.name).ctranslate2.parent
     sys.stdout.buffer.write(os.fsencode(folder) + b"\n")
 
 

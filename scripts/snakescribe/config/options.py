@@ -315,7 +315,7 @@ class AskedConfig(Options):
     )
     model: str = Field(
         "base",
-        description="a name of `snakescribe models list`, or the path of a `.pt` or CTranslate2 folder",
+        description="a name of `snakescribe models list`, or the path of a file or folder that was imported",
     )
     language: Language = Field(
         "auto",

@@ -24,7 +24,7 @@ class Engine:
     """As the option ``engine`` and the tables call it."""
     package: str | None
     """The distribution that it needs besides torch; an installation may be without it."""
-    form: Literal["pt", "ctranslate2", "openvino"]
+    form: Literal["ctranslate2", "openvino"]
     """Of the weights: a field of :class:`snakescribe.models.store.Prepared`."""
     compute_types: Mapping[str, tuple[str, ...]]
     """By device (``cpu``, ``cuda``), the one of ``auto`` first; a CPU or GPU may lack some. After ``int8_``, which is
@@ -77,7 +77,7 @@ ENGINES = {
         Engine(
             name="torch_whisper",
             package=None,
-            form="pt",
+            form="ctranslate2",
             compute_types={"cpu": ("int8_float32", "float32", "bfloat16"), "cuda": ("float16", "bfloat16", "float32")},
             wanted_features=frozenset({"avx2"}),
             load=_torch_whisper,

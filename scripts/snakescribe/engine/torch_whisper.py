@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from whisper.model import LayerNorm, ModelDimensions, Whisper
+from whisper.model import LayerNorm
 
 from snakescribe.audio import FRAMES_PER_POSITION
 from snakescribe.engine import int8_attention
@@ -18,6 +18,8 @@ from snakescribe.engine.int8_linear import multiply_in_int8
 from snakescribe.engine.log_mel import rung
 from snakescribe.engine.malloc import trim
 from snakescribe.engine.stepwise import StepwiseBackend, StepwiseSession
+from snakescribe.models.bare import filled
+from snakescribe.models.ct2 import open_ctranslate2
 from snakescribe.models.network import Decoder, Encoder, attended
 from snakescribe.models.store import Prepared
 
@@ -46,15 +48,12 @@ class TorchWhisper(StepwiseBackend):
     name = "torch_whisper"
 
     def __init__(self, prepared: Prepared, hardware: Hardware, index: int, rows: int, workers: int) -> None:
-        """Load ``prepared.pt`` onto the device; ``index`` is the GPU's."""
+        """Load ``prepared.ctranslate2`` onto the device, tensor by tensor; ``index`` is the GPU's."""
         super().__init__(prepared, hardware, rows, workers)
         self.device = torch.device(f"cuda:{index}" if hardware.device == "cuda" else "cpu")
         self.int8 = hardware.compute_type == "int8_float32"
         self.dtype: torch.dtype = torch.float32 if self.int8 else getattr(torch, hardware.compute_type)
-        checkpoint = torch.load(prepared.pt, map_location="cpu", weights_only=True)
-        model = Whisper(ModelDimensions(**checkpoint["dims"]))
-        model.load_state_dict(checkpoint["model_state_dict"])
-        model.to(self.device, self.dtype).eval()
+        model = filled(open_ctranslate2(prepared.ctranslate2), self._kept)
         for module in model.modules():
             if isinstance(module, LayerNorm):
                 module.float()  # OpenAI's computes in float32 and keeps its weights so
@@ -66,8 +65,13 @@ class TorchWhisper(StepwiseBackend):
         if self.int8:
             multiply_in_int8(self._encoder)
             multiply_in_int8(self.decoder)
-            del checkpoint, model
+            del model
             trim()
+
+    def _kept(self, name: str, tensor: Tensor) -> Tensor:
+        """Weights that are to be int8 wait in float16."""
+        waits = self.int8 and tensor.ndim == 2 and name.endswith(".weight")
+        return tensor.to(self.device, torch.float16 if waits else self.dtype)
 
     @torch.inference_mode()
     def encode(self, log_mels: Sequence[Tensor]) -> Memory:

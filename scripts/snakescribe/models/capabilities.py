@@ -49,6 +49,11 @@ def language_tokens(n_vocab: int) -> int:
     return n_vocab - NOT_LANGUAGES - is_multilingual(n_vocab)
 
 
+def has_tokenizer(n_vocab: int) -> bool:
+    """Whether one of openai-whisper's tokenizers knows so many tokens: 99 languages, or 100 (with ``yue``)."""
+    return 99 <= language_tokens(n_vocab) <= len(LANGUAGES)
+
+
 def capabilities(dims: Mapping[str, int]) -> Capabilities:
     """What a model of these dimensions (``whisper.model.ModelDimensions``) can do."""
     multilingual = is_multilingual(dims["n_vocab"])

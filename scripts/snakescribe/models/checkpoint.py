@@ -8,30 +8,18 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from snakescribe.errors import ModelError
-
-DIMENSIONS = (
-    "n_mels",
-    "n_audio_ctx",
-    "n_audio_state",
-    "n_audio_head",
-    "n_audio_layer",
-    "n_vocab",
-    "n_text_ctx",
-    "n_text_state",
-    "n_text_head",
-    "n_text_layer",
-)
-"""Fields of openai/whisper ``model.py`` ``ModelDimensions``."""
+from snakescribe.models.bare import DIMENSIONS, check_weights
 
 
 @dataclass(frozen=True)
@@ -40,23 +28,29 @@ class Checkpoint:
 
     dims: dict[str, int]
     tensors: Mapping[str, Tensor]
+    alignment_heads: tuple[tuple[int, int], ...] | None = None
+    """(decoder layer, head) pairs, where the weights come with them."""
 
-    def halves(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor by sorted name, as contiguous float16.
+    def half(self, name: str) -> Tensor:
+        """A tensor as contiguous float16.
 
         Raises:
             ModelError: a value is not finite in float16.
         """
-        for name in sorted(self.tensors):
-            tensor = self.tensors[name].to(torch.float16).contiguous()
-            if not np.isfinite(tensor.numpy()).all():  # 20 times faster here than torch's
-                raise ModelError(f"the weights hold a value in {name} that float16 cannot; they are damaged")
-            yield name, tensor
+        tensor = self.tensors[name].to(torch.float16).contiguous()
+        if not np.isfinite(tensor.numpy()).all():  # 20 times faster here than torch's
+            raise ModelError(f"the weights hold a value in {name} that float16 cannot; they are damaged")
+        return tensor
 
     def identity(self) -> str:
-        """SHA-256 over every tensor's name, shape and float16 bytes: one per model, whatever its form."""
+        """SHA-256 over every tensor's name, shape and float16 bytes: one per model, whatever its form.
+
+        Raises:
+            ModelError: a value is not finite in float16.
+        """
         digest = hashlib.sha256()
-        for name, tensor in self.halves():
+        for name in sorted(self.tensors):
+            tensor = self.half(name)
             digest.update(f"{name} {list(tensor.shape)}\n".encode())
             digest.update(tensor.numpy().data.cast("B"))
         return digest.hexdigest()
@@ -117,6 +111,7 @@ def open_openai(path: Path) -> Checkpoint:
         saved = torch.load(path, map_location="cpu", weights_only=True, **mapped)
         dims = {name: int(saved["dims"][name]) for name in DIMENSIONS}
         tensors: dict[str, Tensor] = dict(saved["model_state_dict"])
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -128,14 +123,10 @@ def open_openai(path: Path) -> Checkpoint:
     ) as error:
         reason = str(error).split("\n")[0][:100]
         raise ModelError(f"{path}: not a Whisper checkpoint as OpenAI saves them ({reason})") from None
-    fused = layout(dims["n_audio_layer"], dims["n_text_layer"]).values()
-    expected = {name for names in fused for name in names if name}
-    for name in sorted(expected ^ tensors.keys()):
-        problem = "lacks" if name in expected else "holds an unknown"
-        raise ModelError(f"{path}: not a Whisper checkpoint as OpenAI saves them ({problem} tensor {name})")
+    check_weights(path, dims, shapes)
     return Checkpoint(dims, tensors)
 
 
-def save_openai(checkpoint: Checkpoint, path: Path) -> None:
+def save_openai(checkpoint: Checkpoint, file: Path | IO[bytes]) -> None:
     """Write a ``.pt`` file that ``whisper.load_model`` takes; numbers stay as they are."""
-    torch.save({"dims": checkpoint.dims, "model_state_dict": dict(checkpoint.tensors)}, path)
+    torch.save({"dims": checkpoint.dims, "model_state_dict": dict(checkpoint.tensors)}, file)

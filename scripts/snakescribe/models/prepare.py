@@ -1,9 +1,8 @@
-"""Putting weights into the store, in every form an engine needs. Never called inside a job."""
+"""Putting weights into the store, in the forms that engines need. Never called inside a job."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,51 +33,44 @@ if TYPE_CHECKING:
 
 
 def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Imported, ...] = ()) -> ModelEntry:
-    """Make the entry ``name`` from a ``.pt`` file or CTranslate2 folder, replacing what was there.
+    """Make the entry ``name`` from weights in any form that :func:`open_weights` reads, replacing what was there.
 
-    The float16 numbers are the same in both forms and in ``source``; this is checked, not hoped for.
+    The float16 numbers are the same in the stored form and in ``source``; this is checked, not hoped for.
 
     Args:
         store: where to.
         name: of the entry.
-        source: a ``.pt`` file (taken as it is) or CTranslate2 folder (of which ``model.bin`` is read).
+        source: a ``.pt`` file or a folder; only its weights are read.
         origin: what to record as the source.
         imported: paths by which the entry can be found besides its name.
 
     Raises:
         ModelError: not Whisper weights.
     """
-    from snakescribe.models.checkpoint import save_openai
-    from snakescribe.models.ct2 import save_ctranslate2
+    from snakescribe.models.ct2 import open_ctranslate2, save_ctranslate2
 
     with telling(f"{name}: converting"), store.workplace() as work:
         folder = work / "entry"
         folder.mkdir()
-        if source.is_dir():
-            save_openai(open_weights(source), folder / PT)
-        else:
-            _copy(source, folder / PT, link=source.is_relative_to(store.root))
-        checkpoint = open_weights(folder / PT)
-        identity = checkpoint.identity()
-        heads = alignment_heads(identity, name, checkpoint.dims)
-        forms = [source]
-        if "ctranslate2" in libraries():
-            save_ctranslate2(checkpoint, heads, folder / CTRANSLATE2)
-            forms.append(folder / CTRANSLATE2)
+        weights = open_weights(source)
+        identity = weights.identity()
+        heads = alignment_heads(identity, name, weights.dims, weights.alignment_heads)
+        save_ctranslate2(weights, heads, folder / CTRANSLATE2)
+        stored = open_ctranslate2(folder / CTRANSLATE2)
+        if stored.identity() != identity:
+            raise ModelError(f"{source}: the weights changed on the way; please report this")
+        del weights  # what is mapped from the source need not stay in memory
         if "openvino" in libraries():
             from snakescribe.models.openvino import save_openvino
 
-            save_openvino(checkpoint, heads, folder / OPENVINO)
-        for form in forms:
-            if form.is_dir() and open_weights(form).identity() != identity:
-                raise ModelError(f"{form}: the weights changed on the way; please report this")
+            save_openvino(stored, heads, folder / OPENVINO)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         entry = ModelEntry(
             name=name,
             identity=identity,
             source=origin,
             files={str(path.relative_to(folder)): _seal(path) for path in files},
-            dims=checkpoint.dims,
+            dims=stored.dims,
             alignment_heads=heads,
             made_with=libraries(),
             imported=imported,
@@ -93,7 +85,7 @@ def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Impo
 
 
 def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry:
-    """Bring a ``.pt`` file or CTranslate2 folder into the store, to be found by its path and by ``name``.
+    """Bring a ``.pt`` file or a folder of weights into the store, to be found by its path and by ``name``.
 
     Raises:
         ModelError: no such file, no Whisper weights, or a name that belongs to other weights.
@@ -102,7 +94,8 @@ def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry
     try:
         now = stamp(path)
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; give a .pt file or a CTranslate2 folder") from None
+        forms = "a .pt file, or a folder of transformers or CTranslate2"
+        raise ModelError(f"{path}: {error.strerror}; give {forms}") from None
     name = checked_name(name or path.name.removesuffix(".pt"))
     with telling(f"{name}: reading"):
         weights = open_weights(path)
@@ -126,15 +119,25 @@ def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry
 
 
 def open_weights(path: Path) -> Checkpoint:
-    """Read a ``.pt`` file or CTranslate2 folder."""
+    """Read a ``.pt`` file, a CTranslate2 folder (``model.bin``) or one of transformers (``*.safetensors``).
+
+    Raises:
+        ModelError: it is damaged, or no Whisper model that an engine can run.
+    """
     from snakescribe.models.checkpoint import open_openai
     from snakescribe.models.ct2 import open_ctranslate2
 
-    return open_ctranslate2(path) if path.is_dir() else open_openai(path)
+    if not path.is_dir():
+        return open_openai(path)
+    if (path / "model.bin").exists():
+        return open_ctranslate2(path)
+    from snakescribe.models.transformers import open_transformers
+
+    return open_transformers(path)
 
 
 def prepare(store: Store, name: str) -> bool:
-    """Make the derived forms of a model anew if they are missing or made by other versions.
+    """Make the forms of a model anew if they are missing or made by other versions.
 
     Returns:
         Whether there was anything to do.
@@ -145,9 +148,10 @@ def prepare(store: Store, name: str) -> bool:
     store.verify(name)
     entry = store.entry(name)
     now, then = libraries(), entry.made_with
-    if all(then.get(key) == now.get(key) for key in ("conversion", "ctranslate2", "openvino")):
+    if all(then.get(key) == now.get(key) for key in ("conversion", "openvino")):
         return False
-    add(store, entry.name, store.root / entry.name / PT, entry.source, entry.imported)
+    source = PT if PT in entry.files else CTRANSLATE2
+    add(store, entry.name, store.root / entry.name / source, entry.source, entry.imported)
     return True
 
 
@@ -163,7 +167,7 @@ def checked_name(name: str) -> str:
 def libraries() -> dict[str, str]:
     """Versions of everything that converts, as far as it is installed."""
     versions = {"conversion": CONVERSION}
-    for name in ("torch", "openai-whisper", "ctranslate2", "openvino"):
+    for name in ("torch", "openai-whisper", "openvino"):
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
     return versions
@@ -183,17 +187,6 @@ def _keep_promise(name: str, identity: str, dims: dict[str, int], path: Path) ->
         raise ModelError(f"{path}: expected identity {official.identity}, found {identity}; {advice}")
     elif official.dims != dims:
         raise ModelError(f"{path}: other dimensions than {name}; {advice}")
-
-
-def _copy(source: Path, target: Path, link: bool) -> None:
-    """Copy, or share the bytes of a file that is ours anyway."""
-    if link:
-        try:
-            target.hardlink_to(source)
-            return
-        except OSError:  # a file system without links
-            pass
-    shutil.copyfile(source, target)
 
 
 def _seal(path: Path) -> Sum:

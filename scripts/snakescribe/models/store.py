@@ -1,8 +1,9 @@
 """The folder of prepared models: reading it, and checking that it is what it says. Imports no torch.
 
-``<root>/<name>/`` holds ``openai.pt``, ``ctranslate2/`` and ``openvino/`` (where those libraries are installed) and
-``model.json``; ``<root>/silero_vad.onnx`` is shared, and so are ``campplus.pt`` and ``segmentation.pt``, which tell
-voices apart. Only :mod:`snakescribe.models.prepare` and :mod:`snakescribe.models.fetch` write here.
+``<root>/<name>/`` holds ``ctranslate2/`` (float16, what torch reads as well), ``openvino/`` (int8; where that library
+is installed) and ``model.json``; ``<root>/silero_vad.onnx`` is shared, and so are ``campplus.pt`` and
+``segmentation.pt``, which tell voices apart. Only :mod:`snakescribe.models.prepare` and
+:mod:`snakescribe.models.fetch` write here.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from snakescribe.models.catalog import Wheel, catalog
 from snakescribe.records import Frozen
 
 PT = "openai.pt"
+"""What conversions before the fourth kept beside the same numbers in CTranslate2's form."""
 CTRANSLATE2 = "ctranslate2"
 OPENVINO = "openvino"
 ENTRY = "model.json"
 LICENCES = "speakers-licences.txt"
 SHARED = ("silero", "speakers")
 """Weights that belong to no model."""
-CONVERSION = "3"
+CONVERSION = "4"
 """Of the code that writes the forms; counted up when it must make them anew."""
 
 
@@ -52,7 +54,7 @@ class Imported(Frozen):
     path: str
     """Absolute; bytes that are not UTF-8 in hex after ``bytes:``."""
     size: int
-    """Bytes of the ``.pt`` or ``model.bin``."""
+    """Bytes of the weights."""
     mtime_ns: int
 
 
@@ -78,10 +80,8 @@ class Prepared:
     name: str
     identity: str
     """SHA-256 of the weights, the same for every form of them."""
-    pt: Path
-    """OpenAI's form."""
-    ctranslate2: Path | None
-    """Folder of CTranslate2's form; None when it was prepared without that library."""
+    ctranslate2: Path
+    """Folder of CTranslate2's form, the weights in float16; torch reads them from there too."""
     openvino: Path | None
     """Folder of OpenVINO's form; None when it was prepared without that library."""
     dims: dict[str, int]
@@ -116,8 +116,7 @@ class Store:
         return Prepared(
             name=entry.name,
             identity=entry.identity,
-            pt=folder / PT,
-            ctranslate2=folder / CTRANSLATE2 if CTRANSLATE2 in forms else None,
+            ctranslate2=folder / CTRANSLATE2,
             openvino=folder / OPENVINO if OPENVINO in forms else None,
             dims=entry.dims,
             capabilities=capabilities(entry.dims),
@@ -305,9 +304,11 @@ def shared_wheel(name: str) -> Wheel:
 
 
 def stamp(path: Path) -> Imported:
-    """How a ``.pt`` file or CTranslate2 folder looks now, without reading it."""
-    status = (path / "model.bin" if path.is_dir() else path).stat()
-    return Imported(path=recorded_path(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
+    """How a ``.pt`` file or a folder of weights looks now, without reading it."""
+    inside = [path / "model.bin"] if (path / "model.bin").exists() else sorted(path.glob("*.safetensors"))
+    found = [file.stat() for file in inside or [path]]
+    size, mtime_ns = sum(one.st_size for one in found), max(one.st_mtime_ns for one in found)
+    return Imported(path=recorded_path(path), size=size, mtime_ns=mtime_ns)
 
 
 def recorded_path(path: Path) -> str:
