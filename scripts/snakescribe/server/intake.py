@@ -71,9 +71,7 @@ class RequestOptions:
 
     def config(self, config: Config) -> Config:
         """The options that its text is made with."""
-        changed: dict[str, object] = {}
-        if self.task:
-            changed["task"] = self.task
+        changed: dict[str, object] = {"task": self.task or config.task}
         if self.words or self.speakers:  # by its words a segment is cut where another one speaks
             changed["words"] = True
         if self.temperature:

@@ -147,9 +147,9 @@ class Jobs:
 
     async def erase(self, job: StoredJob) -> None:
         """Forget a job that has ended, and what was said in it."""
+        self.known.pop(job.id, None)
         for suffix in ("transcript", "json"):
             await asyncio.to_thread(_wipe, self._file(job, suffix))
-        self.known.pop(job.id, None)
 
     async def _end(
         self, job: StoredJob, state: State, entry: Said | None = None, error: ErrorObject | None = None
@@ -170,6 +170,9 @@ class Jobs:
         if entry:
             write_atomically(self._file(job, "transcript"), entry.model_dump_json().encode())
         write_atomically(self._file(job), job.model_dump_json().encode())
+        folder = os.open(self._folder, os.O_RDONLY)
+        os.fsync(folder)  # what was taken is there after a power cut, too
+        os.close(folder)
 
     async def _dispatch(self) -> None:
         while True:

@@ -129,7 +129,7 @@ class SpokenFields(Fields):
         description="spoken language (`ko`, `ko-KR`, `kor`, `Korean`), `auto` or `mixed`; left out, the server's own",
     )
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
-        ["segment"], validation_alias=several("timestamp_granularities"), description="of `verbose_json`"
+        default_factory=list, validation_alias=several("timestamp_granularities"), description="of `verbose_json`"
     )
     speakers: Voices | Nothing = Field(
         None, description="tell voices apart: how many there are, or `auto`; in all forms of the text that can show it"

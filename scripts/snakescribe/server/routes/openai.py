@@ -54,9 +54,11 @@ class Transcription(common.SpokenFields, Translation):
     """The form of a transcription."""
 
     languages: list[common.Language] = Field(
-        [], validation_alias=common.several("languages"), description="one of these is spoken"
+        default_factory=list, validation_alias=common.several("languages"), description="one of these is spoken"
     )
-    keywords: list[str] = Field([], validation_alias=common.several("keywords"), description="words to expect")
+    keywords: list[str] = Field(
+        default_factory=list, validation_alias=common.several("keywords"), description="words to expect"
+    )
     stream: bool = Field(False, description="events with the text as it comes")
 
 
@@ -144,7 +146,7 @@ async def _answered(request: Request, form: Translation, asked: RequestOptions, 
     common.check_model(server.config, form.model)
     if not stream:
         entry, headers = await common.said_in(request, form, form.file, name, asked)
-        parts = form.timestamp_granularities if isinstance(form, Transcription) else ("segment",)
+        parts = getattr(form, "timestamp_granularities", ()) or ("segment",)
         body = answer(entry, asked.config(server.config), form.response_format, parts)
         return Response(body, headers=headers, media_type=TYPES[form.response_format])
     content = await common.received(request, form.file, name, asked)
