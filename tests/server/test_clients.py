@@ -72,18 +72,20 @@ def server(models_root: Path, pages: str) -> Iterator[Served]:
         yield server
 
 
-def client(command: list[str], server: Served, recording: Path) -> dict[str, Any]:
+def client(command: list[str], server: Served, recording: Path, *more: str) -> dict[str, Any]:
     """What a client's script says."""
-    done = subprocess.run([*command, server.url, str(recording)], capture_output=True, text=True, timeout=PATIENCE)
+    full = [*command, server.url, str(recording), *more]
+    done = subprocess.run(full, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 @with_clients
-def test_npm_openai_and_the_ai_sdk(server: Served, spanish: Path) -> None:
+@pytest.mark.parametrize("packages", [("openai", "ai", "@ai-sdk/openai"), ("openai6", "ai7", "ai7-openai")])
+def test_npm_openai_and_the_ai_sdk(server: Served, spanish: Path, packages: tuple[str, ...]) -> None:
     shutil.copy(ROOT / "tests/server/clients/node.mjs", CLIENTS)
-    said = client(["node", str(CLIENTS / "node.mjs")], server, spanish)
+    said = client(["node", str(CLIENTS / "node.mjs")], server, spanish, *packages)
     assert "hermano" in said["text"] and said["words"] > 5 and "-->" in said["srt"]
     assert set(said["speakers"]) == {"SPEAKER_00"}
     assert "".join(said["deltas"]) == server.post(spanish).json()["text"]

@@ -136,6 +136,15 @@ def test_short_ones_do_not_wait_and_deaths_cost_nothing(server: Served, clips: C
     server.wait_ready()
 
 
+def test_voices_that_two_ask_for_are_heard_once(server: Served, clips: Clips) -> None:
+    clip = clips.make(25)
+    server.post(clip, response_format="verbose_json", **{"timestamp_granularities[]": "word"})  # the same text
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(server.post, clip, response_format="srt", speakers=count) for count in ("1", "2")]
+    assert sorted(one.result().headers["x-snakescribe-cache"] for one in asked) == ["hit", "miss"]
+    assert ["SPEAKER_01" in one.result().text for one in asked] == [False, True]
+
+
 def test_a_caller_who_goes_ends_the_process(server: Served, clips: Clips) -> None:
     source = clips.make(200)
     with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=server.url, timeout=httpx.Timeout(600)) as http:

@@ -16,9 +16,9 @@ import pytest
 
 from snakescribe.config import Config, load_config
 from snakescribe.engine.journal import Journal
-from snakescribe.engine.windows import RecordingUpdate
+from snakescribe.engine.windows import RecordingJob, RecordingUpdate
 from snakescribe.server import engine_worker
-from snakescribe.server.protocol import Drop, FromServer, NotHeard, Ready, Settled, Stop, Submit
+from snakescribe.server.engine_worker import Ready, Submit
 from snakescribe.transcript import Transcript
 from tests.server.handling import Clips, Watch, until
 from tests.server.serving import PATIENCE
@@ -31,9 +31,8 @@ class Talk:
     def __init__(self, connection: Connection, running: SpawnProcess) -> None:
         self.connection, self.process = connection, running
 
-    def say(self, *messages: FromServer) -> None:
-        for message in messages:
-            self.connection.send(message)
+    def say(self, *message: object) -> None:
+        self.connection.send(message)
 
     def hear(self) -> Any:
         assert self.connection.poll(PATIENCE), "it says nothing"
@@ -75,7 +74,7 @@ def talking(config: Config, journal: Path) -> Iterator[Talk]:
 
 def asked(key: str, samples: Path, config: Config) -> Submit:
     """A recording of one track."""
-    return Submit(key, samples, ((None, 0, samples.stat().st_size // 2),), None, "", False, config)
+    return Submit(RecordingJob(key, (), None, ""), config, samples, ((None, 0, samples.stat().st_size // 2),))
 
 
 def test_it_ends_when_it_should_and_goes_on_later(models_root: Path, config: Config, tmp_path: Path) -> None:
@@ -83,7 +82,7 @@ def test_it_ends_when_it_should_and_goes_on_later(models_root: Path, config: Con
     long, path = tmp_path / "long.pcm", tmp_path / "journal.jsonl"
     long.write_bytes(read_wav(Clips(models_root, tmp_path).make(100)).tobytes())
     with talking(config, path) as first:
-        first.say(asked("long", long, config))
+        first.say("submit", asked("long", long, config))
         assert first.hear().result is None
         until(lambda: busy(path))
         first.connection.close()  # as when its server dies
@@ -94,14 +93,14 @@ def test_it_ends_when_it_should_and_goes_on_later(models_root: Path, config: Con
     watch = Watch(path)
     with talking(config, path) as second:
         time.sleep(3 * engine_worker.IDLE)
-        second.say(asked("long", long, config))
+        second.say("submit", asked("long", long, config))
         assert second.transcript("long").text
         begun = watch.begun()
         assert begun and not set(begun) & left.windows.keys()
         until(lambda: path.stat().st_size == 0, "finished, and so forgotten")
-        second.say(asked("another", long, config))
+        second.say("submit", asked("another", long, config))
         until(lambda: busy(path))
-        second.say(Stop())
+        second.say("stop")
         second.process.join(PATIENCE)
         assert second.process.exitcode == 0 and not Journal(path).deaths
 
@@ -115,13 +114,13 @@ def test_nobody_comes_for_what_was_left(models_root: Path, config: Config, tmp_p
     path, clip = tmp_path / "journal.jsonl", tmp_path / "clip.pcm"
     clip.write_bytes(read_wav(models_root / "samples/beckett.wav").tobytes())
     with talking(config, path) as first:
-        first.say(asked("gone", clip, config))
+        first.say("submit", asked("gone", clip, config))
         first.transcript("gone")
         first.process.kill()
         first.process.join()
     assert {place[0] for place in Journal(path).windows} == {"gone"}
     with talking(config, path) as second:
-        second.say(Settled())
+        second.say("settle")
         until(lambda: path.stat().st_size == 0)
 
 
@@ -130,18 +129,21 @@ def test_who_asks_is_told_once(models_root: Path, config: Config, tmp_path: Path
     clip.write_bytes(np.tile(read_wav(models_root / "samples/beckett.wav"), 3).tobytes())
     long.write_bytes(np.tile(read_wav(models_root / "samples/endgame_nagg_nell.wav"), 4).tobytes())
     with talking(config, tmp_path / "journal.jsonl") as talk:
-        talk.say(asked("long", long, config))
+        talk.say("submit", asked("long", long, config))
         assert talk.hear().result is None
-        talk.say(Drop("long"))
+        talk.say("drop", "long")
         again = asked("a", clip, config)
-        talk.say(again, Drop("a"), again, Drop("a"), again)
+        for _ in range(2):
+            talk.say("submit", again)
+            talk.say("drop", "a")
+        talk.say("submit", again)
         assert talk.transcript("a").text.lower().count("fail better") == 3
         assert not talk.connection.poll(2 * engine_worker.IDLE), "and nothing more"
 
         (tmp_path / "empty.pcm").touch()
-        talk.say(Submit("missing", tmp_path / "missing.pcm", ((None, 0, 5),), None, "", False, config))
+        missing = Submit(RecordingJob("missing", (), None, ""), config, tmp_path / "missing.pcm", ((None, 0, 5),))
+        talk.say("submit", missing)
         failed = talk.hear()
-        assert isinstance(failed, NotHeard) and failed.samples == tmp_path / "missing.pcm"
-        assert failed.key == "missing" and "voice activity" in str(failed.failure)
-        talk.say(asked("empty", tmp_path / "empty.pcm", config))
+        assert failed[0] == missing and "voice activity" in str(failed[1])
+        talk.say("submit", asked("empty", tmp_path / "empty.pcm", config))
         assert talk.transcript("empty").segments == ()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,14 +20,14 @@ import httpx
 import pytest
 
 from snakescribe.config import load_config
-from snakescribe.server.closing import Closing
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.middleware import Middleware
+from snakescribe.server.state import Closing
 from tests.server.serving import PATIENCE, Served, scratch, serving
 from tests.unit.audio_files import ffmpeg
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
-KEPT = {"lock", "engine.jsonl", "jobs.sqlite", "jobs.sqlite-shm", "jobs.sqlite-wal"}
+KEPT = {"lock", "engine.jsonl"}
 """What a server that has nothing to do has in its state folder."""
 
 
@@ -79,7 +80,7 @@ def files(server: Served) -> set[str]:
     """Everything below the server's folder but its cache and what it always has."""
     found = {str(path.relative_to(server.folder)) for path in server.folder.rglob("*") if not path.is_dir()}
     kept = {f"state/{name}" for name in KEPT}
-    return {name for name in found - kept if not name.startswith(("cache/", "녹음 recordings/"))}
+    return {name for name in found - kept if not name.startswith(("cache/", "녹음 recordings/", "state/jobs/"))}
 
 
 def refused(answer: httpx.Response, status: int, code: str, param: str | None = "file") -> str:
@@ -388,8 +389,8 @@ def test_paths_that_lead_out_of_the_folder(closed: Served, shelf: Path, canary: 
     sneaky = [
         "nothing.wav",
         f"../{canary.file.name}",
-        "../state/jobs.sqlite",
-        "up/state/jobs.sqlite",
+        "../state/engine.jsonl",
+        "up/state/engine.jsonl",
         "안/../../state/lock",
         str(canary.file),
         "/etc/passwd",
@@ -474,7 +475,9 @@ def test_a_key_that_is_not_ascii() -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        gate = Middleware(app, load_config({"recordings": "x"}, Path(), {}), "열쇠 1", Metrics(), Closing())
+        config, intake = load_config({"recordings": "x"}, Path(), {}), SimpleNamespace(metrics=Metrics())
+        server: Any = SimpleNamespace(config=config, intake=intake, closing=Closing())
+        gate = Middleware(app, server, "열쇠 1")
         scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": [(b"authorization", header)]}
         await gate(scope, receive, send)
         return statuses[0]

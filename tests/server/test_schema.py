@@ -126,7 +126,7 @@ def test_the_document_reads_well(schema: OpenApiSchema) -> None:
                 assert ("Retry-After" in answer.get("headers", {})) is (status in ("429", "503")), (path, status)
     jobs = raw["paths"]["/v1/jobs"]["post"]
     assert "Location" in jobs["responses"]["202"]["headers"]
-    form = raw["components"]["schemas"]["Body_transcriptions"]
+    form = raw["components"]["schemas"]["Transcription"]
     assert form["required"] == ["file"] and "null" not in str(form)
     assert {"file", "model", "language", "prompt", "temperature", "timestamp_granularities[]", "stream"} <= set(
         form["properties"]
@@ -134,7 +134,8 @@ def test_the_document_reads_well(schema: OpenApiSchema) -> None:
 
 
 def test_a_server_without_a_key_asks_for_none() -> None:
-    server = SimpleNamespace(config=load_config({"recordings": "x"}, Path(), {}), metrics=Metrics(), closing=None)
+    config, intake = load_config({"recordings": "x"}, Path(), {}), SimpleNamespace(metrics=Metrics())
+    server = SimpleNamespace(config=config, intake=intake, closing=None)
     app = cast(Any, create_app(cast(Any, server), None))
 
     async def document() -> dict[str, Any]:

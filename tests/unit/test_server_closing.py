@@ -8,7 +8,7 @@ import pytest
 
 from snakescribe.config import load_config
 from snakescribe.errors import ConfigError
-from snakescribe.server.closing import DOCKER_GIVES, TO_END, patience
+from snakescribe.server.state import DOCKER_GIVES, TO_END, patience
 
 IMAGE = {"SNAKESCRIBE_VARIANT": "cpu"}
 

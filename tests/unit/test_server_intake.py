@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import pytest
 from snakescribe.config import load_config
 from snakescribe.errors import ResultsError, UnreadableRecording
 from snakescribe.server import intake as room
+from snakescribe.server.http_errors import refusal
 from snakescribe.server.intake import Intake, RequestOptions, Ticket, hashed
-from snakescribe.server.job_ledger import JobLedger
-from snakescribe.server.jobs import Jobs
+from snakescribe.server.jobs import Jobs, StoredJob
 from snakescribe.server.metrics import Metrics
 from tests.disks import fill
 
@@ -73,7 +73,7 @@ def test_the_first_sender_leaves_before_it_is_decoded(intake: Intake, uploads: l
     async def run() -> None:
         tickets: list[Ticket] = []
         callers = [
-            asyncio.create_task(intake.transcribe(upload, hashed(upload), RequestOptions(), tickets.append))
+            asyncio.create_task(intake.transcribe(hashed(upload), RequestOptions(), tickets.append))
             for upload in uploads
         ]
         await until(lambda: decoding.begun.is_set() and len(tickets) == 2)
@@ -97,7 +97,7 @@ def test_nobody_waits_for_what_is_decoded(intake: Intake, uploads: list[Path], d
     """The thread finds out later, and leaves nothing."""
 
     async def run() -> None:
-        caller = asyncio.create_task(intake.transcribe(uploads[0], hashed(uploads[0]), RequestOptions()))
+        caller = asyncio.create_task(intake.transcribe(hashed(uploads[0]), RequestOptions()))
         await until(decoding.begun.is_set)
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
@@ -113,7 +113,7 @@ def test_what_cannot_be_decoded_fails_all_who_wait(intake: Intake, uploads: list
     async def run() -> list[Any]:
         for upload in uploads:
             upload.write_bytes(b"not a recording")
-        callers = [intake.transcribe(upload, hashed(upload), RequestOptions()) for upload in uploads]
+        callers = [intake.transcribe(hashed(upload), RequestOptions()) for upload in uploads]
         decoding.go.set()
         found = await asyncio.gather(*callers, return_exceptions=True)
         await intake.stop()
@@ -127,18 +127,42 @@ def _work(uploads: list[Path]) -> list[Path]:
     return list((uploads[0].parents[1] / "work").iterdir())
 
 
-def test_a_damaged_file_of_jobs_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "jobs.sqlite"
-    path.write_bytes(b"no database" * 100)
-    with pytest.raises(ResultsError, match="file is not a database; it may be damaged; move it away") as caught:
-        JobLedger(path)
-    assert str(caught.value).startswith(str(path))
+@pytest.fixture
+def jobs(intake: Intake, tmp_path: Path) -> Callable[[], Jobs]:
+    """Those of a server that starts again each time; it has no engine that would take them."""
+    (tmp_path / "uploads").mkdir()
+    return lambda: Jobs(intake, tmp_path / "jobs", tmp_path / "uploads")
 
 
-def test_jobs_are_not_moved_away_because_a_disk_is_full(tmp_path: Path, mounted: Path) -> None:
-    fill(mounted)
-    with pytest.raises(ResultsError, match=r"the disk is full \(.*jobs\.sqlite\); free some space and run again$"):
-        JobLedger(mounted / "jobs.sqlite")
+def job(name: str, source: Path, uploaded: bool = False) -> StoredJob:
+    asked = RequestOptions(prompt="회의", speakers="2")
+    more: Any = {"source": bytes(source), "uploaded": uploaded, "asked": asked}
+    return StoredJob(id=name, name=f"{name}.wav", number=1, created_at=1, **more)
+
+
+def test_jobs_of_another_version_are_named(jobs: Callable[[], Jobs], tmp_path: Path) -> None:
+    (tmp_path / "jobs.sqlite").touch()
+    said = r"jobs.sqlite: written by another version of snakescribe; use that version, or move it away"
+    with pytest.raises(ResultsError, match=said):
+        asyncio.run(jobs().start())
+
+
+def test_a_full_disk_takes_no_job_and_keeps_the_others(intake: Intake, tmp_path: Path, mounted: Path) -> None:
+    async def run() -> None:
+        first = Jobs(intake, mounted / "jobs", tmp_path)
+        await first.start()
+        await first.add(job("one", tmp_path))
+        fill(mounted)
+        with pytest.raises(OSError, match="No space left") as caught:
+            await first.add(job("two", tmp_path))
+        assert "the server's disk is full" in refusal(caught.value).error.message
+        await first.stop(0)
+        second = Jobs(intake, mounted / "jobs", tmp_path)
+        await second.start()
+        assert list(first.known) == list(second.known) == ["one"]
+        await second.stop(0)
+
+    asyncio.run(run())
 
 
 def test_the_end_of_a_job_is_noted_when_there_is_room_again(
@@ -153,96 +177,102 @@ def test_the_end_of_a_job_is_noted_when_there_is_room_again(
     source = tmp_path / "x.wav"
     source.write_bytes(b"no recording")
 
-    async def run(ledger: JobLedger) -> None:
-        jobs = Jobs(ledger, intake, load_config({}, tmp_path, {}), Metrics(), tmp_path)
+    async def run() -> None:
+        jobs = Jobs(intake, mounted / "jobs", tmp_path)
         intake.engine.is_ready.set()
         await jobs.start()
-        await jobs.add("one", source.name, source, False, RequestOptions())
+        await jobs.add(job("one", source))
         await asyncio.to_thread(decoding.begun.wait)
         fill(mounted)
         decoding.go.set()
         while "the end of a job cannot be noted" not in caplog.text:
             await asyncio.sleep(0.05)
+        assert jobs.known["one"].state == "running", "what is not on disk has not ended"
         (mounted / "filler").unlink()
-        while (known := ledger.get("one")) and known.state == "running":
+        while (known := jobs.known["one"]).state == "running":
             await asyncio.sleep(0.05)
-        assert known and known.state == "failed" and known.error and known.error.code == "unreadable_recording"
+        assert known.state == "failed" and known.error and known.error.code == "unreadable_recording"
         await jobs.stop(0)
+        assert StoredJob.model_validate_json((mounted / "jobs/one.json").read_bytes()) == known
 
-    with closing(JobLedger(mounted / "jobs.sqlite")) as ledger:
-        asyncio.run(asyncio.wait_for(run(ledger), 600))
-
-
-def test_jobs_know_the_version_that_they_were_written_by(tmp_path: Path) -> None:
-    path = tmp_path / "jobs.sqlite"
-
-    def version(number: int | None = None) -> int:
-        with closing(sqlite3.connect(path)) as db:
-            if number is not None:
-                db.execute(f"PRAGMA user_version = {number}")
-            return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-    with closing(JobLedger(path)) as ledger:
-        ledger.add("one", "회의.wav", tmp_path / "회의.wav", False, RequestOptions())
-    assert version() == 1
-    assert version(0) == 0, "as before there was a number"
-    with closing(JobLedger(path)) as ledger:
-        known = ledger.take()
-    assert known is not None and known.id == "one" and version() == 1
-    assert version(2) == 2
-    said = (
-        r"jobs.sqlite: written by another version of snakescribe \(schema 2, not 1\); use that version, or move it away"
-    )
-    with pytest.raises(ResultsError, match=said):
-        JobLedger(path)
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT state FROM jobs").fetchall() == [("running",)], "nothing was changed"
-    assert version() == 2
+    asyncio.run(asyncio.wait_for(run(), 600))
 
 
-@pytest.mark.parametrize(
-    ("column", "value"), [("asked", "x"), ("created", "x"), ("source", 7), ("state", "x"), ("error", "x")]
-)
-def test_a_damaged_job_has_failed_and_the_others_go_on(tmp_path: Path, column: str, value: object) -> None:
-    path = tmp_path / "jobs.sqlite"
-    with closing(JobLedger(path)) as ledger:
+def test_jobs_are_found_again_in_their_order_and_leave_nothing(jobs: Callable[[], Jobs], tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/uploads/job_\xff.wav"))
+
+    async def run() -> None:
+        first = jobs()
+        await first.start()
+        odd.touch()
+        (tmp_path / "uploads/job_nobody").touch()
+        for number, name in enumerate("bac"):
+            await first.add(job(name, odd, name == "a").model_copy(update={"number": number}))
+        assert [first.position(known) for known in first.known.values()] == [0, 1, 2]
+        assert await first.cancel(first.known["b"]) and not await first.cancel(first.known["b"])
+        await first.stop(0)
+        (tmp_path / "jobs" / f".{'0' * 16}.part").write_text("killed while it was written")
+        second = jobs()
+        await second.start()
+        assert [(one.id, one.state, one.path) for one in second.known.values()] == [
+            ("b", "cancelled", odd),
+            ("a", "queued", odd),
+            ("c", "queued", odd),
+        ]
+        assert second.known["a"].asked == RequestOptions(prompt="회의", speakers="2")
+        assert list((tmp_path / "uploads").iterdir()) == [odd] and second.position(second.known["a"]) == 0
+        await second.cancel(second.known["a"])
+        for one in list(second.known.values()):
+            await second.cancel(one)
+            await second.erase(one)
+        assert not second.known and not odd.exists()
+        await second.stop(0)
+
+    asyncio.run(run())
+    assert not list((tmp_path / "jobs").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '"asked":7', '"created_at":"x"', '"state":"x"', '"later":1', "\udcff"])
+def test_a_damaged_job_has_failed_and_the_others_go_on(jobs: Callable[[], Jobs], tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "jobs/one.json"
+
+    async def run() -> None:
+        first = jobs()
+        await first.start()
         for name in ("one", "two"):
-            ledger.add(name, f"{name}.wav", tmp_path / name, True, RequestOptions())
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute(f"UPDATE jobs SET {column} = ? WHERE id = 'one'", (value,))
-    with closing(JobLedger(path)) as ledger:
-        assert ledger.unfinished_uploads() == {"two"}
-        taken = ledger.take()
-        assert taken is not None and taken.id == "two" and ledger.take() is None
-        damaged = ledger.get("one")
-        assert damaged is not None and damaged.error is not None and damaged.finished is not None
-        assert (damaged.state, damaged.name) == (
-            "failed",
-            "one.wav",
-        ) and "send the recording again" in damaged.error.message
-        ledger.erase("one")
-        assert ledger.get("one") is None
+            (tmp_path / "uploads" / f"job_{name}").touch()
+            await first.add(job(name, tmp_path / "uploads" / f"job_{name}", True))
+        await first.stop(0)
+        file.write_bytes(damaged_as(file.read_text(), damage))
+        second = jobs()
+        await second.start()
+        damaged = second.known["one"]
+        assert damaged.state == "failed" and damaged.finished_at is not None and damaged.error is not None
+        assert "send the recording again" in damaged.error.message and second.known["two"].state == "queued"
+        assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["job_two"]
+        await second.erase(damaged)
+        assert list(second.known) == ["two"]
+        await second.stop(0)
+
+    asyncio.run(run())
 
 
-def test_a_job_whose_transcript_is_damaged_has_failed(tmp_path: Path) -> None:
-    path = tmp_path / "jobs.sqlite"
-    with closing(JobLedger(path)) as ledger:
-        ledger.add("one", "one.wav", tmp_path / "one", False, RequestOptions())
-        assert ledger.end("one", "done")
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE jobs SET entry = '{}'")
-    with closing(JobLedger(path)) as ledger:
-        assert ledger.entry("one") is None
-        known = ledger.get("one")
-    assert known is not None and known.state == "failed"
+def damaged_as(text: str, damage: str) -> bytes:
+    """Something else, or a job with another value of one field."""
+    if damage.startswith('"'):
+        kept = {key: value for key, value in json.loads(text).items() if not damage.startswith(f'"{key}"')}
+        damage = json.dumps(kept)[:-1] + f", {damage}}}"
+    return damage.encode("utf-8", "surrogateescape")
 
 
-def test_a_file_of_jobs_that_is_damaged_further_in_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "jobs.sqlite"
-    with closing(JobLedger(path)) as ledger:
-        for number in range(100):
-            ledger.add(f"job {number}", "x" * 200, tmp_path / "one", False, RequestOptions())
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2] + b"\xff" * (len(data) - len(data) // 2))
-    with pytest.raises(ResultsError, match=r"jobs\.sqlite: .*; move it away and start again"):
-        JobLedger(path)
+def test_a_job_whose_transcript_is_damaged_has_failed(jobs: Callable[[], Jobs], tmp_path: Path) -> None:
+    async def run() -> None:
+        first = jobs()
+        await first.start()
+        await first.add(job("one", tmp_path))
+        assert await first._end(first.known["one"], "done")
+        assert await first.transcript(first.known["one"]) is None and first.known["one"].state == "failed"
+        await first.stop(0)
+
+    asyncio.run(run())
+    assert '"failed"' in (tmp_path / "jobs/one.json").read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from snakescribe import __version__
+from snakescribe.errors import RecordingError, SnakescribeError
 from snakescribe.pages import SHARED
-from snakescribe.server import http_errors
+from snakescribe.server.http_errors import answered
 from snakescribe.server.middleware import Middleware
 from snakescribe.server.routes import health, jobs, openai, webservice
 from snakescribe.server.routes.common import FORM_LIMITS, SAID
@@ -44,16 +44,8 @@ TAGS = [
     {"name": "whisper-asr-webservice's API", "description": "For programs that were made for it."},
     {"name": "health", "description": "For machines that watch, and for the page."},
 ]
+FAILURES = (RequestValidationError, HTTPException, ClientDisconnect, RecordingError, SnakescribeError, Exception)
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
-
-
-class _Fresh(StaticFiles):
-    """Files that a browser asks for anew each time, and gets when they have changed."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
 
 
 def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = lambda: False) -> ASGIApp:
@@ -69,12 +61,7 @@ def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = la
         telemetry=NO_TELEMETRY,
         form_limits=FORM_LIMITS,
         redirect_slashes=False,
-        exception_handlers={
-            RequestValidationError: http_errors.on_invalid,
-            HTTPException: http_errors.on_http,
-            ClientDisconnect: http_errors.on_gone,
-            Exception: http_errors.on_failure,
-        },
+        exception_handlers=dict.fromkeys(FAILURES, answered),
     )
     app.state.server = server
     closed = [Depends(HTTPBearer(auto_error=False, description="the server's API key"))] if key else []
@@ -82,19 +69,13 @@ def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = la
         app.include_router(router, dependencies=closed)
     app.include_router(health.router)
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> FileResponse:
-        return FileResponse(PAGE / "docs.html", headers={"Cache-Control": "no-cache"})
-
-    app.mount("/page/shared", _Fresh(directory=SHARED), name="shared")
-    app.mount("/page", _Fresh(directory=PAGE), name="page")
-    app.mount("/swagger", StaticFiles(directory=_swagger()), name="swagger")
+    app.add_route("/", lambda request: FileResponse(PAGE / "index.html"), include_in_schema=False)
+    app.add_route("/docs", lambda request: FileResponse(PAGE / "docs.html"), include_in_schema=False)
+    app.mount("/page/shared", StaticFiles(directory=SHARED), name="shared")
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger")
     _correct(app.openapi())
-    guarded = Middleware(app, server.config, key, server.metrics, server.closing, crowded)
+    guarded = Middleware(app, server, key, crowded)
     if not server.config.server.origins:
         return guarded
     cors = CORSMiddleware(  # outside: a preflight comes without the key
@@ -114,25 +95,9 @@ def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = la
 
 
 def _correct(document: dict[str, Any]) -> None:
-    """Take out of an OpenAPI document what the framework only supposes.
-
-    It answers fields that are wrong with 422 (here: 400, :func:`http_errors.on_invalid`), and a field that may be left
-    out may be null (but a form has no null).
-    """
-    schemas = document["components"]["schemas"]
+    """Take out of an OpenAPI document that fields that are wrong are answered with 422 (here: 400)."""
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         if "HTTPValidationError" in str(operation["responses"].get("422")):
             del operation["responses"]["422"]
-        for body in operation.get("requestBody", {}).get("content", {}).values():
-            name = body["schema"].get("$ref", "").rpartition("/")[2]
-            for field in schemas[name]["properties"].values() if name else ():
-                field |= next((kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}), {})
     for name in ("HTTPValidationError", "ValidationError"):
-        del schemas[name]
-
-
-def _swagger() -> Path:
-    """Swagger UI's files, as the package ``fastapi-offline`` carries them."""
-    spec = find_spec("fastapi_offline")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / "static"
+        del document["components"]["schemas"][name]

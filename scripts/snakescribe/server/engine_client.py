@@ -10,16 +10,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from snakescribe import errors
 from snakescribe.config import Config
 from snakescribe.engine.windows import RecordingUpdate
-from snakescribe.memory import Mark, memory_here
+from snakescribe.memory import memory_here
 from snakescribe.server import engine_worker
-from snakescribe.server.protocol import Drop, FromEngine, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
+from snakescribe.server.engine_worker import Ready, Submit
 
 LOG = logging.getLogger(__name__)
 STALLED = 900.0
@@ -33,28 +32,75 @@ STOP_SECONDS = 2.0
 """Seconds for it to end by itself."""
 
 
+class _Process:
+    """A process of the engine, as long as it lives."""
+
+    def __init__(self, *given: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._mark = memory_here().mark
+        self._hearing, self._saying = ThreadPoolExecutor(1, "from-engine"), ThreadPoolExecutor(1, "to-engine")
+        self.process = context.Process(target=engine_worker.main, args=(theirs, *given), name="engine", daemon=True)
+        self.process.start()  # a millisecond: the model is loaded by the other side
+        theirs.close()
+        self.starved = False
+        """Whether the kernel killed it for want of memory, for all we know."""
+        self.death = ""
+        """How it ended, in words."""
+
+    async def hear(self) -> Any:
+        """The next thing it says; None when it is dead."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._hearing, self._connection.recv)
+        except (EOFError, OSError):
+            return None
+
+    def say(self, *message: Any) -> None:
+        """Tell it something, after what it was told before: a pipe that nobody reads is full after 49 recordings."""
+        self._saying.submit(self._send, message)
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        with suppress(OSError):  # it died just now
+            self._connection.send(message)
+
+    async def end(self, seconds: float = 0.0) -> None:
+        """Wait so long for it to end by itself, and then no longer."""
+        await asyncio.to_thread(self.process.join, seconds)
+        self.process.kill()
+        await asyncio.to_thread(self.process.join)
+        self._connection.close()
+        for threads in (self._hearing, self._saying):
+            threads.shutdown(wait=False)
+        memory = memory_here()
+        self.starved = self.process.exitcode == -signal.SIGKILL and memory.killed_since(self._mark)
+        ended = f"it ended with {self.process.exitcode}"
+        self.death = f"the kernel killed it for want of memory ({memory})" if self.starved else ended
+
+
+class _Read(NamedTuple):
+    """A recording that the engine has."""
+
+    asked: Submit
+    watch: Callable[[RecordingUpdate], None]
+    last: asyncio.Future[RecordingUpdate]
+
+
 class EngineClient:
     """The engine process; every method belongs to the event loop's thread."""
 
-    def __init__(
-        self, config: Config, threads: int, journal: Path, on_update: Callable[[RecordingUpdate], None]
-    ) -> None:
-        """``on_update`` is called in the event loop for every turn of a recording; ``journal`` outlives the process."""
-        self._config, self._threads, self._journal, self._on_update = config, threads, journal, on_update
-        self._running: dict[str, Submit] = {}
-        self._connection: Connection | None = None
-        self._process: SpawnProcess | None = None
-        self._receiving = ThreadPoolExecutor(1, "from-engine")
-        self._sending = ThreadPoolExecutor(1, "to-engine")  # a pipe that nobody reads is full after 49 recordings
+    def __init__(self, config: Config, threads: int, journal: Path) -> None:
+        """``journal`` outlives the process."""
+        self._given = config, threads, journal
+        self._running: dict[str, _Read] = {}
+        self._child: _Process | None = None
         self._settled = False
         self._supervisor: asyncio.Task[None] | None = None
         self._thrift = 0
-        self._mark: Mark | None = None
         self.ready: Ready | None = None
         """What was loaded; None while there is no engine."""
         self.is_ready = asyncio.Event()
-        self.death = ""
-        """How the last process died, in words."""
+        self.absence = ""
+        """Why there is none."""
         self.restarts = 0
         self.restarted = asyncio.Event()
         """Set with every restart; whoever waits for it clears it."""
@@ -65,154 +111,118 @@ class EngineClient:
         Raises:
             SnakescribeError: it cannot be loaded, with the class that a batch would end with.
         """
-        said = await self._spawn()
-        if isinstance(said, NotStarted):
-            raise getattr(errors, said.error)(said.message)
-        if said is None:
-            self._note_death(await self._end())
-            raise errors.ModelError(f"the engine died while loading the model: {self.death}; a smaller one needs less")
-        self._supervisor = asyncio.create_task(self._supervise(), name="engine")
+        child, said = await self._spawn()
+        if isinstance(said, errors.SnakescribeError):
+            raise said
+        if self.ready is None:
+            raise errors.ModelError(f"the engine died while loading the model: {child.death}; a smaller one needs less")
+        self._supervisor = asyncio.create_task(self._supervise(child), name="engine")
 
     async def stop(self) -> None:
         """End the process; what it had not finished is in the journal."""
         if self._supervisor:
             self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
-        if self.ready and self._process:
-            self._send(Stop())
-            await asyncio.to_thread(self._process.join, STOP_SECONDS)
-        await self._end()
-        for threads in (self._receiving, self._sending):
-            threads.shutdown(wait=False)
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        self._say("stop")
+        seconds, self.ready = STOP_SECONDS if self.ready else 0.0, None
+        if self._child:
+            await self._child.end(seconds)
 
-    def submit(self, asked: Submit) -> None:
-        """Have a recording transcribed; steps with its key will be heard, the last one with the result."""
-        self._running[asked.key] = asked
-        self._send(asked)
-
-    def drop(self, key: str) -> None:
-        """Give one up."""
-        if self._running.pop(key, None):
-            self._send(Drop(key))
+    async def read(self, asked: Submit, watch: Callable[[RecordingUpdate], None]) -> RecordingUpdate:
+        """Have a recording transcribed: the last of its steps, which are given to ``watch`` as they come."""
+        one = self._running[asked.job.key] = _Read(asked, watch, asyncio.get_running_loop().create_future())
+        self._say("submit", asked)
+        try:
+            return await one.last
+        finally:
+            if self._running.pop(asked.job.key, None):
+                self._say("drop", asked.job.key)
 
     def settle(self) -> None:
         """Let it forget what an earlier process left behind and nobody came back for."""
         self._settled = True
-        self._send(Settled())
+        self._say("settle")
 
-    def _send(self, message: FromServer) -> None:
-        if self.ready and self._connection:
-            self._sending.submit(_sent, self._connection, message)
+    def _say(self, *message: Any) -> None:
+        if self.ready and self._child:
+            self._child.say(*message)
 
-    async def _spawn(self) -> FromEngine | None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._mark = memory_here().mark
-        arguments = (theirs, self._config, self._threads, self._journal, self._thrift)
-        self._process = context.Process(target=engine_worker.main, args=arguments, name="engine", daemon=True)
-        self._process.start()  # a millisecond: the model is loaded by the other side
-        theirs.close()
-        said = await self._receive()
+    async def _spawn(self) -> tuple[_Process, Any]:
+        """A new process, and what it said first; one that cannot begin has ended."""
+        child = self._child = _Process(*self._given, self._thrift)
+        said = await child.hear()
         if isinstance(said, Ready):
             self.ready = said
             self.is_ready.set()
-            for asked in self._running.values():
-                self._send(asked)
+            for one in self._running.values():
+                self._say("submit", one.asked)
             if self._settled:
-                self._send(Settled())
-        return said
+                self._say("settle")
+        else:
+            await self._bury(child)
+        return child, said
 
-    async def _receive(self) -> FromEngine | None:
-        """The next thing it says; None when it is dead."""
-        loop, connection = asyncio.get_running_loop(), self._connection
-        assert connection is not None
-        try:
-            said: FromEngine = await loop.run_in_executor(self._receiving, connection.recv)
-        except (EOFError, OSError):
-            return None
-        return said
+    async def _bury(self, child: _Process) -> None:
+        """End a process; if the kernel killed it for want of memory, the next one takes less at a time."""
+        self.ready = None
+        self.is_ready.clear()
+        await child.end()
+        self._thrift += child.starved
+        self.absence = f"the engine is being started again: {child.death}"
 
-    async def _supervise(self) -> None:
+    async def _supervise(self, child: _Process) -> None:
         deaths = 0
         while True:
-            said = await self._next_step()
+            said = await self._next_step(child)
             if said is not None:
                 deaths = 0
-                if said.result is not None:
-                    self._running.pop(said.key, None)
-                try:
-                    self._on_update(said)
-                except Exception:
-                    LOG.exception("a step of the engine was not understood")
+                self._hear(said)
                 continue
-            exit_code = await self._end()
-            self._note_death(exit_code)
-            about = {"exit_code": exit_code, "why": self.death, "unfinished": len(self._running)}
+            await self._bury(child)
+            about = {"exit_code": child.process.exitcode, "why": child.death, "unfinished": len(self._running)}
             LOG.error("the engine died", extra=about)
             while self.ready is None:
                 await asyncio.sleep(PAUSES[min(deaths, len(PAUSES) - 1)])
                 deaths += 1
                 if deaths >= SILENT_DEATHS and self._running:
-                    self._give_up()
+                    self._give_up(child.death)
                     deaths = 0  # what comes next has as many
                 self.restarts += 1
-                said_first = await self._spawn()
-                if not isinstance(said_first, Ready):
-                    self._note_death(await self._end())
-                    LOG.error("the engine does not start: %s", getattr(said_first, "message", self.death))
+                child, said_first = await self._spawn()
+                if self.ready is None:
+                    LOG.error("the engine does not start: %s", said_first or child.death)
             self.restarted.set()
             LOG.info("the engine is back", extra={"unfinished": len(self._running)})
 
-    def _note_death(self, exit_code: int | None) -> None:
-        """Find out whether it was the kernel, for want of memory; then the next one takes less at a time."""
-        memory = memory_here()
-        if exit_code == -signal.SIGKILL and memory.killed_since(self._mark):
-            self.death = f"the kernel killed it for want of memory ({memory})"
-            self._thrift += 1
-        else:
-            self.death = f"it ended with {exit_code}"
-
-    def _give_up(self) -> None:
+    def _give_up(self, death: str) -> None:
         """Fail whatever it was given: it dies of it again and again, and cannot say which."""
-        starved = self._thrift > 0
+        message = f"the engine died {SILENT_DEATHS} times while this recording waited; at last {death}"
+        failure = errors.OutOfMemory(message) if self._thrift else errors.EngineFailure(message)
         for key in list(self._running):
-            del self._running[key]
-            message = f"the engine died {SILENT_DEATHS} times while this recording waited; at last {self.death}"
-            failure = errors.OutOfMemory(message) if starved else errors.EngineFailure(message)
-            self._on_update(RecordingUpdate(key, 0.0, 0.0, 1, result=failure))
+            self._hear(RecordingUpdate(key, 0.0, 0.0, 1, result=failure))
 
-    async def _next_step(self) -> RecordingUpdate | None:
+    def _hear(self, step: RecordingUpdate) -> None:
+        if one := self._running.get(step.key):
+            one.watch(step)
+            if step.result is not None and not one.last.done():  # it is, when whoever read it has just gone
+                one.last.set_result(step)
+                del self._running[step.key]
+
+    async def _next_step(self, child: _Process) -> RecordingUpdate | None:
         """The next step; None when the process is dead, or silent for so long that it counts as dead."""
-        while isinstance(said := await self._next_word(), NotHeard):
-            asked = self._running.get(said.key)
-            if asked and asked.samples == said.samples:
-                self.drop(said.key)
-                return RecordingUpdate(said.key, 0.0, 0.0, 1, result=said.failure)
-        return said if isinstance(said, RecordingUpdate) else None
-
-    async def _next_word(self) -> FromEngine | None:
-        receiving = asyncio.ensure_future(self._receive())
-        heard = time.monotonic()
-        while not (await asyncio.wait({receiving}, timeout=30))[0]:
+        hearing, heard = asyncio.ensure_future(child.hear()), time.monotonic()
+        while not (await asyncio.wait({hearing}, timeout=30))[0]:
             if not self._running:
                 heard = time.monotonic()
-            elif time.monotonic() - heard > STALLED and self._process:
+            elif time.monotonic() - heard > STALLED:
                 LOG.error("the engine said nothing for %d seconds and is killed", STALLED)
-                self._process.kill()
-        return receiving.result()
-
-    async def _end(self) -> int | None:
-        self.ready = None
-        self.is_ready.clear()
-        if self._process is None or self._connection is None:
-            return None
-        self._process.kill()
-        await asyncio.to_thread(self._process.join)
-        self._connection.close()
-        return self._process.exitcode
-
-
-def _sent(connection: Connection, message: FromServer) -> None:
-    with suppress(OSError):  # it died just now: everything is sent again to the next one
-        connection.send(message)
+                child.process.kill()
+        said: RecordingUpdate | tuple[Submit, errors.EngineFailure] | None = hearing.result()
+        if not isinstance(said, tuple):
+            return said
+        asked, failure = said
+        key = asked.job.key
+        if (one := self._running.get(key)) is None or one.asked != asked:  # an earlier one, that nobody wants
+            return await self._next_step(child)
+        self._say("drop", key)
+        return RecordingUpdate(key, 0.0, 0.0, 1, result=failure)

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from snakescribe.config import Config
-from snakescribe.engine.windows import RecordingUpdate
+from snakescribe.engine.backend import Hardware
+from snakescribe.engine.windows import Channel, RecordingJob, RecordingUpdate
 from snakescribe.errors import EngineFailure, SnakescribeError
 from snakescribe.files import HALF_WRITTEN
-from snakescribe.server.logs import to_stderr
-from snakescribe.server.protocol import Drop, FromServer, NotHeard, NotStarted, Ready, Settled, Stop, Submit
-from snakescribe.server.voices import Cores
+from snakescribe.server.voices import Cores, Tracks, begin
 
 LOG = logging.getLogger(__name__)
 LISTENERS = 6
@@ -33,20 +33,39 @@ MOST_LEFT = 2000
 """Windows of finished recordings there, when there is always work."""
 
 
-def main(connection: Connection, config: Config, threads: int, journal: Path, thrift: int = 0) -> None:
-    """Load the model, say so, and serve until the server says so, closes the connection or dies.
+@dataclass(frozen=True)
+class Submit:
+    """Transcribe one recording."""
 
-    ``thrift``: how often the kernel has killed a process before this one for want of memory.
+    job: RecordingJob
+    """Without its tracks."""
+    config: Config
+    samples: Path
+    """16 kHz s16le, all tracks one after the other. (An earlier one of the same content had others.)"""
+    tracks: Tracks
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The model is loaded."""
+
+    engine: str
+    hardware: Hardware
+
+
+def main(connection: Connection, config: Config, threads: int, journal: Path, thrift: int = 0) -> None:
+    """Load the model, say so (or why not), and serve until the server says so, closes the connection or dies.
+
+    It is told the names of methods of :class:`_Engine` and what to give them. It says every :class:`RecordingUpdate`;
+    and of samples that cannot be read or understood the :class:`Submit`, with the failure. ``thrift``: how often the
+    kernel has killed a process before this one for want of memory.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the server says when it is over
-        signal.signal(number, signal.SIG_IGN)
-    os.umask(0o077)
-    to_stderr()
+    begin()
     with suppress(BrokenPipeError):  # the server died meanwhile
         try:
             engine = _Engine(connection, config, threads, journal, thrift)
         except SnakescribeError as error:
-            connection.send(NotStarted(type(error).__name__, str(error)))
+            connection.send(error)
             return
         threading.Thread(target=engine.receive, name="receive", daemon=True).start()
         engine.run()
@@ -76,54 +95,53 @@ class _Engine:
         self._cores = Cores(journal.parent)
         self._send(Ready(model.backend.name, model.backend.hardware))
 
-    def _send(self, message: Ready | NotHeard | RecordingUpdate) -> None:
+    def _send(self, message: Ready | RecordingUpdate | tuple[Submit, EngineFailure]) -> None:
         with self._sending:
             self._connection.send(message)
 
     def receive(self) -> None:
         while True:
-            try:
-                message: FromServer = self._connection.recv()
-            except (EOFError, OSError):
-                message = Stop()
-            match message:
-                case Submit():
-                    self._wanted[message.key] = message
-                    self._old.discard(message.key)
-                    self._listening_pool.submit(self._listen, message)
-                case Drop():
-                    self._wanted.pop(message.key, None)
-                    self._interleaver.drop(message.key)
-                case Settled():
-                    self._old = set()
-                    self._more.set()
-                case Stop():
-                    with suppress(OSError):
-                        self._journal.absolve()
-                    os._exit(0)  # at once: no result of the other threads is needed
+            name, given = "stop", list[Any]()
+            with suppress(EOFError, OSError):
+                name, *given = self._connection.recv()
+            getattr(self, name)(*given)
+
+    def submit(self, asked: Submit) -> None:
+        self._wanted[asked.job.key] = asked
+        self._old.discard(asked.job.key)
+        self._listening_pool.submit(self._listen, asked)
+
+    def drop(self, key: str) -> None:
+        self._wanted.pop(key, None)
+        self._interleaver.drop(key)
+
+    def settle(self) -> None:
+        """Whoever was to come back for what an earlier process left in the journal has come."""
+        self._old = set()
+        self._more.set()
+
+    def stop(self) -> None:
+        with suppress(OSError):
+            self._journal.absolve()
+        os._exit(0)  # at once: no result of the other threads is needed
 
     def _listen(self, asked: Submit) -> None:
         from snakescribe.audio.samples import open_samples
-        from snakescribe.engine.windows import Channel, RecordingJob
 
         def wanted() -> bool:
-            return self._wanted.get(asked.key) is asked
+            return self._wanted.get(asked.job.key) is asked
 
         if not wanted():
             return
         try:
             samples = open_samples(asked.samples)
             tracks = tuple(Channel(channel, samples[first : first + count]) for channel, first, count in asked.tracks)
-            self._interleaver.add(
-                RecordingJob(asked.key, tracks, asked.language, asked.prompt, asked.mixed, asked.languages),
-                asked.config,
-                wanted,
-            )
+            self._interleaver.add(replace(asked.job, tracks=tracks), asked.config, wanted)
         except Exception as error:
             if wanted():  # else it went away, and its samples with it; the server knows whether that is on its way
                 LOG.exception("listening to a recording failed")
                 failure = EngineFailure(f"voice activity failed: {type(error).__name__}")
-                self._send(NotHeard(asked.key, asked.samples, failure))
+                self._send((asked, failure))
         self._more.set()
 
     def run(self) -> None:

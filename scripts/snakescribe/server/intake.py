@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import hashlib
 import logging
 import os
@@ -14,42 +13,42 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from snakescribe import errors, glossary
-from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
+from snakescribe.audio import SAMPLE_RATE
 from snakescribe.audio.recording import normalise_recording
 from snakescribe.audio.samples import NormalisedRecording
 from snakescribe.config import Config
 from snakescribe.config.languages import spoken_language
 from snakescribe.config.options import Speakers
-from snakescribe.engine.windows import RecordingUpdate
+from snakescribe.engine.windows import RecordingJob, RecordingUpdate
 from snakescribe.errors import RecordingError
 from snakescribe.keys import content_key, transcript_key
 from snakescribe.models.configured import configured_model
 from snakescribe.recording import Recording
 from snakescribe.server.engine_client import EngineClient
+from snakescribe.server.engine_worker import Submit
 from snakescribe.server.metrics import Metrics
-from snakescribe.server.protocol import Submit
-from snakescribe.server.voices import Recorded, Voices
+from snakescribe.server.voices import Tracks, Voices
 from snakescribe.speakers.settings import asked_speakers, voices_key
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.provenance import Provenance
-from snakescribe.transcript import Segment, Transcript
+from snakescribe.transcript import Segment
 from snakescribe.vad.anybody import speech_finder
 
 LOG = logging.getLogger(__name__)
-BLOCK = 1 << 20
-"""Bytes."""
 DECODERS = 6
 """Recordings that ffmpeg decodes at a time, or one a thread: a short one need not wait for the jobs' long ones."""
 
 
 @dataclass(frozen=True)
-class HashedFile:
-    """What a file holds."""
+class Content:
+    """A file, and what it holds."""
 
+    path: Path
     sha256: str
     size: int
     """Bytes."""
@@ -72,9 +71,7 @@ class RequestOptions:
 
     def config(self, config: Config) -> Config:
         """The options that its text is made with."""
-        changed: dict[str, object] = {}
-        if self.task:
-            changed["task"] = self.task
+        changed: dict[str, object] = {"task": self.task or config.task}
         if self.words or self.speakers:  # by its words a segment is cut where another one speaks
             changed["words"] = True
         if self.temperature:
@@ -107,18 +104,13 @@ class Ticket:
     segments: list[Segment] = field(default_factory=list)
     """Text so far, in order."""
     waiters: int = 0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    watchers: list[Callable[[Ticket], None]] = field(default_factory=list)
     task: asyncio.Task[Any] | None = None
-    result: asyncio.Future[RecordingUpdate] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def tell(self) -> None:
         """Wake everyone who watches it."""
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-
-class _GoneError(Exception):
-    """Nobody waits for what is being decoded."""
+        for watch in self.watchers:
+            watch(self)
 
 
 class Intake:
@@ -129,9 +121,9 @@ class Intake:
         hours = min(config.audio.max_hours, config.server.max_minutes / 60)
         self.config = config.model_copy(update={"audio": config.audio.model_copy(update={"max_hours": hours})})
         self.prepared = configured_model(config)
-        self.engine = EngineClient(self.config, threads, state / "engine.jsonl", self._step)
-        self._cache = Cache(self.config)
-        self._metrics = metrics
+        self.engine = EngineClient(self.config, threads, state / "engine.jsonl")
+        self.metrics = metrics
+        self.cache = Cache(self.config)
         self._state, self._work = state, state / "work"
         shutil.rmtree(self._work, ignore_errors=True)  # of a server that was killed
         self._work.mkdir(parents=True)
@@ -142,145 +134,108 @@ class Intake:
         self._number = 0
 
     async def transcribe(
-        self,
-        source: Path,
-        content: HashedFile,
-        asked: RequestOptions,
-        watch: Callable[[Ticket], None] = lambda ticket: None,
+        self, content: Content, asked: RequestOptions, watch: Callable[[Ticket], None] = lambda ticket: None
     ) -> tuple[Said, bool]:
         """What was said in a file, and whether it came from the cache; when cancelled, the work stops.
 
-        Args:
-            source: the file.
-            content: what is in it.
-            asked: how to transcribe it.
-            watch: given the ticket if there is work to do.
+        ``watch`` is given the ticket if there is work to do, then and whenever it has changed.
 
         Raises:
             RecordingError: why there is no transcript.
         """
         config = asked.config(self.config)
-        recording = _recording(source, content, asked)
+        recording = Recording(
+            recording_id=content.sha256[:16],
+            path=content.path.name.encode("utf-8", "backslashreplace").decode(),
+            path_hex=os.fsencode(content.path.absolute()).hex(),
+            sha256=content.sha256,
+            size=content.size,
+            attempt=1,
+            language=asked.language,
+            prompt=asked.prompt,
+        )
         options_key = transcript_key(config, self.prepared, recording)
-        key = content_key(recording, options_key)
-        entry = None
-        if asked.head:
-            key += f" first {asked.head}"
-        else:
-            entry = await asyncio.to_thread(self._cache.get, content.sha256, options_key)
-        cached = entry is not None
+        key = content_key(recording, options_key) + (f" first {asked.head}" if asked.head else "")
+        entry = None if asked.head else await asyncio.to_thread(self.cache.get, content.sha256, options_key)
+        cached, told = entry is not None, None
         if entry is None:
-            ticket = await self._ticket(key, recording, config)
-            watch(ticket)
-            entry = await self._shared(ticket, lambda: self._work_on(ticket, source, options_key, asked.head))
-        told = None
+            work = partial(self._read, source=content.path, options_key=options_key, head=asked.head)
+            entry = await self._shared(Ticket(key, recording, config), work, watch)
         if asked.speakers and entry.transcript.segments:
-            voices = await self._ticket(f"{key} {asked.speakers}", recording, config)
-            work = functools.partial(self._tell, voices, source, entry, asked_speakers(asked.speakers))
-            told, known = await self._shared(voices, work)
+            speakers = asked_speakers(asked.speakers)
+            tell = partial(self._tell, source=content.path, entry=entry, speakers=speakers)
+            told, known = await self._shared(Ticket(f"{key} {speakers}", recording, config), tell)
             cached = cached and known
         return Said.model_construct(**dict(entry), told=told), cached
 
-    async def _ticket(self, key: str, recording: Recording, config: Config) -> Ticket:
-        """That of whoever asks the same, or a new one."""
-        while (ticket := self._tickets.get(key)) and ticket.task and ticket.task.cancelling():
-            await asyncio.wait({ticket.task})  # its last caller has just gone
-        return ticket or self._tickets.setdefault(key, Ticket(key, recording, config))
-
-    async def _shared(self, ticket: Ticket, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """What comes of a ticket's work; it ends when nobody waits for it any more."""
-        ticket.task = ticket.task or asyncio.create_task(work())
-        ticket.waiters += 1
+    async def _shared(
+        self,
+        ticket: Ticket,
+        work: Callable[[Ticket], Coroutine[Any, Any, Any]],
+        watch: Callable[[Ticket], None] = lambda ticket: None,
+    ) -> Any:
+        """What comes of a ticket's work, or of whoever asked the same before; it ends when nobody waits any more."""
+        while (first := self._tickets.setdefault(ticket.key, ticket)).task and first.task.cancelling():
+            await asyncio.wait({first.task})  # its last caller has just gone
+        if first.task is None:
+            first.task = asyncio.create_task(work(first))
+            first.task.add_done_callback(lambda _: self._tickets.pop(first.key))
+        first.watchers.append(watch)
+        watch(first)
+        first.waiters += 1
         try:
-            return await asyncio.shield(ticket.task)
+            return await asyncio.shield(first.task)
         finally:
-            ticket.waiters -= 1
-            if not ticket.waiters and not ticket.task.done():
-                ticket.task.cancel()
-
-    async def prove(self, samples: bytes) -> str:
-        """What the engine hears in ``samples`` (16 kHz s16le), past every cache."""
-        self._number += 1
-        key, path = f"proof {self._number}", self._work / f"proof-{self._number}.pcm"
-        path.write_bytes(samples)
-        config = self.config.model_copy(update={"task": "transcribe", "words": False})
-        recording = Recording(recording_id=key, path=key, path_hex="", sha256="", size=len(samples), attempt=1)
-        ticket = self._tickets[key] = Ticket(key, recording, config)
-        tracks: tuple[tuple[str | None, int, int], ...] = ((None, 0, len(samples) // SAMPLE_BYTES),)
-        try:
-            self.engine.submit(Submit(key, path, tracks, "en", "", False, config))
-            result = (await ticket.result).result
-        finally:
-            self.engine.drop(key)
-            self._tickets.pop(key, None)
-            path.unlink(missing_ok=True)
-        if isinstance(result, RecordingError):
-            raise result
-        assert isinstance(result, Transcript)
-        return result.text
+            first.watchers.remove(watch)
+            first.waiters -= 1
+            if not first.waiters and not first.task.done():
+                first.task.cancel()
 
     async def stop(self) -> None:
         """End the engine."""
         await self.engine.stop()
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
-    def trim_cache(self) -> None:
-        """Keep the cache within its bounds (slow: from a thread)."""
-        self._cache.trim()
-
-    async def _work_on(self, ticket: Ticket, source: Path, options_key: str, head: float | None) -> CachedTranscript:
-        began = time.monotonic()
-        try:
-            async with self._sound(ticket, source) as (audio, samples):
-                ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
-                ticket.tell()
-                spoken = ticket.recording.language or ticket.config.language
-                several = tuple(spoken.split(",")) if "," in spoken else ()
-                language, mixed = spoken_language("auto" if several else spoken)
-                prompt = ticket.recording.prompt
-                prompt = ticket.config.prompt if prompt is None else prompt
-                tracks = _tracks(audio, head)
-                try:
-                    self.engine.submit(
-                        Submit(ticket.key, samples, tracks, language, prompt, mixed, ticket.config, several)
-                    )
-                    step = await ticket.result
-                finally:
-                    self.engine.drop(ticket.key)  # before its samples go
-            if isinstance(step.result, RecordingError):
-                raise step.result
-            assert step.result is not None and self.engine.ready is not None
-            ready = self.engine.ready
-            made = Provenance.of(
-                ticket.config, self.prepared, ready.engine, ready.hardware, ticket.recording, audio, step.wall_seconds
-            )
-            entry = CachedTranscript(transcript=step.result, flags=audio.flags, decoded=audio.decoded, provenance=made)
-            if head is None:
-                await self._keep(self._cache.put, ticket.recording.sha256, options_key, entry)
-            self._metrics.transcribed(audio.duration or 0.0, time.monotonic() - began)
-            return entry
-        finally:
-            self._tickets.pop(ticket.key, None)
+    async def _read(self, ticket: Ticket, source: Path, options_key: str, head: float | None) -> CachedTranscript:
+        began, recording, config = time.monotonic(), ticket.recording, ticket.config
+        async with self._sound(ticket, source) as (audio, samples):
+            ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
             ticket.tell()
+            spoken = recording.language or config.language
+            several = tuple(spoken.split(",")) if "," in spoken else ()
+            language, mixed = spoken_language("auto" if several else spoken)
+            prompt = config.prompt if recording.prompt is None else recording.prompt
+            tracks = _tracks(audio, head)
+            job = RecordingJob(ticket.key, (), language, prompt, mixed, several)
+            step = await self.engine.read(Submit(job, config, samples, tracks), partial(self._step, ticket))
+        if isinstance(step.result, RecordingError):
+            raise step.result
+        ready = self.engine.ready
+        assert step.result is not None and ready is not None
+        made = Provenance.of(config, self.prepared, ready.engine, ready.hardware, recording, audio, step.wall_seconds)
+        entry = CachedTranscript(transcript=step.result, flags=audio.flags, decoded=audio.decoded, provenance=made)
+        if head is None:
+            await self._keep(self.cache.put, recording.sha256, options_key, entry)
+            seconds = audio.duration or 0.0
+            self.metrics.audio.inc(seconds)
+            if seconds:  # decoding by ffmpeg and waiting for others included
+                self.metrics.factor.observe((time.monotonic() - began) / seconds)
+        return entry
 
     async def _tell(
         self, ticket: Ticket, source: Path, entry: CachedTranscript, speakers: Speakers
     ) -> tuple[dict[str, Any], bool]:
         """Who said it, and whether the voices were known."""
-        recording = ticket.recording
-        try:
-            row = await asyncio.to_thread(_row, entry, ticket.config)
-            key = voices_key(ticket.config, recording)
-            heard = await asyncio.to_thread(self._cache.get_voices, recording.sha256, key)
+        sha256, key = ticket.recording.sha256, voices_key(ticket.config, ticket.recording)
+        row = await asyncio.to_thread(_row, entry, ticket.config)
+        async with self._voices.line(entry.transcript.duration):  # whoever asks otherwise of the same finds it known
+            heard = await asyncio.to_thread(self.cache.get_voices, sha256, key)
             if heard is not None:
-                found = await self._voices.tell(Recorded(row, speakers, heard, self._work, ()))
-            else:
-                async with self._sound(ticket, source) as (audio, samples):
-                    found = await self._voices.tell(Recorded(row, speakers, None, samples, _tracks(audio)))
-                await self._keep(self._cache.put_voices, recording.sha256, key, found[0])
-            return found[1], heard is not None
-        finally:
-            self._tickets.pop(ticket.key, None)
+                return (await self._voices.tell(row, speakers, heard, self._work, ()))[1], True
+            async with self._sound(ticket, source) as (audio, samples):
+                heard, told = await self._voices.tell(row, speakers, None, samples, _tracks(audio))
+            await self._keep(self.cache.put_voices, sha256, key, heard)
+            return told, False
 
     @staticmethod
     async def _keep(put: Callable[[str, str, Any], None], *entry: Any) -> None:
@@ -294,46 +249,39 @@ class Intake:
         """A file decoded, as long as it is needed."""
         self._number += 1
         samples, kept, voices = (self._work / f"{self._number}.{suffix}" for suffix in ("pcm", "source", "voices"))
-        try:
-            if source.is_relative_to(self._state):  # an upload: its sender may leave while others wait for the text
-                with contextlib.suppress(OSError):  # a file system without links
-                    kept.hardlink_to(source)
-                    source = kept
-            yield await self._decoded(ticket, source, samples), samples
-        finally:
-            for path in (samples, kept, voices):
-                path.unlink(missing_ok=True)
-
-    async def _decoded(self, ticket: Ticket, source: Path, samples: Path) -> NormalisedRecording:
         gone = threading.Event()
 
         def tick(count: int) -> None:
             if gone.is_set():
-                raise _GoneError
+                raise asyncio.CancelledError  # nobody waits for what is being decoded
 
         def decode() -> NormalisedRecording:
             with samples.open("r+b", buffering=0) as target:
                 name = os.fsdecode(source)
                 return normalise_recording(ticket.recording, name, ticket.config.audio, target, tick, self._speaks)
 
-        samples.touch()  # here, so that the thread cannot make it when it has been removed
         try:
+            if source.is_relative_to(self._state):  # an upload: its sender may leave while others wait for the text
+                with contextlib.suppress(OSError):  # a file system without links
+                    kept.hardlink_to(source)
+                    source = kept
+            samples.touch()  # here, so that the thread cannot make it when it has been removed
             audio = await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+            if audio.error_class == "TooLong":
+                minutes = f"{ticket.config.audio.max_hours * 60:g} minutes"
+                raise errors.TooLong(f"the recording is longer than {minutes}, which is the limit here")
+            if audio.error_class:
+                raise getattr(errors, audio.error_class)(audio.error_message)
+            yield audio, samples
         finally:
             gone.set()
-        if audio.error_class:
-            raise getattr(errors, audio.error_class)(audio.error_message)
-        return audio
+            for path in (samples, kept, voices):
+                path.unlink(missing_ok=True)
 
-    def _step(self, step: RecordingUpdate) -> None:
-        ticket = self._tickets.get(step.key)
-        if ticket is None or ticket.result.done():
-            return
-        self._metrics.turn(step.together)
+    def _step(self, ticket: Ticket, step: RecordingUpdate) -> None:
+        self.metrics.together.observe(step.together)
         ticket.done = step.done / step.total if step.total else 1.0
         ticket.segments[step.told :] = step.segments  # an engine that was started again tells all from the start
-        if step.result is not None:
-            ticket.result.set_result(step)
         ticket.tell()
 
 
@@ -343,43 +291,27 @@ def _row(entry: CachedTranscript, config: Config) -> dict[str, Any]:
     return transcript.model_dump() | {"flags": [*entry.flags, *transcript.flags]}
 
 
-def _tracks(audio: NormalisedRecording, head: float | None = None) -> tuple[tuple[str | None, int, int], ...]:
+def _tracks(audio: NormalisedRecording, head: float | None = None) -> Tracks:
     """Channel, first sample and samples of each; of its first seconds, where only these are wanted."""
     most = max(track.samples for track in audio.tracks) if head is None else round(head * SAMPLE_RATE)
     return tuple((track.channel, track.offset, min(track.samples, most)) for track in audio.tracks)
 
 
-def hashed(source: Path) -> HashedFile:
+def hashed(source: Path) -> Content:
     """Read a file through once.
 
     Raises:
-        OSError: it cannot be read.
+        UnreadableRecording: it cannot be read.
     """
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return HashedFile(digest.hexdigest(), os.fstat(file.fileno()).st_size)
+    try:
+        with source.open("rb") as file:
+            return Content(source, hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)
+    except OSError as error:
+        raise errors.UnreadableRecording(f"the file cannot be read: {error.strerror}") from None
 
 
-def copied(upload: BinaryIO, target: Path) -> HashedFile:
-    """Copy an upload to where ffmpeg can open it, hashing it on the way."""
-    digest, size = hashlib.sha256(), 0
+def copied(upload: BinaryIO, target: Path) -> Content:
+    """Copy an upload to where ffmpeg can open it."""
     with target.open("xb") as file:
-        while block := upload.read(BLOCK):
-            digest.update(block)
-            file.write(block)
-            size += len(block)
-    return HashedFile(digest.hexdigest(), size)
-
-
-def _recording(source: Path, content: HashedFile, asked: RequestOptions) -> Recording:
-    where = os.fsencode(source.absolute())
-    return Recording(
-        recording_id=content.sha256[:16],
-        path=source.name.encode("utf-8", "backslashreplace").decode(),
-        path_hex=where.hex(),
-        sha256=content.sha256,
-        size=content.size,
-        attempt=1,
-        language=asked.language,
-        prompt=asked.prompt,
-    )
+        shutil.copyfileobj(upload, file)
+    return hashed(target)

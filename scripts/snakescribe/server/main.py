@@ -8,11 +8,12 @@ import errno
 import ipaddress
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -22,14 +23,12 @@ from snakescribe.config import Config
 from snakescribe.errors import BusyError, ConfigError
 from snakescribe.files import hold_lock
 from snakescribe.server.app import create_app
-from snakescribe.server.closing import Closing, patience
 from snakescribe.server.intake import Intake
-from snakescribe.server.job_ledger import JobLedger
 from snakescribe.server.jobs import Jobs
 from snakescribe.server.logs import to_stderr
 from snakescribe.server.metrics import Metrics
-from snakescribe.server.proof import Proof
-from snakescribe.server.state import Server
+from snakescribe.server.routes.health import Proof
+from snakescribe.server.state import Closing, Server, before, patience
 from snakescribe.stopping import end_at_once
 
 LOG = logging.getLogger(__name__)
@@ -74,25 +73,19 @@ def api_key(config: Config) -> str | None:
     Raises:
         ConfigError: the file cannot be read or is empty.
     """
-    if os.environ.get(KEY):
-        return _usable(os.environ[KEY], KEY)
-    if config.server.key_file is None:
+    where, text = KEY, os.environ.get(KEY)
+    if not text and config.server.key_file is None:
         return None
-    try:
-        text = Path(config.server.key_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"server.key_file: {config.server.key_file} cannot be read ({error})") from None
-    return _usable(text, f"server.key_file: {config.server.key_file}")
-
-
-def _usable(text: str, where: str) -> str:
+    if not text:
+        where = f"server.key_file: {config.server.key_file}"
+        try:
+            text = Path(config.server.key_file or "").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{where} cannot be read ({error})") from None
     key = text.strip()
-    if not key:
-        raise ConfigError(f"{where}: the key is empty; make one with `openssl rand -hex 24`")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(
-            f"{where}: clients send only the characters ! to ~ in a key; make one with `openssl rand -hex 24`"
-        )
+    if not re.fullmatch("[!-~]+", key):
+        why = "clients send only the characters ! to ~ in a key" if key else "the key is empty"
+        raise ConfigError(f"{where}: {why}; make one with `openssl rand -hex 24`")
     return key
 
 
@@ -112,9 +105,8 @@ def check_address(config: Config, key: str | None) -> None:
     if loopback or key:
         return
     if not config.server.open:
-        raise ConfigError(
-            f"server.host: {host} lets others in; set an API key ({KEY} or server.key_file), or say --open"
-        )
+        remedy = f"set an API key ({KEY} or server.key_file), or say --open"
+        raise ConfigError(f"server.host: {host} lets others in; {remedy}")
     LOG.warning("everybody who reaches %s can use this server; an API key (%s) would keep them out", host, KEY)
 
 
@@ -129,19 +121,17 @@ class _Listener(uvicorn.Server):
 async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
     told = _told_to_stop()
     seconds = patience(config, os.environ)
-    metrics = Metrics()
     listening = _listen(config)
-    intake = Intake(config, threads, state, metrics)
+    intake = Intake(config, threads, state, Metrics())
     try:
-        if not await _before(told, intake.engine.start()):
+        started = await before(intake.engine.start(), told.wait())
+        if started is None:
             return
-        ledger = await asyncio.to_thread(JobLedger, state / "jobs.sqlite")
-        jobs = Jobs(ledger, intake, config, metrics, state / "uploads")
-        proof = Proof(intake, config, metrics)
-        closing = Closing()
-        server = Server(config, intake, metrics, jobs, proof, closing, state / "uploads", key is not None)
+        started.result()
+        jobs, proof, closing = Jobs(intake, state / "jobs", state / "uploads"), Proof(intake), Closing()
+        server = Server(config, intake, jobs, proof, closing, key is not None)
         await jobs.start()
-        proof.start()
+        proving = asyncio.create_task(proof.run(), name="proof")
         listener = _Listener(
             uvicorn.Config(
                 create_app(server, key, lambda: len(listener.server_state.connections) > MOST_KEPT),
@@ -153,28 +143,20 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
                 timeout_graceful_shutdown=round(seconds) + 1,  # by then everybody has an answer
             )
         )
-        ready = intake.engine.ready
+        host, port = listening.getsockname()[:2]
+        host, ready = f"[{host}]" if ":" in host else host, intake.engine.ready
         assert ready is not None
-        LOG.info(
-            "listening",
-            extra={
-                "url": _url(listening),
-                "model": config.model,
-                "engine": ready.engine,
-                "device": ready.hardware.device,
-                "compute_type": ready.hardware.compute_type,
-                "key": key is not None,
-            },
-        )
+        here = {"url": f"http://{host}:{port}", "model": config.model, "engine": ready.engine, "key": key is not None}
+        here |= {"device": ready.hardware.device, "compute_type": ready.hardware.compute_type}
+        LOG.info("listening", extra=here)
         async with asyncio.TaskGroup() as group:
             group.create_task(listener.serve([listening]))
             await told.wait()
             LOG.info("stopping", extra={"seconds": seconds})
             listener.should_exit = True
             closing.begin(seconds)
-            await proof.stop()
+            proving.cancel()
             await jobs.stop(seconds)
-        ledger.close()
     finally:
         listening.close()
         await intake.stop()
@@ -195,30 +177,12 @@ def _told_to_stop() -> asyncio.Event:
     return told
 
 
-async def _before(told: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Whether ``work`` is done before the stop, which ends it."""
-    working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(told.wait())
-    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    done = working.done()
-    if done:
-        working.result()
-    for task in (working, stopped):
-        task.cancel()
-    await asyncio.gather(working, stopped, return_exceptions=True)
-    return done
-
-
 def _listen(config: Config) -> socket.socket:
     host, port = config.server.host, config.server.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        why = error.strerror or str(error)
         failure = BusyError if error.errno == errno.EADDRINUSE else ConfigError
-        raise failure(f"cannot listen on {host} port {port}: {why}; choose another with --host and --port") from None
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        why = f"{error.strerror or error}; choose another with --host and --port"
+        raise failure(f"cannot listen on {host} port {port}: {why}") from None

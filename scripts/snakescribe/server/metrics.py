@@ -1,9 +1,10 @@
-"""What is counted for Prometheus; :meth:`Metrics.text` is what ``/metrics`` answers."""
+"""What is counted for Prometheus."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.exposition import generate_latest
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -17,38 +18,18 @@ class Metrics:
         """Everything starts at zero."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each one, which Prometheus does not need
         self.registry = CollectorRegistry()
-
-        def counter(name: str, meaning: str, *labels: str) -> Counter:
-            return Counter(f"snakescribe_{name}", meaning, labels, registry=self.registry)
-
-        def gauge(name: str, meaning: str, *labels: str) -> Gauge:
-            return Gauge(f"snakescribe_{name}", meaning, labels, registry=self.registry)
-
-        def histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(f"snakescribe_{name}", meaning, labels, buckets=buckets, registry=self.registry)
-
-        self.requests = counter("requests", "Requests answered", "route", "status")
-        self.request_seconds = histogram("request_seconds", "From a request's first byte to its last", SECONDS, "route")
-        self.errors = counter("errors", "Recordings without a transcript, by class of error", "error")
-        self.queue = gauge("queue", "Requests that wait for a text")
-        self.jobs = gauge("jobs", "Jobs by state", "state")
-        self.engine_ready = gauge("engine_ready", "1 while the model is loaded")
-        self.engine_restarts = gauge("engine_restarts", "Times the engine process was started again")
-        self.proved = gauge("proved_timestamp_seconds", "When the known clip was last heard right (Unix time)")
-        self._audio = counter("audio_seconds", "Seconds of audio transcribed")
-        self._factor = histogram("real_time_factor", "Wall seconds per second of audio, of one recording", FACTORS)
-        self._together = histogram("batch_recordings", "Recordings read together in one turn", TOGETHER)
-
-    def transcribed(self, audio_seconds: float, wall_seconds: float) -> None:
-        """One recording is done, decoding by ffmpeg and waiting for others included."""
-        self._audio.inc(audio_seconds)
-        if audio_seconds:
-            self._factor.observe(wall_seconds / audio_seconds)
-
-    def turn(self, together: int) -> None:
-        """One recording had its share of a turn, together with so many."""
-        self._together.observe(together)
-
-    def text(self) -> bytes:
-        """In Prometheus's text format."""
-        return generate_latest(self.registry)
+        ours: Any = {"namespace": "snakescribe", "registry": self.registry}
+        self.requests = Counter("requests", "Requests answered", ("route", "status"), **ours)
+        meaning = "From a request's first byte to its last"
+        self.request_seconds = Histogram("request_seconds", meaning, ("route",), buckets=SECONDS, **ours)
+        self.errors = Counter("errors", "Recordings without a transcript, by class of error", ("error",), **ours)
+        self.queue = Gauge("queue", "Requests that wait for a text", **ours)
+        self.jobs = Gauge("jobs", "Jobs by state", ("state",), **ours)
+        self.engine_ready = Gauge("engine_ready", "1 while the model is loaded", **ours)
+        self.engine_restarts = Gauge("engine_restarts", "Times the engine process was started again", **ours)
+        meaning = "When the known clip was last heard right (Unix time)"
+        self.proved = Gauge("proved_timestamp_seconds", meaning, **ours)
+        self.audio = Counter("audio_seconds", "Seconds of audio transcribed", **ours)
+        meaning = "Wall seconds per second of audio, of one recording"
+        self.factor = Histogram("real_time_factor", meaning, buckets=FACTORS, **ours)
+        self.together = Histogram("batch_recordings", "Recordings read together in one turn", buckets=TOGETHER, **ours)

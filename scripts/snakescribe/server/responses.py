@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from fastapi.sse import format_sse_event
@@ -22,12 +22,10 @@ from snakescribe.server.intake import Said
 from snakescribe.transcript import Gap, Segment, Transcript
 
 FILES = {one.response: one for one in SERVED.values()}
-TYPES = {
-    "json": "application/json",
-    "diarized_json": "application/json",
-    **{form: one.media_type for form, one in FILES.items()},
-}
+TYPES = dict.fromkeys(("json", "diarized_json"), "application/json")
+TYPES |= {form: one.media_type for form, one in FILES.items()}
 """Media types by ``response_format``."""
+_NOTHING = Transcript(duration=0.0, speech_seconds=0.0, language=None, language_probability=None, segments=())
 
 
 class Usage(BaseModel):
@@ -113,29 +111,32 @@ class Diarized(Text):
     segments: list[SpeakerSegment]
 
 
-def answer(entry: Said, config: Config, form: ResponseFormat, granularities: tuple[str, ...] = ("segment",)) -> str:
-    """The body of a response."""
+def answer(entry: Said, config: Config, form: ResponseFormat, parts: Container[str] = ("segment",)) -> str:
+    """The body of a response; ``parts``: of ``verbose_json``, `segment`, `word` or both."""
     transcript = glossary.apply(entry.transcript, config.glossary)
-    match form:
-        case "json":
-            return Text(text=transcript.text, usage=_usage(transcript)).model_dump_json() + "\n"
-        case "verbose_json":
-            verbose = _verbose(transcript, entry, config)
-            asked = {"segments": "segment" in granularities, "words": "word" in granularities}
-            return verbose.model_dump_json(exclude={name for name, wanted in asked.items() if not wanted}) + "\n"
-        case "diarized_json":
-            return (
-                Diarized(
-                    text=transcript.text,
-                    usage=_usage(transcript),
-                    task=config.task,
-                    duration=transcript.duration,
-                    segments=list(by_speaker(entry, config)),
-                ).model_dump_json()
-                + "\n"
-            )
-        case _:
-            return FILES[form].write(_spoken(entry, transcript, config))
+    text: dict[str, Any] = {"text": transcript.text, "usage": Usage(seconds=math.ceil(transcript.duration))}
+    if form == "json":
+        return Text(**text).model_dump_json() + "\n"
+    text |= {"task": config.task, "duration": transcript.duration}
+    if form == "diarized_json":
+        return Diarized(**text, segments=list(by_speaker(entry, config))).model_dump_json() + "\n"
+    spoken = _spoken(entry, transcript, config)
+    if form != "verbose_json":
+        return FILES[form].write(spoken)
+    verbose = Verbose(
+        **text,
+        language=LANGUAGES.get(transcript.language or "", ""),
+        language_code=transcript.language,
+        flags=sorted({*entry.flags, *spoken.row["flags"]}),
+        gaps=list(transcript.gaps),
+        engine=Made(**dict(entry.provenance), compute=entry.provenance.compute_type),
+        segments=[
+            SpokenSegment(**verbose_segment(number, segment), speaker=segment.get("speaker"))
+            for number, segment in enumerate(spoken.segments)
+        ],
+        words=[SpokenWord(**word) for word in verbose_words(spoken.segments)],
+    )
+    return verbose.model_dump_json(exclude={f"{part}s" for part in ("segment", "word") if part not in parts}) + "\n"
 
 
 def _spoken(entry: Said, transcript: Transcript, config: Config) -> Spoken:
@@ -146,58 +147,17 @@ def by_speaker(entry: Said, config: Config) -> Iterator[SpeakerSegment]:
     """Who said what, in order; nobody (an empty name) where no voice was heard."""
     transcript = glossary.apply(entry.transcript, config.glossary)
     for number, one in enumerate(_spoken(entry, transcript, config).segments):
-        speaker = one.get("speaker") or ""
-        yield SpeakerSegment(
-            id=f"seg_{number:03d}", start=one["start"], end=one["end"], text=one["text"], speaker=speaker
-        )
+        yield SpeakerSegment(**one | {"id": f"seg_{number:03d}", "speaker": one.get("speaker") or ""})
 
 
 def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:
     """What a stream tells of some segments; joined by spaces, it is the text of :func:`done`."""
     for segment in segments:
-        alone = Transcript(
-            duration=0.0, speech_seconds=0.0, language=None, language_probability=None, segments=(segment,)
-        )
+        alone = _NOTHING.model_copy(update={"segments": (segment,)})
         if text := glossary.apply(alone, config.glossary).text:
             yield text
-
-
-def delta(text: str) -> bytes:
-    """The event of a new piece of text."""
-    return event({"type": "transcript.text.delta", "delta": text})
-
-
-def done(entry: Said, config: Config) -> bytes:
-    """The last event, with the whole text."""
-    transcript = glossary.apply(entry.transcript, config.glossary)
-    usage = _usage(transcript).model_dump()
-    return event({"type": "transcript.text.done", "text": transcript.text, "usage": usage})
 
 
 def event(data: Mapping[str, Any]) -> bytes:
     """One server-sent event, with the line ``event`` that some readers need."""
     return format_sse_event(event=data.get("type", "error"), data_str=json.dumps(data, ensure_ascii=False))
-
-
-def _usage(transcript: Transcript) -> Usage:
-    return Usage(seconds=math.ceil(transcript.duration))
-
-
-def _verbose(transcript: Transcript, entry: Said, config: Config) -> Verbose:
-    made, spoken = entry.provenance, _spoken(entry, transcript, config)
-    return Verbose(
-        text=transcript.text,
-        usage=_usage(transcript),
-        task=config.task,
-        language=LANGUAGES.get(transcript.language or "", ""),
-        language_code=transcript.language,
-        duration=transcript.duration,
-        flags=sorted({*entry.flags, *spoken.row["flags"]}),
-        gaps=list(transcript.gaps),
-        engine=Made(model=made.model, engine=made.engine, device=made.device, compute=made.compute_type),
-        segments=[
-            SpokenSegment(**verbose_segment(number, segment), speaker=segment.get("speaker"))
-            for number, segment in enumerate(spoken.segments)
-        ],
-        words=[SpokenWord(**word) for word in verbose_words(spoken.segments)],
-    )

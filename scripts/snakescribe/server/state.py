@@ -1,21 +1,87 @@
-"""What the routes share: one server's options and parts."""
+"""One server: its parts, and how long a request may take, until a stop at the latest."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastapi import Request
+from starlette.requests import ClientDisconnect, Request
 
 from snakescribe.config import Config
+from snakescribe.errors import ConfigError, RecordingError, SnakescribeError
+from snakescribe.server.http_errors import NO_RETRY, HttpError
 from snakescribe.server.intake import Intake
-from snakescribe.server.metrics import Metrics
 
 if TYPE_CHECKING:
-    from snakescribe.server.closing import Closing
     from snakescribe.server.jobs import Jobs
-    from snakescribe.server.proof import Proof
+    from snakescribe.server.routes.health import Proof
+
+STOP_TIMEOUT = "SNAKESCRIBE_STOP_TIMEOUT"
+"""Environment variable: seconds after which whoever stops the server kills it, as in ``docker run --stop-timeout``."""
+DOCKER_GIVES = 10.0
+"""Seconds, where nothing else is said (docs.docker.com, ``docker stop``; podman's are the same)."""
+TO_END = 5.0
+"""Seconds of those for the last answers, the engine and the interpreter: half of one, but 3 on a machine with five
+times as much to do as it has cores."""
+COME_BACK = 30
+"""Seconds after which a client may try again: a container is up again by then, its model loaded."""
+Done = TypeVar("Done")
+
+
+def patience(config: Config, environ: Mapping[str, str]) -> float:
+    """Seconds that requests and jobs have when the server is told to stop.
+
+    Raises:
+        ConfigError: the environment gives no number of seconds.
+    """
+    given = environ.get(STOP_TIMEOUT) or (DOCKER_GIVES if "SNAKESCRIBE_VARIANT" in environ else math.inf)
+    try:
+        killed_after = float(given)
+    except ValueError:
+        killed_after = math.nan
+    if not killed_after >= 0:  # NaN is not, either
+        message = f"{given!r} is no number of seconds; give that of --stop-timeout, or inf if nobody kills it"
+        raise ConfigError(f"{STOP_TIMEOUT}: {message}")
+    return min(config.server.shutdown_seconds, max(killed_after - TO_END, 0.0))
+
+
+class Closing:
+    """Limits of time that a stop brings forward; lives in the event loop."""
+
+    def __init__(self) -> None:
+        """Nothing ends yet."""
+        self._end = math.inf
+        self._open: set[asyncio.Timeout] = set()
+
+    def begin(self, seconds: float) -> None:
+        """Whatever runs under a limit has so many seconds left."""
+        self._end = asyncio.get_running_loop().time() + seconds
+        for timeout in self._open:
+            timeout.reschedule(min(timeout.when() or math.inf, self._end))
+
+    @contextlib.asynccontextmanager
+    async def limit(self, when: float, late: HttpError) -> AsyncIterator[None]:
+        """A block that must be over at ``when`` (the event loop's clock).
+
+        Raises:
+            HttpError: ``late``, or that the server is being stopped.
+        """
+        try:
+            async with asyncio.timeout_at(min(when, self._end)) as timeout:
+                self._open.add(timeout)
+                try:
+                    yield
+                finally:
+                    self._open.discard(timeout)
+        except TimeoutError:
+            if asyncio.get_running_loop().time() < self._end:
+                raise late from None
+            message = "the server is being stopped; try again in a moment, or queue a job: it goes on after a restart"
+            raise HttpError(503, message, "stopping", headers={"Retry-After": str(COME_BACK)}) from None
 
 
 @dataclass
@@ -24,12 +90,9 @@ class Server:
 
     config: Config
     intake: Intake
-    metrics: Metrics
     jobs: Jobs
     proof: Proof
     closing: Closing
-    uploads: Path
-    """Where what is uploaded lies while it is needed."""
     needs_key: bool
 
 
@@ -37,3 +100,43 @@ def server_of(request: Request) -> Server:
     """The server that a request came to."""
     server: Server = request.app.state.server
     return server
+
+
+async def in_time(server: Server, work: Awaitable[Done]) -> Done:
+    """The result, or the refusal that says why there is none in time."""
+    limit = server.config.server.request_seconds
+    late = HttpError(504, f"not finished within {limit:g} seconds; use /v1/jobs", "timed_out", headers=NO_RETRY)
+    try:
+        async with server.closing.limit(asyncio.get_running_loop().time() + limit, late):
+            return await work
+    except (RecordingError, SnakescribeError) as error:
+        server.intake.metrics.errors.labels(type(error).__name__).inc()
+        raise
+
+
+async def before(work: Awaitable[Done], end: Awaitable[Any]) -> asyncio.Future[Done] | None:
+    """``work`` when it is done (well or not); None when it was cancelled, because the ``end`` has come first."""
+    working, ending = asyncio.ensure_future(work), asyncio.ensure_future(end)
+    try:
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        return working if working.done() else None
+    finally:
+        working.cancel()
+        ending.cancel()
+        await asyncio.gather(working, ending, return_exceptions=True)
+
+
+async def while_wanted(request: Request, work: Awaitable[Done]) -> Done:
+    """The result of ``work``, which ends when the client goes away.
+
+    Raises:
+        ClientDisconnect: it has gone.
+    """
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    if done := await before(work, gone()):
+        return done.result()
+    raise ClientDisconnect

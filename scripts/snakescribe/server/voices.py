@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-import multiprocessing
 import os
-import pickle
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from snakescribe.config import Config
 from snakescribe.config.options import Speakers
 from snakescribe.errors import EngineFailure, OutOfMemory, RecordingError, SnakescribeError
+from snakescribe.files import die_with_parent
 from snakescribe.memory import memory_here
 from snakescribe.models.configured import configured_store
 from snakescribe.server.logs import to_stderr
@@ -38,6 +38,8 @@ SLICE = 1.0
 """Seconds before whoever waits for the threads gets them; the engine's own turns take about five."""
 STALLED = 300
 """Seconds between two pieces of work (a quarter of one, else) after which it hangs, and ends: it holds the threads."""
+Tracks = tuple[tuple[str | None, int, int], ...]
+"""Channel, first sample and samples of each."""
 TOLD = ("segments", "speakers", "flags", "language", "duration")
 """Of the row that the batch would write."""
 
@@ -76,115 +78,102 @@ class Cores:
         self._since = time.monotonic()
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """A recording whose voices are wanted."""
-
-    row: Mapping[str, Any]
-    """What the batch file would have of it, as far as it is needed."""
-    speakers: Speakers
-    heard: bytes | None
-    """What is known of its voices (:func:`snakescribe.speakers.heard.packed`); None to hear them."""
-    samples: Path
-    """16 kHz s16le, all tracks one after the other; beside it lies what was heard, for the next process."""
-    tracks: tuple[tuple[str | None, int, int], ...]
-    """Channel, first sample and samples of each."""
-
-
 class Voices:
     """Starts the processes; lives in the event loop."""
 
     def __init__(self, config: Config, threads: int, state: Path) -> None:
         """``state`` is where the engine finds its :class:`Cores`."""
-        self._config, self._threads, self._state = config, threads, state
+        self._given = config, threads, state
         self._lines = {short: asyncio.Semaphore(1) for short in (True, False)}
-        self._receiving = ThreadPoolExecutor(len(self._lines), "from-voices")
 
-    async def tell(self, recorded: Recorded) -> tuple[bytes, dict[str, Any]]:
+    def line(self, seconds: float) -> asyncio.Semaphore:
+        """To be held while the voices of a recording of this length are told."""
+        return self._lines[seconds <= SHORT]
+
+    async def tell(
+        self, row: Mapping[str, Any], speakers: Speakers, heard: bytes | None, samples: Path, tracks: Tracks
+    ) -> tuple[bytes, dict[str, Any]]:
         """What was heard, and the row with speakers; when cancelled, the process ends.
+
+        Args:
+            row: what the batch file would have of the recording, as far as it is needed.
+            speakers: how many there are.
+            heard: what is known of its voices (:func:`snakescribe.speakers.heard.packed`); None to hear them.
+            samples: 16 kHz s16le, all tracks one after the other; beside it lies what was heard, for the next process.
+            tracks: those in it.
 
         Raises:
             RecordingError: it dies of this recording.
             ModelError: the weights are not what they should be.
         """
-        async with self._lines[recorded.row["duration"] <= SHORT]:
-            for _ in range(TRIES):
-                mark = memory_here().mark
-                said = await self._said(recorded)
-                if isinstance(said, Exception):
-                    raise said
-                if said is not None:
-                    return said
+        mark = memory_here().mark
+        for _ in range(TRIES):
+            pool = ProcessPoolExecutor(1, get_context("spawn"), begin, max_tasks_per_child=1)
+            work = partial(_told, *self._given, row, speakers, heard, samples, tracks)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(pool, work)
+            except BrokenProcessPool:
                 LOG.error("the process that hears voices died")
-            starved = memory_here().killed_since(mark)
-            message = f"the process that hears voices died {TRIES} times"
-            raise OutOfMemory(f"{message} for want of memory") if starved else EngineFailure(message)
-
-    async def _said(self, recorded: Recorded) -> tuple[bytes, dict[str, Any]] | Exception | None:
-        given = await asyncio.to_thread(pickle.dumps, recorded)  # the start itself is in the event loop
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
-        arguments = (theirs, self._config, self._threads, self._state, given)
-        process = context.Process(target=_main, args=arguments, name="voices", daemon=True)
-        process.start()
-        theirs.close()
-        try:
-            said: tuple[bytes, dict[str, Any]] | Exception
-            said = await asyncio.get_running_loop().run_in_executor(self._receiving, ours.recv)
-            return said
-        except EOFError:
-            return None
-        finally:
-            process.kill()
-            await asyncio.shield(asyncio.to_thread(process.join))
+            finally:
+                for process in list(pool._processes.values()):  # Python 3.14 has kill_workers()
+                    process.kill()
+                pool.shutdown(wait=False)
+        starved, message = memory_here().killed_since(mark), f"the process that hears voices died {TRIES} times"
+        raise OutOfMemory(f"{message} for want of memory") if starved else EngineFailure(message)
 
 
-def _main(connection: Connection, config: Config, threads: int, state: Path, given: bytes) -> None:
+def begin() -> None:
+    """What a process of its own begins with."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the server says when it is over
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     to_stderr()
-    said: tuple[bytes, dict[str, Any]] | Exception
-    try:
-        recorded: Recorded = pickle.loads(given)
-        from snakescribe.speakers.heard import unpacked
-        from snakescribe.speakers.telling import with_speakers
 
-        heard = recorded.heard or _heard(config, threads, state, recorded)
-        row = with_speakers(recorded.row, unpacked(heard), recorded.speakers, config)
-        said = heard, {name: row[name] for name in TOLD}
-    except (RecordingError, SnakescribeError) as error:
-        said = error
+
+def _told(
+    config: Config,
+    threads: int,
+    state: Path,
+    row: Mapping[str, Any],
+    speakers: Speakers,
+    heard: bytes | None,
+    samples: Path,
+    tracks: Tracks,
+) -> tuple[bytes, dict[str, Any]]:
+    from snakescribe.speakers.heard import unpacked
+    from snakescribe.speakers.telling import with_speakers
+
+    die_with_parent()
+    try:
+        heard = heard or _heard(config, threads, state, samples, tracks)
+        told = with_speakers(row, unpacked(heard), speakers, config)
+    except (RecordingError, SnakescribeError):
+        raise
     except Exception as error:
         LOG.exception("telling speakers failed")
-        said = EngineFailure(f"telling speakers failed: {type(error).__name__}")
-    with suppress(BrokenPipeError):  # the server died meanwhile
-        connection.send(said)
+        raise EngineFailure(f"telling speakers failed: {type(error).__name__}") from None
+    return heard, {name: told[name] for name in TOLD}
 
 
-def _heard(config: Config, threads: int, state: Path, recorded: Recorded) -> bytes:
+def _heard(config: Config, threads: int, state: Path, samples: Path, tracks: Tracks) -> bytes:
     from snakescribe.audio.samples import open_samples
     from snakescribe.speakers.heard import VoicesJournal, packed
     from snakescribe.speakers.listen import Listener
 
-    server = multiprocessing.parent_process()
     cores = Cores(state)
 
     def tick(share: float) -> None:
-        if server is not None and not server.is_alive():
-            os._exit(0)
         signal.alarm(0)
         cores.pass_on()
         signal.alarm(STALLED)
 
-    samples = open_samples(recorded.samples)
-    journal = VoicesJournal(recorded.samples.with_suffix(".voices"))
+    sound, journal = open_samples(samples), VoicesJournal(samples.with_suffix(".voices"))
     with cores.held():
         signal.alarm(STALLED)
         listener = Listener.of(configured_store(config), threads)
         heard = {
-            channel: listener.hear(samples[first : first + count], journal.of(str(number)), tick)
-            for number, (channel, first, count) in enumerate(recorded.tracks)
+            channel: listener.hear(sound[first : first + count], journal.of(str(number)), tick)
+            for number, (channel, first, count) in enumerate(tracks)
         }
         signal.alarm(0)
     return packed(heard)

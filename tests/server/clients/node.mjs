@@ -1,10 +1,10 @@
-// The npm clients against a server: node node.mjs URL RECORDING; what they said as JSON.
-import { createOpenAI } from "@ai-sdk/openai";
-import { experimental_transcribe as transcribe } from "ai";
+// The npm clients against a server: node node.mjs URL RECORDING PACKAGES; what they said as JSON.
 import fs from "node:fs";
-import OpenAI from "openai";
 
-const [url, recording] = process.argv.slice(2);
+const [url, recording, openai, ai, provided] = process.argv.slice(2);
+const { default: OpenAI } = await import(openai);
+const { experimental_transcribe, transcribe = experimental_transcribe } = await import(ai);
+const { createOpenAI } = await import(provided);
 const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "a-key", maxRetries: 0 });
 const ask = (fields) => client.audio.transcriptions.create({ file: fs.createReadStream(recording), model: "whisper-1", ...fields });
 const said = {};

@@ -4,46 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
-from pydantic import BaseModel
+from fastapi import APIRouter, File, Request, UploadFile
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from snakescribe.config import Config
 from snakescribe.formats.registry import SERVED, ResponseFormat, ServedFormat
-from snakescribe.server.http_errors import ErrorObject, HttpError, busy
-from snakescribe.server.intake import RequestOptions, copied
-from snakescribe.server.job_ledger import JobRow, State
-from snakescribe.server.jobs import Jobs, new_id
+from snakescribe.server.http_errors import HttpError
+from snakescribe.server.intake import RequestOptions, Ticket, copied
+from snakescribe.server.jobs import JobState, StoredJob
 from snakescribe.server.responses import TYPES, Diarized, Verbose, answer
-from snakescribe.server.routes.common import (
-    TheGranularities,
-    TheLanguage,
-    TheModel,
-    ThePrompt,
-    TheSpeakers,
-    TheTemperature,
-    TolerantRoute,
-    check_asked,
-    check_model,
-    error_responses,
-    transcript_responses,
-    wanted,
-)
+from snakescribe.server.routes import common
 from snakescribe.server.state import Server, server_of
-
-MOST_NAME = 255
-"""Characters of a file's name that are kept, for people."""
 
 LOCATION = {"Location": {"description": "`links.self` of the job", "schema": {"type": "string"}}}
 JobFormat = Literal[ServedFormat, "diarized_json"]
 QUEUED: dict[int | str, dict[str, Any]] = {202: {"description": "the job, queued", "headers": LOCATION}}
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=TolerantRoute)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=common.FormOrJson)
+
+
+class QueuedJob(common.SpokenFields):
+    """The form of a job."""
+
+    file: UploadFile | common.Nothing = File(
+        None, description="a recording of any container and codec that ffmpeg reads"
+    )
+    path: Annotated[str, Field(max_length=4096)] | common.Nothing = Field(
+        None, description="or where one lies below the server's folder (option `server.folder`)"
+    )
+    task: Literal["transcribe", "translate"] = "transcribe"
 
 
 class JobProgress(BaseModel):
@@ -54,19 +51,12 @@ class JobProgress(BaseModel):
     remaining_seconds: float | None
 
 
-class Job(BaseModel):
+class Job(JobState):
     """One job."""
 
-    id: str
-    object: Literal["job"] = "job"
-    state: State
-    name: str
-    created_at: int
-    finished_at: int | None
     position: int | None
     """Jobs before it, while it is queued."""
     progress: JobProgress | None
-    error: ErrorObject | None
     links: dict[str, str]
 
 
@@ -75,102 +65,93 @@ class Job(BaseModel):
     summary="Queue a job",
     status_code=202,
     response_model=Job,
-    responses=error_responses(400, 401, 404, 408, 413, 429, 503) | QUEUED,
+    responses=common.error_responses(400, 401, 404, 408, 413, 429, 503) | QUEUED,
 )
-async def create(
-    request: Request,
-    file: Annotated[
-        UploadFile | None, File(description="a recording of any container and codec that ffmpeg reads")
-    ] = None,
-    path: Annotated[
-        str | None,
-        Form(max_length=4096, description="or where one lies below the server's folder (option `server.folder`)"),
-    ] = None,
-    model: TheModel = None,
-    language: TheLanguage = None,
-    prompt: ThePrompt = None,
-    task: Annotated[Literal["transcribe", "translate"], Form()] = "transcribe",
-    temperature: TheTemperature = 0.0,
-    timestamp_granularities: TheGranularities = None,
-    speakers: TheSpeakers = None,
-) -> Response:
+async def create(request: Request, form: Annotated[QueuedJob, common.AsForm]) -> Response:
     """Give a `file`, or the `path` of one below the server's folder; then ask for `links.self` now and then.
 
     A job outlives the server: one that was not finished is taken up again by the next start.
     """
     server = server_of(request)
-    check_model(server.config, model)
-    words = "word" in (timestamp_granularities or ())
-    asked = RequestOptions(language, prompt, task, temperature, words, wanted(speakers or str(server.config.speakers)))
-    check_asked(server.intake, asked)
-    if (file is None) == (path is None):
+    common.check_model(server.config, form.model)
+    speakers = form.speakers or str(server.config.speakers)
+    asked = RequestOptions(
+        *(form.language, form.prompt, form.task, form.temperature, "word" in form.timestamp_granularities),
+        speakers=None if speakers == "off" else speakers,
+    )
+    common.check_asked(server.intake, asked)
+    if (form.file is None) == (form.path is None):
         raise HttpError(400, "give either file or path", "invalid_value", "file")
-    waiting = (await asyncio.to_thread(server.jobs.ledger.counts)).get("queued", 0)
+    waiting = server.jobs.counts()["queued"]
     if waiting >= server.config.server.jobs:
-        raise busy(f"{waiting} jobs are waiting already; come back later", 60)
-    job_id = new_id()
-    if file is not None:
-        source = server.jobs.uploads / (job_id + server.config.audio.raw_suffix(file.filename or ""))
-        try:
-            await asyncio.to_thread(copied, file.file, source)
-            row = await server.jobs.add(job_id, _shown_name(file.filename or ""), source, True, asked)
-        except BaseException:
+        message = f"{waiting} jobs are waiting already; come back later"
+        raise HttpError(429, message, "busy", headers={"Retry-After": "60"})
+    job_id = f"job_{secrets.token_hex(12)}"
+    name = (form.file.filename if form.file else form.path) or ""
+    try:
+        if form.file:
+            source = server.jobs.uploads / (job_id + server.config.audio.raw_suffix(name))
+            await asyncio.to_thread(copied, form.file.file, source)
+        else:
+            source = await asyncio.to_thread(below, server.config, name)
+        here: dict[str, Any] = {"source": os.fsencode(source), "uploaded": form.file is not None, "asked": asked}
+        now = {"number": time.time_ns(), "created_at": int(time.time())}
+        job = StoredJob(id=job_id, name=_shown_name(name), **here, **now)
+        await server.jobs.add(job)
+    except BaseException:
+        if form.file:
             source.unlink(missing_ok=True)
-            raise
-    else:
-        source = await asyncio.to_thread(below, server.config, path or "")
-        row = await server.jobs.add(job_id, _shown_name(path or ""), source, False, asked)
-    job = await _shown(server, row)
-    return JSONResponse(job.model_dump(), 202, {"Location": f"/v1/jobs/{job_id}"})
+        raise
+    shown = _shown(server, job)
+    return JSONResponse(shown.model_dump(), 202, {"Location": shown.links["self"]})
 
 
-@router.get("/{job_id}", summary="How a job stands", responses=error_responses(401, 404))
+@router.get("/{job_id}", summary="How a job stands", responses=common.error_responses(401, 404))
 async def one(request: Request, job_id: str) -> Job:
     """`queued` (with its `position`), `running` (with `progress`), `done` (with `links`), `failed`, `cancelled`."""
     server = server_of(request)
-    return await _shown(server, await _found(server.jobs, job_id))
+    return _shown(server, _found(server, job_id))
 
 
-@router.delete("/{job_id}", summary="Cancel or erase a job", responses=error_responses(401, 404))
+@router.delete("/{job_id}", summary="Cancel or erase a job", responses=common.error_responses(401, 404))
 async def cancel(request: Request, job_id: str) -> Job:
     """One that waits or runs is cancelled; one that has ended is erased with its transcript (not the cache's)."""
     server = server_of(request)
-    row = await _found(server.jobs, job_id)
-    shown = await _shown(server, row)
-    if await server.jobs.cancel(row):
-        return await _shown(server, await _found(server.jobs, job_id))
-    await asyncio.to_thread(server.jobs.ledger.erase, job_id)
-    return shown
+    job = _found(server, job_id)
+    if await server.jobs.cancel(job):
+        return _shown(server, _found(server, job_id))
+    await server.jobs.erase(job)
+    return _shown(server, job)
 
 
 @router.get(
     "/{job_id}/transcript.{form}",
     summary="A job's transcript",
-    responses=transcript_responses(Verbose | Diarized) | error_responses(400, 401, 404, 409),
+    responses=common.transcript_responses(Verbose | Diarized) | common.error_responses(400, 401, 404, 409),
     response_class=Response,
 )
 async def transcript(request: Request, job_id: str, form: JobFormat) -> Response:
     """What was said; `json` is OpenAI's `verbose_json`, `diarized_json` needs a job that was given `speakers`."""
     server = server_of(request)
-    row = await _found(server.jobs, job_id)
-    entry = await asyncio.to_thread(server.jobs.ledger.entry, job_id)
+    job = _found(server, job_id)
+    entry = await server.jobs.transcript(job)
     if entry is None:
-        row = await _found(server.jobs, job_id)  # again: it has failed if its transcript is damaged
-        raise HttpError(409, f"the job is {row.state}; it has no transcript", "not_done")
-    if form == "diarized_json" and not row.asked.speakers:
+        state = _found(server, job_id).state  # again: it has failed if its transcript is damaged
+        raise HttpError(409, f"the job is {state}; it has no transcript", "not_done")
+    if form == "diarized_json" and not job.asked.speakers:
         raise HttpError(409, "speakers were not asked for; queue it again with speakers=auto", "no_speakers")
-    config = row.asked.config(server.config)
-    parts = ("segment", "word") if row.asked.words or config.words else ("segment",)
+    config = job.asked.config(server.config)
+    parts = ("segment", "word") if job.asked.words or config.words else ("segment",)
     kind: ResponseFormat = "diarized_json" if form == "diarized_json" else SERVED[form].response
     body = answer(entry, config, kind, parts)
-    name = f"{row.name.rpartition('.')[0] or row.name}.{form.replace('_', '.')}"
+    name = f"{job.name.rpartition('.')[0] or job.name}.{form.replace('_', '.')}"
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
     return Response(body, media_type=TYPES[kind], headers={"Content-Disposition": disposition})
 
 
 def _shown_name(given: str) -> str:
     """The last part of a path, as it can be written anywhere."""
-    name = given.replace("\\", "/").rstrip("/").rpartition("/")[2][:MOST_NAME] or "recording"
+    name = given.replace("\\", "/").rstrip("/").rpartition("/")[2][:255] or "recording"
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -182,53 +163,36 @@ def below(config: Config, path: str) -> Path:
     """
     if config.server.folder is None:
         raise HttpError(400, "this server has no folder of recordings (option server.folder)", "no_folder", "path")
-    root = os.path.realpath(config.server.folder)
-    missing = HttpError(404, "there is no such recording below the server's folder", "not_found", "path")
-    try:
-        found = os.path.realpath(Path(root, path))
-        inside = os.path.commonpath([root, found]) == root and Path(found).is_file()
-    except (ValueError, OSError):  # a null byte, a name too long
-        raise missing from None
-    if not inside:
-        raise missing
-    return Path(found)
+    root = Path(config.server.folder).resolve()
+    with suppress(ValueError, OSError, RuntimeError):  # a null byte, a name too long, links in a ring
+        found = (root / path).resolve()
+        if found.is_relative_to(root) and found.is_file():
+            return found
+    raise HttpError(404, "there is no such recording below the server's folder", "not_found", "path")
 
 
-async def _found(jobs: Jobs, job_id: str) -> JobRow:
-    row = await asyncio.to_thread(jobs.ledger.get, job_id)
-    if row is None:
-        raise HttpError(404, "there is no such job; finished ones are forgotten after a while", "not_found", "id")
-    return row
+def _found(server: Server, job_id: str) -> StoredJob:
+    if job := server.jobs.known.get(job_id):
+        return job
+    raise HttpError(404, "there is no such job; finished ones are forgotten after a while", "not_found", "id")
 
 
-async def _shown(server: Server, row: JobRow) -> Job:
-    position = await asyncio.to_thread(server.jobs.ledger.position, row.number) if row.state == "queued" else None
-    here = f"/v1/jobs/{row.id}"
-    links: dict[str, Any] = {"self": here}
-    if row.state == "done":
-        forms = [*SERVED, *(["diarized_json"] if row.asked.speakers else [])]
-        links |= {form: f"{here}/transcript.{form}" for form in forms}
+def _shown(server: Server, job: StoredJob) -> Job:
+    here = f"/v1/jobs/{job.id}"
+    forms = [*SERVED, *(["diarized_json"] if job.asked.speakers else [])] if job.state == "done" else []
     return Job(
-        id=row.id,
-        state=row.state,
-        name=row.name,
-        created_at=int(row.created),
-        finished_at=int(row.finished) if row.finished else None,
-        position=position,
-        progress=_progress(server, row) if row.state == "running" else None,
-        error=row.error,
-        links=links,
+        **dict(job),
+        position=server.jobs.position(job) if job.state == "queued" else None,
+        progress=_progress(server.jobs.tickets.get(job.id)) if job.state == "running" else None,
+        links={"self": here} | {form: f"{here}/transcript.{form}" for form in forms},
     )
 
 
-def _progress(server: Server, row: JobRow) -> JobProgress:
-    ticket = server.jobs.ticket(row.id)
+def _progress(ticket: Ticket | None) -> JobProgress:
     if ticket is None or ticket.audio_seconds is None:
         return JobProgress(audio_seconds=None, done_seconds=0.0, remaining_seconds=None)
-    total, remaining = ticket.audio_seconds, None
+    took, remaining = time.monotonic() - ticket.submitted, None
     if ticket.done > 0:
-        took = time.monotonic() - ticket.submitted
         remaining = round(took / ticket.done * (1 - ticket.done), 1)
-    return JobProgress(
-        audio_seconds=round(total, 1), done_seconds=round(total * ticket.done, 1), remaining_seconds=remaining
-    )
+    heard = round(ticket.audio_seconds * ticket.done, 1)
+    return JobProgress(audio_seconds=round(ticket.audio_seconds, 1), done_seconds=heard, remaining_seconds=remaining)

@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, File, Request, UploadFile
+from fastapi.sse import KEEPALIVE_COMMENT
+from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
+from snakescribe import glossary
 from snakescribe.config.languages import DETECTED
+from snakescribe.errors import RecordingError, SnakescribeError
 from snakescribe.formats.registry import ResponseFormat
-from snakescribe.server.http_errors import HttpError
-from snakescribe.server.intake import RequestOptions
-from snakescribe.server.responses import TYPES, Diarized, Text, Verbose, answer
-from snakescribe.server.routes.common import (
-    NO_TEXT,
-    Ending,
-    Language,
-    TheFile,
-    TheGranularities,
-    TheLanguage,
-    TheModel,
-    ThePrompt,
-    TheSpeakers,
-    TheTemperature,
-    TolerantRoute,
-    check_model,
-    error_responses,
-    headers_of,
-    received,
-    said_in,
-    served_names,
-    transcript_responses,
-    wanted,
-)
-from snakescribe.server.state import server_of
-from snakescribe.server.stream import Events
+from snakescribe.server.http_errors import HttpError, refusal
+from snakescribe.server.intake import Content, RequestOptions, Ticket
+from snakescribe.server.responses import TYPES, Diarized, Text, Usage, Verbose, answer, by_speaker, event, texts
+from snakescribe.server.routes import common
+from snakescribe.server.state import Server, in_time, server_of, while_wanted
 
+QUIET = 15.0
+"""Seconds after which a comment says that the connection lives; proxies hang up after 30 or 60."""
 STREAMED = ("json", "text", "diarized_json")
 """Forms that `stream` makes events of; with others OpenAI takes no notice of it, and some clients always send it."""
-UNBUFFERED = {"X-Accel-Buffering": "no"}
-"""Has nginx pass on every event at once."""
-
 TEXT = {"type": "string"}
 AUDIO = {"type": "object", "required": ["data", "format"], "properties": {"data": TEXT, "format": TEXT}}
-AS_JSON = {
-    "application/json": {
-        "schema": {"type": "object", "required": ["input_audio"], "properties": {"input_audio": AUDIO}}
-    }
-}
+AS_JSON = {"type": "object", "required": ["input_audio"], "properties": {"input_audio": AUDIO}}
 """The other body of a transcription: ``data`` in base64, and any of the form's other fields."""
-
-router = APIRouter(tags=["OpenAI's audio API"], route_class=TolerantRoute)
-
-TheFormat = Annotated[ResponseFormat, Form()]
-EVENT = {
-    "type": "object",
-    "required": ["data"],
-    "properties": {
-        "data": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "description": "`type` transcript.text.delta with `delta`, transcript.text.segment of one speaker, or "
-            "transcript.text.done with `text`; or `error`",
-        }
-    },
+EVENT = TEXT | {
+    "contentMediaType": "application/json",
+    "description": "`type` transcript.text.delta with `delta`, transcript.text.segment of one speaker, or "
+    "transcript.text.done with `text`; or `error`",
 }
+EVENTS = {"text/event-stream": {"itemSchema": {"type": "object", "required": ["data"], "properties": {"data": EVENT}}}}
+
+router = APIRouter(tags=["OpenAI's audio API"], route_class=common.FormOrJson)
+
+
+class Translation(common.Fields, common.Upload):
+    """The form of a translation."""
+
+    file: UploadFile = File(
+        description="any container and codec that ffmpeg reads; without a header, by its name (`.ulaw`, `.sln16`, …)"
+    )
+    response_format: ResponseFormat = "json"
+
+
+class Transcription(common.SpokenFields, Translation):
+    """The form of a transcription."""
+
+    languages: list[common.Language] = Field(
+        default_factory=list, validation_alias=common.several("languages"), description="one of these is spoken"
+    )
+    keywords: list[str] = Field(
+        default_factory=list, validation_alias=common.several("keywords"), description="words to expect"
+    )
+    stream: bool = Field(False, description="events with the text as it comes")
 
 
 class Model(BaseModel):
@@ -87,25 +81,11 @@ class ModelList(BaseModel):
 @router.post(
     "/v1/audio/transcriptions",
     summary="Transcribe a recording",
-    responses=transcript_responses(Verbose | Diarized | Text, **{"text/event-stream": {"itemSchema": EVENT}}) | NO_TEXT,
+    responses=common.transcript_responses(Verbose | Diarized | Text, **EVENTS) | common.NO_TEXT,
     response_class=Response,
-    openapi_extra={"requestBody": {"content": AS_JSON}},
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": AS_JSON}}}},
 )
-async def transcriptions(
-    request: Request,
-    ending: Ending,
-    file: TheFile,
-    model: TheModel = None,
-    language: TheLanguage = None,
-    languages: Annotated[list[Language] | None, Form(alias="languages[]", description="one of these is spoken")] = None,
-    keywords: Annotated[list[str] | None, Form(alias="keywords[]", description="words to expect")] = None,
-    prompt: ThePrompt = None,
-    response_format: TheFormat = "json",
-    temperature: TheTemperature = 0.0,
-    timestamp_granularities: TheGranularities = None,
-    speakers: TheSpeakers = None,
-    stream: Annotated[bool, Form(description="events with the text as it comes")] = False,
-) -> Response:
+async def transcriptions(request: Request, form: Annotated[Transcription, common.AsForm]) -> Response:
     """Write down what is said, in the language that is spoken.
 
     The connection stays open until the text is there; for long recordings rather queue a job (`/v1/jobs`).
@@ -119,80 +99,116 @@ async def transcriptions(
       `x-snakescribe-ignored` names them, and `x-snakescribe-model` the model.
     - Instead of a form, JSON is taken, with `input_audio` (`data` in base64, `format`) in place of `file`.
     """
-    granularities = tuple(timestamp_granularities or ("segment",))
-    words = "word" in granularities
-    if words and response_format != "verbose_json":
+    server, speakers, prompt = server_of(request), form.speakers, form.prompt
+    words = "word" in form.timestamp_granularities
+    if words and form.response_format != "verbose_json":
         raise HttpError(400, "words need response_format=verbose_json", "invalid_value", "timestamp_granularities[]")
-    server = server_of(request)
-    check_model(server.config, model)
-    if response_format == "diarized_json" and speakers in (None, "off"):
+    if form.response_format == "diarized_json" and speakers in (None, "off"):
         speakers = "auto" if server.config.speakers == "off" else str(server.config.speakers)
-    elif response_format == "json":  # it could not tell them
+    elif form.response_format == "json" or speakers == "off":  # the first could not tell them
         speakers = None
-    if keywords:
-        prompt = f"{', '.join(keywords)} {server.config.prompt if prompt is None else prompt}"  # as hotwords are told
-    asked = RequestOptions(language or _one_of(languages), prompt, "transcribe", temperature, words, wanted(speakers))
-    if not stream or response_format not in STREAMED:
-        return await _answered(request, ending, file, asked, response_format, granularities)
-    source, content = await received(request, ending, file, file.filename or "", asked)
-    config = asked.config(server.config)
-    events = Events(request, server, config, source, content, asked, response_format == "diarized_json")
-    ending.push_async_callback(events.end)
-    await events.begin()
-    headers = await headers_of(request) | UNBUFFERED
-    return StreamingResponse(events.all(), media_type="text/event-stream", headers=headers)
-
-
-def _one_of(languages: list[str] | None) -> str | None:
-    detected = next((one for one in languages or () if one in DETECTED), None)
-    return detected or ",".join(dict.fromkeys(languages or ())) or None
+    if form.keywords:
+        prompt = f"{', '.join(form.keywords)} {server.config.prompt if prompt is None else prompt}"  # as hotwords are
+    detected = next((one for one in form.languages if one in DETECTED), None)
+    language = form.language or detected or ",".join(dict.fromkeys(form.languages)) or None
+    asked = RequestOptions(language, prompt, "transcribe", form.temperature, words, speakers)
+    return await _answered(request, form, asked, form.stream and form.response_format in STREAMED)
 
 
 @router.post(
     "/v1/audio/translations",
     summary="Translate a recording into English",
-    responses=transcript_responses(Verbose | Text) | NO_TEXT,
+    responses=common.transcript_responses(Verbose | Text) | common.NO_TEXT,
     response_class=Response,
 )
-async def translations(
-    request: Request,
-    ending: Ending,
-    file: TheFile,
-    model: TheModel = None,
-    prompt: ThePrompt = None,
-    response_format: TheFormat = "json",
-    temperature: TheTemperature = 0.0,
-) -> Response:
+async def translations(request: Request, form: Annotated[Translation, common.AsForm]) -> Response:
     """Write down in English what is said in another language; English-only models and `turbo` cannot."""
-    if response_format == "diarized_json":
+    if form.response_format == "diarized_json":
         raise HttpError(400, "a translation has no speakers", "invalid_value", "response_format")
-    check_model(server_of(request).config, model)
-    asked = RequestOptions(None, prompt, "translate", temperature)
-    return await _answered(request, ending, file, asked, response_format, ("segment",))
+    return await _answered(request, form, RequestOptions(None, form.prompt, "translate", form.temperature))
 
 
-@router.get("/v1/models", summary="List the models", responses=error_responses(401))
+@router.get("/v1/models", summary="List the models", responses=common.error_responses(401))
 async def models(request: Request) -> ModelList:
     """The one model of this server, under its own name and under those that clients send (option `server.aliases`)."""
-    return ModelList(data=[Model(id=name) for name in served_names(server_of(request).config)])
+    return ModelList(data=[Model(id=name) for name in common.served_names(server_of(request).config)])
 
 
-@router.get("/v1/models/{name:path}", summary="Look at a model", responses=error_responses(401, 404))
+@router.get("/v1/models/{name:path}", summary="Look at a model", responses=common.error_responses(401, 404))
 async def one_model(request: Request, name: str) -> Model:
     """The model under one of its names."""
-    check_model(server_of(request).config, name)
+    common.check_model(server_of(request).config, name)
     return Model(id=name)
 
 
-async def _answered(
-    request: Request,
-    ending: Ending,
-    file: TheFile,
-    asked: RequestOptions,
-    form: ResponseFormat,
-    granularities: tuple[str, ...],
-) -> Response:
-    source, content = await received(request, ending, file, file.filename or "", asked)
-    entry, headers = await said_in(request, source, content, asked)
-    config = asked.config(server_of(request).config)
-    return Response(answer(entry, config, form, granularities), headers=headers, media_type=TYPES[form])
+async def _answered(request: Request, form: Translation, asked: RequestOptions, stream: bool = False) -> Response:
+    server, name = server_of(request), form.file.filename or ""
+    common.check_model(server.config, form.model)
+    if not stream:
+        entry, headers = await common.said_in(request, form, form.file, name, asked)
+        parts = getattr(form, "timestamp_granularities", ()) or ("segment",)
+        body = answer(entry, asked.config(server.config), form.response_format, parts)
+        return Response(body, headers=headers, media_type=TYPES[form.response_format])
+    content = await common.received(request, form.file, name, asked)
+    told = events(request, server, content, asked, form.response_format == "diarized_json")
+    request.state.ending.push_async_callback(told.aclose)
+    await while_wanted(request, anext(told))
+    headers = form.headers(server.config) | {"X-Accel-Buffering": "no"}  # has nginx pass on every event at once
+    return StreamingResponse(told, media_type="text/event-stream", headers=headers)
+
+
+async def events(
+    request: Request, server: Server, content: Content, asked: RequestOptions, diarized: bool
+) -> AsyncGenerator[bytes]:
+    """Text in order as it comes, and the whole of it at the end.
+
+    What comes first is empty, as soon as it is decoded, but no later than a proxy waits for the first byte: a failure
+    before that is raised, so that a file that is no recording still gets a proper refusal.
+    """
+    config, news, tickets = asked.config(server.config), asyncio.Event(), list[Ticket]()
+
+    def watch(ticket: Ticket) -> None:
+        tickets[:] = [ticket]
+        news.set()
+
+    work = asyncio.create_task(in_time(server, server.intake.transcribe(content, asked, watch)))
+    work.add_done_callback(lambda _: news.set())
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET):
+                while not work.done() and not (tickets and tickets[0].audio_seconds is not None):
+                    news.clear()
+                    await news.wait()
+        if work.done():
+            work.result()
+        yield b""
+        try:
+            told, space = 0, ""
+            while True:
+                news.clear()
+                over = work.done()
+                heard = over and not work.exception()  # from the cache, or all at once
+                segments = work.result()[0].transcript.segments if heard else tickets[0].segments if tickets else ()
+                for text in texts(segments[told:], config):
+                    yield event({"type": "transcript.text.delta", "delta": space + text})
+                    space = " "
+                if over:
+                    break
+                told = len(segments)
+                try:
+                    await asyncio.wait_for(news.wait(), QUIET)
+                except TimeoutError:
+                    yield KEEPALIVE_COMMENT
+            entry, _ = work.result()
+        except (HttpError, RecordingError, SnakescribeError) as failure:
+            yield event({"error": refusal(failure).error.model_dump()})
+            return
+        common.log_text(request, server, entry)
+        for segment in by_speaker(entry, config) if diarized else ():
+            yield event(segment.model_dump())
+        text = glossary.apply(entry.transcript, config.glossary).text
+        usage = Usage(seconds=math.ceil(entry.transcript.duration)).model_dump()
+        yield event({"type": "transcript.text.done", "text": text, "usage": usage})
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
