@@ -21,8 +21,8 @@ MOST_ROWS = 32
 CTRANSLATE2_CUBLAS = "libcublas.so.12"
 """Of CTranslate2 4.8 (`containers/variants.yaml`, read out of the wheel by a test)."""
 
-_lease: TextIO | None = None
-"""The lock file of the GPU this process holds; open until the process ends."""
+_lease: tuple[int, TextIO] | None = None
+"""Index and lock file of the GPU this process holds; open until the process ends."""
 
 
 def load_backend(config: Config, prepared: Prepared, threads: int, thrift: int = 0) -> Backend:
@@ -144,10 +144,11 @@ def _compute_type(engine: Engine, asked: str, device: devices.Device) -> str:
 
 
 def _gpu_index(device: devices.Device) -> int:
+    """The GPU of this process: a second model goes where the first one is, and does not wait for it to end."""
     global _lease
     if device.kind == "cpu":
         return 0
     import torch
 
-    index, _lease = devices.lease_gpu(torch.cuda.device_count())
-    return index
+    _lease = _lease or devices.lease_gpu(torch.cuda.device_count())
+    return _lease[0]
