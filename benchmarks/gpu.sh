@@ -59,6 +59,8 @@ unpack() {
   { "$python" -c 'import sys; print(*(path for path in sys.path if path.endswith("-packages")), sep="\n")'
     (cd "$2/scripts" && pwd); } > "$("$here/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/there.pth"
   "$python" -m pip --python "$here/bin/python" install -q --no-index --no-deps --no-compile "$carried"/wheels/*.whl
+  printf '#!/bin/sh\nexec "$(dirname "$0")/python" -m snakescribe "$@"\n' > "$here/bin/snakescribe"  # the workflow calls it
+  chmod +x "$here/bin/snakescribe"
   rm -r "$carried/wheels"
   mkdir -p "$carried/models"
   cp "$carried/weights/silero_vad.onnx" "$carried/models"
@@ -74,7 +76,7 @@ run() {
   local cublas
   cublas=$("$here" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nvidia/cublas/lib
   [[ ! -d $cublas ]] || export LD_LIBRARY_PATH=$cublas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-  export PYTHONPATH=$root:$root/scripts:$root/.venv/bench${PYTHONPATH:+:$PYTHONPATH}
+  export PATH=$(dirname "$here"):$PATH PYTHONPATH=$root:$root/scripts:$root/.venv/bench${PYTHONPATH:+:$PYTHONPATH}
   exec "$here" -m benchmarks.gpu --out "$out" --data "$carried/recordings" --models "$carried/models" "$@"
 }
 

@@ -89,6 +89,7 @@ def step(backend: TorchWhisper, memory: Memory, count: int, device: str) -> tupl
     session.read(np.full((windows, 3), rules.tokenizer.sot, np.int64), every, every, rules.anything)
     tokens = np.full((len(owners), 1), 1000, np.int64)
     session.read(tokens, owners, owners, rules.first)
+    session.read(tokens, range(len(owners)), owners, rules.text)
     with _Copies() as counted:
         session.read(tokens, range(len(owners)), owners, rules.text)
     wait(device)

@@ -143,6 +143,29 @@ def test_a_step_that_fails_is_told_and_the_next_one_runs(run: Run) -> None:
     assert "- turns, three runs: need three recordings" in table and "| texts | ended |" in table
 
 
+def test_what_is_there_and_torch_are_not_carried(tmp_path: Path) -> None:
+    """With the hashes of all that is."""
+    (tmp_path / "there.txt").write_text("NumPy==2.5.2\npydantic_core @ file:///x.whl\n")
+    script = f'source <(sed -n "/^wanted/,/^}}/p" {ROOT}/benchmarks/gpu.sh); wanted {ROOT}/requirements/runtime.txt'
+    has = os.environ | {"HAS": str(tmp_path / "there.txt")}
+    lines = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=has, check=True
+    ).stdout.splitlines()
+    names = {line.partition("==")[0] for line in lines if not line.startswith(" ")}
+    locked = (ROOT / "requirements/runtime.txt").read_text().splitlines()
+    every = {line.partition("==")[0] for line in locked if line[:1].isalnum()}
+    assert every - names == {"numpy", "pydantic-core", "torch"} and {"ctranslate2", "pydantic"} < names
+    assert lines[0].startswith("annotated-doc==") and "--hash=sha256:" in lines[1]
+
+
+def test_damaged_pieces_are_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "piece.00").write_bytes(b"x")
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  piece.00\n")
+    command = [str(ROOT / "benchmarks/gpu.sh"), "unpack", str(tmp_path), str(tmp_path / "into")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode and "piece.00: FAILED" in done.stdout and not (tmp_path / "into").exists()
+
+
 def test_a_step_that_hangs_is_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run.out.mkdir()
     monkeypatch.setattr(proof.sys, "argv", ["", *"--device cpu --data x --models x --out".split(), str(run.out)])
