@@ -21,6 +21,8 @@ WINDOWS = 6
 """Of the reading that is to fail."""
 SHARES = (1.25, 0.75, 0.5, 0.25)
 """Times the memory of one window that is left, until several do not fit: on a CPU the heap may keep what was freed."""
+ROOM = 300_000_000
+"""Bytes beside the weights, of which a model fills half with keys and values."""
 
 
 def memory(run: Run) -> Iterator[Row]:
@@ -33,8 +35,14 @@ def memory(run: Run) -> Iterator[Row]:
     differ = sum(alone[key] != text for key, text in together.items())
     told = f"{differ} of {len(speech)} texts differ"
     yield Row(f"{many.backend.name} {hardware.compute_type}: 1 row and {many.backend.rows}", told, not differ)
+    rows, weights = many.backend.rows, 2 * many.prepared.capabilities.parameters
     del one, many
     yield from _out_of_memory(run, speech)
+    if run.device == "cuda":  # on a CPU they do not depend on it
+        with leaving(run.device, weights + ROOM):
+            few = run.open(engine="torch_whisper").backend.rows
+        told = f"{rows}, and {few} with {ROOM / 1e6:.0f} MB beside the weights"
+        yield Row("rows of a bucket", told, 1 <= few < rows)
 
 
 def _pieces(run: Run) -> dict[str, Samples]:
