@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,7 @@ def main() -> int:
         limit = min(STEPS[name].seconds * patience, over - time.monotonic())
         _keep(run, name, _ended(run, name, limit) if limit > 0 else Row("ended", "not begun: the time was up", False))
         write(run)
+    shutil.rmtree(run.scratch(""))
     failed = [row for row in records.read_rows(run.out / "rows.jsonl") if row["proved"] is False]
     print(f"{run.out / 'table.md'}: {f'{len(failed)} things are not proved' if failed else 'everything is proved'}")
     return int(bool(failed))

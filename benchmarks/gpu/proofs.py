@@ -76,6 +76,8 @@ def turns(run: Run) -> Iterator[Row]:
         command += ["--device", device, "--cores", str(run.threads), "--config", *options]
         said = subprocess.run(command, capture_output=True, text=True)
         if said.returncode:
+            for log in results.glob("logs/snakemake.log"):
+                print(log.read_text(encoding="utf-8")[-3000:])
             yield Row(f"run {number + 1}, {device}", f"exit code {said.returncode}: {said.stderr[-300:]}", False)
             return
         rows = _rows(results)
