@@ -61,7 +61,7 @@ def prepare(store: Store, model: str, folder: Path) -> Weights:
     tokenizer = weights.ctranslate2 / "tokenizer.json"
     if not tokenizer.exists():
         with atomic_file(tokenizer) as out:
-            out.write(tokenizer_json(_encoding(prepared.dims)).encode())
+            out.write(tokenizer_json(encoding_of(prepared.dims)).encode())
     checkpoint = open_ctranslate2(prepared.ctranslate2)
     if not weights.openai.exists():
         with atomic_file(weights.openai) as out:
@@ -72,7 +72,7 @@ def prepare(store: Store, model: str, folder: Path) -> Weights:
     return weights
 
 
-def _encoding(dims: Mapping[str, int]) -> Encoding:
+def encoding_of(dims: Mapping[str, int]) -> Encoding:
     from whisper.tokenizer import get_encoding
 
     multilingual = dims["n_vocab"] >= 51865
@@ -135,7 +135,7 @@ def write_ggml(checkpoint: Checkpoint, out: IO[bytes]) -> None:
     filters = mel_filters("cpu", dims["n_mels"]).float().numpy()
     _integers(out, *filters.shape)
     out.write(filters.tobytes())
-    ranks = _encoding(dims)._mergeable_ranks
+    ranks = encoding_of(dims)._mergeable_ranks
     _integers(out, len(ranks))
     for token in sorted(ranks, key=lambda token: ranks[token]):
         _integers(out, len(token))

@@ -42,3 +42,18 @@ def test_a_gpu_is_leased_once_and_free_again_when_its_process_is_killed(tmp_path
     for process in (second[0], third[0]):
         process.kill()
         process.wait()
+
+
+def test_a_second_model_goes_where_the_first_one_is(tmp_path: Path) -> None:
+    """A process that waited for its own lease would wait for ever."""
+    twice = """
+import torch
+from snakescribe.devices import Device
+from snakescribe.engine.load import _gpu_index
+torch.cuda.device_count = lambda: 1
+print([_gpu_index(Device("cuda", "a card")) for _ in range(2)])
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", twice]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout == "[0, 0]\n", done.stderr

@@ -225,9 +225,16 @@ def test_a_card_that_ctranslate2_has_no_code_for(driver: str, gpu: Gpu, said: st
 
 
 def test_a_cublas_that_torch_does_not_bring() -> None:
+    """`auto` takes the other engine, so only who asks for this one cannot go on."""
     ct2 = CTranslate2(version="4.8.5", gpus=1)
-    found = verdict(machine("580.65.06", RTX_3090), torch_of("cu130", gpus=1), ctranslate2=ct2)
-    assert "CTranslate2 4.8.5 needs libcublas.so.12, which torch for CUDA 13.0 does not bring" in found.line
+    well = heard(device="cuda", engine="torch_whisper")
+    for engine, code in (("auto", 0), ("ctranslate2", 6), ("torch_whisper", 0)):
+        here = machine("580.65.06", RTX_3090), torch_of("cu130", gpus=1)
+        found = verdict(*here, ctranslate2=ct2, hearing=well, engine=engine)
+        told = (
+            "CTranslate2 4.8.5 needs libcublas.so.12, which torch for CUDA 13.0 does not bring: set engine: torch_whis"
+        )
+        assert found.exit_code == code and (told in found.line) == (engine != "torch_whisper")
 
 
 def test_empty_text_from_a_gpu_names_the_cause() -> None:

@@ -9,6 +9,7 @@ import weakref
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -124,6 +125,29 @@ def test_too_much_for_the_device_is_tried_row_by_row(models_root: Path, tiny: En
     jobs = [job("a", beckett), job("b", beckett)]
     assert _texts(engine.run(jobs)) == _texts(tiny.run(jobs))
     assert small.encoded == [2, 1, 1]
+
+
+@pytest.mark.parametrize("asked", ["encode", "decode"])
+def test_what_was_too_much_is_given_back_before_its_windows_go_one_by_one(
+    asked: str, models_root: Path, tiny: Engine, beckett: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that is full of what did not fit has no room for a single window."""
+    watched = Watched(tiny.backend)
+    real, taken, held = getattr(watched, asked), [], []
+
+    def fill(work: Any) -> Any:
+        held.append(any(array() is not None for array in taken))
+        array = torch.zeros(9)
+        taken.append(weakref.ref(array))
+        if len(work if asked == "encode" else work.rows) > 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(work)
+
+    monkeypatch.setattr(watched, asked, fill)
+    engine = Engine(models_root, backend=watched, model="tiny.en", words=True)  # type: ignore[arg-type]
+    jobs = [job("a", beckett), job("b", beckett)]
+    assert _texts(engine.run(jobs)) == _texts(tiny.run(jobs))
+    assert held == [False, False, False]
 
 
 def test_a_window_that_breaks_the_engine_fails_its_own_recording_only(

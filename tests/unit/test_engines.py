@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,6 +13,9 @@ from snakescribe import devices
 from snakescribe.config import AskedConfig
 from snakescribe.doctor.diagnose import OPTIONAL
 from snakescribe.engine.engines import ENGINES, FASTEST
+from snakescribe.engine.load import MOST_ROWS, _rows
+from snakescribe.models.capabilities import capabilities
+from snakescribe.models.catalog import catalog
 from snakescribe.models.store import Prepared
 from snakescribe.speed import CANDIDATES
 
@@ -49,3 +54,14 @@ def test_bench_and_the_doctor_know_them_all() -> None:
     assert {engine for engine, _ in CANDIDATES} == ENGINES.keys() and len(set(CANDIDATES)) == len(CANDIDATES)
     assert {kind for _, kind in CANDIDATES} == TYPES
     assert {engine.package for engine in ENGINES.values()} - {None} == OPTIONAL
+
+
+def test_a_bucket_is_as_large_as_a_card_has_room_for() -> None:
+    """large-v3 has 1.5 billion numbers, and keys and values of a window are 246 MB."""
+
+    def rows(name: str, free: float = math.inf, device: str = "cuda") -> int:
+        dims = catalog().models[name].dims
+        return _rows(Prepared(name, "", Path(), None, dims, capabilities(dims), ()), device, free)
+
+    assert [rows("large-v3", free * 1e9) for free in (141, 12, 8, 4, 2)] == [18, 18, 10, 1, 1]
+    assert rows("large-v3-turbo", 141e9) == MOST_ROWS and rows("base", device="cpu") == 5

@@ -169,7 +169,9 @@ def _gpu(facts: Facts, variants: Variants) -> Iterator[Check]:
     yield Check(name="device", state="ok", says=says)
     if facts.engine in ("auto", "ctranslate2"):
         problem = ctranslate2_problem(nvidia, torch, facts.ctranslate2, variants)
-        if problem:
+        if problem and facts.engine == "auto" and not facts.ctranslate2.has_cublas:  # engine/load.py sees this, too
+            yield Check(name="engine", state="warn", says=f"{problem}, as auto does")
+        elif problem:
             yield Check(name="engine", state="bad", says=problem, error=DeviceError.__name__)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+import math
 from typing import TextIO
 
 from snakescribe import __version__, devices
@@ -21,8 +22,8 @@ MOST_ROWS = 32
 CTRANSLATE2_CUBLAS = "libcublas.so.12"
 """Of CTranslate2 4.8 (`containers/variants.yaml`, read out of the wheel by a test)."""
 
-_lease: TextIO | None = None
-"""The lock file of the GPU this process holds; open until the process ends."""
+_lease: tuple[int, TextIO] | None = None
+"""Index and lock file of the GPU this process holds; open until the process ends."""
 
 
 def load_backend(config: Config, prepared: Prepared, threads: int, thrift: int = 0) -> Backend:
@@ -44,7 +45,7 @@ def load_backend(config: Config, prepared: Prepared, threads: int, thrift: int =
     compute_type = _compute_type(engine, config.compute_type, device)
     index = _gpu_index(device)
     hardware = Hardware(device.kind, device.name, device.driver, compute_type, versions(engine))
-    rows = config.decoding.rows or _rows(prepared, device)
+    rows = config.decoding.rows or _rows(prepared, device.kind, _free(device, index))
     rows = max(1, rows // 4) if thrift == 1 else 1 if thrift else rows
     workers = threads if device.kind == "cpu" and not thrift else 1
     share_arenas(max(2, workers))
@@ -54,10 +55,24 @@ def load_backend(config: Config, prepared: Prepared, threads: int, thrift: int =
     return engine.load(prepared, hardware, index, rows, workers)
 
 
-def _rows(prepared: Prepared, device: devices.Device) -> int:
-    """Windows of 30 s that fit into a bucket, in 16 bits per number."""
+def _rows(prepared: Prepared, device: str, free: float = math.inf) -> int:
+    """Windows of 30 s that fit into a bucket, in 16 bits per number.
+
+    Their keys and values get half of the ``free`` bytes that the weights leave: the other half is for the encoder's own
+    arrays and what the hypotheses read.
+    """
     window = 2 * prepared.dims["n_text_layer"] * prepared.dims["n_audio_ctx"] * prepared.dims["n_text_state"] * 2
-    return int(min(MOST_ROWS, max(1, BUCKET_BYTES[device.kind] // window)))
+    left = (free - 2 * prepared.capabilities.parameters) / 2
+    return int(min(MOST_ROWS, max(1, min(BUCKET_BYTES[device], left) // window)))
+
+
+def _free(device: devices.Device, index: int) -> float:
+    """Bytes that are free on a card; a CPU's do not matter here."""
+    if device.kind == "cpu":
+        return math.inf
+    import torch
+
+    return float(torch.cuda.mem_get_info(index)[0])
 
 
 def versions(engine: Engine) -> str:
@@ -153,10 +168,11 @@ def _compute_type(engine: Engine, asked: str, device: devices.Device) -> str:
 
 
 def _gpu_index(device: devices.Device) -> int:
+    """The GPU of this process: a second model goes where the first one is, and does not wait for it to end."""
     global _lease
     if device.kind == "cpu":
         return 0
     import torch
 
-    index, _lease = devices.lease_gpu(torch.cuda.device_count())
-    return index
+    _lease = _lease or devices.lease_gpu(torch.cuda.device_count())
+    return _lease[0]

@@ -110,11 +110,13 @@ class WindowDecoder:
                     release(task.samples)
                 windows = self.backend.encode(mels)
         except ENGINE_ERRORS as error:
-            if not self._fails_alone(tasks, error):
-                for task in tasks:
-                    yield from self.encode([task], context)
+            if self._fails_alone(tasks, error):
+                return
         else:
             yield EncodedWindows(tasks, windows, context)
+            return
+        for task in tasks:  # here the error is gone, and with it all that its frames held of the device's memory
+            yield from self.encode([task], context)
 
     def languages(self, encoded: EncodedWindows) -> list[dict[str, float]]:
         """Probability per language code, for each window."""
@@ -221,12 +223,14 @@ class WindowDecoder:
         try:
             attempts = self._attempts(encoded, asked)
         except ENGINE_ERRORS as error:
-            if not self._fails_alone(tasks, error):
-                for task in tasks:
-                    for alone in self.encode([task], encoded.context):
-                        yield from self._read(alone, [row for row in asked if row[0] is task])
+            if self._fails_alone(tasks, error):
+                return
         else:
             yield from ((task, attempt, encoded) for (task, _), attempt in zip(asked, attempts, strict=True))
+            return
+        for task in tasks:  # after the error, as in `encode`
+            for alone in self.encode([task], encoded.context):
+                yield from self._read(alone, [row for row in asked if row[0] is task])
 
     def _attempts(self, encoded: EncodedWindows, asked: list[tuple[WindowTask, Search]]) -> list[Attempt]:
         tasks = [task for task, _ in asked]

@@ -1,0 +1,142 @@
+"""Run the proof: ``python -m benchmarks.gpu --device cuda --data FOLDER --models STORE --out FOLDER``.
+
+Every step is a process of its own with a time limit; what fails, crashes or hangs does not keep the next one from
+running. Rows go to ``rows.jsonl`` as they are found, then ``table.md`` is made of them, and what the steps printed lies
+in ``log.txt``. Exit code 0: everything was proved; 1: something was not, and the table says what.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import machine, records
+from benchmarks.gpu import memory, proofs, speed
+from benchmarks.gpu.common import Row, Run
+
+
+class Step(NamedTuple):
+    """One thing to prove or measure."""
+
+    work: Callable[[Run], Iterator[Row]]
+    seconds: float
+    """That it may take on a card; together they are the eight minutes."""
+
+
+STEPS = {
+    "facts": Step(proofs.facts, 60),
+    "turns": Step(proofs.turns, 80),
+    "texts": Step(proofs.texts, 80),
+    "memory": Step(memory.memory, 40),
+    "base": Step(speed.base, 60),
+    "turbo": Step(speed.turbo, 60),
+    "large-v3": Step(speed.large, 90),
+}
+PATIENCE = 5
+"""Times so long on a CPU, which may be busy."""
+
+
+def main() -> int:
+    """Run all steps, or within one of them what it says."""
+    args = _parser().parse_args()
+    run = Run(args.device, args.out.absolute(), args.data.absolute(), args.models.absolute(), args.model)
+    run.out.mkdir(parents=True, exist_ok=True)
+    if args.step:
+        for row in STEPS[args.step].work(run):
+            _keep(run, args.step, row)
+        return 0
+    os.chdir(machine.ROOT)  # a step must find benchmarks
+    for name in ("rows.jsonl", "log.txt"):
+        (run.out / name).unlink(missing_ok=True)
+    patience = 1 if run.device == "cuda" else PATIENCE
+    over = time.monotonic() + 60 * args.minutes * patience
+    for name in args.only or STEPS:
+        limit = min(STEPS[name].seconds * patience, over - time.monotonic())
+        _keep(run, name, _ended(run, name, limit) if limit > 0 else Row("ended", "not begun: the time was up", False))
+        write(run)
+    shutil.rmtree(run.scratch(""))
+    failed = [row for row in records.read_rows(run.out / "rows.jsonl") if row["proved"] is False]
+    print(f"{run.out / 'table.md'}: {f'{len(failed)} things are not proved' if failed else 'everything is proved'}")
+    return int(bool(failed))
+
+
+def _ended(run: Run, name: str, limit: float) -> Row:
+    """Run a step as a process of its own."""
+    began = time.monotonic()
+    with (run.out / "log.txt").open("ab") as log:
+        log.write(f"== {name}\n".encode())
+        log.flush()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], "--step", name],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code: int | None = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    if code is None:
+        return Row("ended", f"not within {limit:.0f} s; see log.txt", False)
+    took = f"{time.monotonic() - began:.1f} s"
+    last = (run.out / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1]
+    return Row("ended", f"{took}, exit code {code}: {last[:200]}" if code else took, code == 0)
+
+
+def _keep(run: Run, step: str, row: Row) -> None:
+    records.append(run.out / "rows.jsonl", {"step": step, **row._asdict()})
+    print(f"{step:<9}{ {True: 'yes', False: 'NO', None: ''}[row.proved]:<4}{row.what}: {row.found}", flush=True)
+
+
+def write(run: Run) -> None:
+    """Make the table of all rows so far."""
+    rows = records.read_rows(run.out / "rows.jsonl")
+    marks = {True: "yes", False: "**no**", None: ""}
+    failed = [f"- {row['step']}, {row['what']}: {row['found']}" for row in rows if row["proved"] is False]
+    lines = [
+        f"# The GPU path on `{run.device}`",
+        "",
+        f"Commit {machine.commit()}, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, `benchmarks/gpu.sh run`.",
+        "Not a card: this tried the script, and its figures mean nothing." if run.device == "cpu" else "",
+        "",
+        *(["Not proved:", "", *failed] if failed else ["Everything that has run so far is proved."]),
+        "",
+        "| step | what | found | proved |",
+        "|---|---|---|---|",
+        *(f"| {row['step']} | {_cell(row['what'])} | {_cell(row['found'])} | {marks[row['proved']]} |" for row in rows),
+    ]
+    (run.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--out", type=Path, required=True, help="folder for rows.jsonl, table.md and the logs")
+    parser.add_argument("--data", type=Path, required=True, help="recordings, best with a manifest.tsv")
+    parser.add_argument("--models", type=Path, required=True, help="the model store")
+    parser.add_argument("--model", default="base")
+    parser.add_argument("--only", nargs="+", choices=STEPS, help="these steps")
+    parser.add_argument("--minutes", type=float, default=8.0, help="for everything, on a card (default: 8)")
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
