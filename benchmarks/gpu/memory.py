@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WINDOWS = 6
 """Of the reading that is to fail."""
-SHARES = (1.25, 0.75, 0.5, 0.25)
+SHARES = (1.25, 1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Times the memory of one window that is left, until several do not fit: on a CPU the heap may keep what was freed."""
 ROOM = 300_000_000
 """Bytes beside the weights, of which a model fills half with keys and values."""

@@ -81,7 +81,7 @@ def _random(run: Run, name: str) -> Iterator[Row]:
     from benchmarks.gpu.weights import random_model
     from snakescribe.models.catalog import catalog
 
-    windows, tokens = run.pick(32, 3), run.pick(98, 34)
+    windows, tokens = run.pick(32, 3), run.pick(96, 32)
     dims = catalog().models[name].dims | ({} if run.device == "cuda" else TRIAL)
     usable = _ctranslate2_runs(run)
     prepared = random_model(name, dims, run.scratch(name), run.device)
@@ -110,15 +110,12 @@ def _ctranslate2_runs(run: Run) -> bool:
 
 
 def _windows(backend: Backend, prepared: Prepared, windows: int, tokens: int) -> bool:
-    """Read windows of noise, as many at once as fit; whether each got ``tokens``.
-
-    CTranslate2 gives half of its ``max_length``, prompt and all, and our engine rounds limits up to multiples of 32.
-    """
+    """Read windows of noise, as many at once as fit; whether each got ``tokens`` (for CTranslate2 a multiple of 32)."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
     prompt = prompt_tokens(tokenizer_for(prepared, "en", "transcribe"), "")
-    limit, got = 2 * tokens - len(prompt) if backend.name == "ctranslate2" else tokens, 0
+    got = 0
     for first in range(0, windows, backend.rows):
         count = min(backend.rows, windows - first)
         mels = [torch.randn(backend.n_mels, 3000, generator=generator) * 0.5 for _ in range(count)]
@@ -126,7 +123,7 @@ def _windows(backend: Backend, prepared: Prepared, windows: int, tokens: int) ->
             encoded=backend.encode(mels),
             rows=tuple(range(count)),
             prompts=(prompt,) * count,
-            limits=(limit,) * count,
+            limits=(tokens,) * count,
             frames=(3000,) * count,
             searches=(Search(beam_size=4),) * count,
         )

@@ -68,9 +68,9 @@ def test_windows_of_noise_get_as_many_tokens_as_they_may(run: Run) -> None:
     prepared = random_model("large-v3", DIMS, run.scratch("random"), "cpu")
     for engine in ("torch_whisper", "ctranslate2"):
         backend = run.backend(prepared, engine=engine)
-        assert speed._windows(backend, prepared, windows=2, tokens=34)
+        assert speed._windows(backend, prepared, windows=2, tokens=32)
     assert not speed._windows(backend, prepared, windows=2, tokens=40)  # CTranslate2 went on
-    halves = dict(open_ctranslate2(prepared.ctranslate2).halves())
+    halves = dict(open_ctranslate2(prepared.ctranslate2).tensors)
     model = Whisper(ModelDimensions(**DIMS))
     model.load_state_dict(halves)
     assert halves["encoder.blocks.0.attn.query.weight"].std() == pytest.approx(0.02, rel=0.1)
