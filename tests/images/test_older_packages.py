@@ -63,7 +63,7 @@ def test_the_variant_says_what_its_torch_holds(older: Path) -> None:
 
 def test_the_doctor_finds_nothing_wrong(older: Path, models_root: Path) -> None:
     said = snakescribe(older, "doctor", "--config", f"models={models_root}", "device=cpu")
-    assert said.startswith("ready: base hears it right on ") and "(torch_whisper, float32)" in said.splitlines()[0]
+    assert said.startswith("ready: base hears it right on ") and "(torch_whisper, int8_float32)" in said.splitlines()[0]
     assert "without ctranslate2 and openvino, which engines are optional" in " ".join(said.split())
 
 

@@ -20,7 +20,7 @@ LEAST = 1e-8
 
 
 def available() -> bool:
-    """Whether torch has such products on this processor; torch 2.0 has none."""
+    """Whether torch has such products on this processor: x86 with AVX2."""
     return "fbgemm" in torch.backends.quantized.supported_engines and hasattr(
         torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32"
     )
