@@ -266,6 +266,18 @@ def test_open_webui_in_json(server: Served, beckett: Path) -> None:
     for body in wrong:
         refused = server.http.post("/v1/audio/transcriptions", json=body).json()["error"]
         assert (refused["code"], refused["param"]) == ("invalid_value", "input_audio"), body
+    many: list[dict[str, Any]] = [{"keywords": ["word"] * 41}, {"keywords": ["long " * 3000]}, {"x": "x" * 600_000}]
+    many += [
+        {f"field{number}": "x" for number in range(41)},
+        {"keywords": ["half " * 1100] * 2},
+        {"keywords": ["\ud800"]},
+    ]
+    for fields in many:
+        body = json.dumps({"input_audio": audio} | fields)
+        refused = server.http.post(
+            "/v1/audio/transcriptions", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_value"), list(fields)
     path = server.http.post(
         "/v1/audio/transcriptions", json={"input_audio": audio | {"format": "../../x"}, "file": "/etc/passwd"}
     )

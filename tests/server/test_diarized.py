@@ -145,6 +145,52 @@ def test_voices_that_two_ask_for_are_heard_once(server: Served, clips: Clips) ->
     assert ["SPEAKER_01" in one.result().text for one in asked] == [False, True]
 
 
+def test_who_leaves_the_line_takes_nothing_from_those_behind(server: Served, clips: Clips) -> None:
+    """Two ask the same while the voices of another one are heard; the first goes, and its upload with it."""
+    clip = clips.make(12)
+    server.post(clip, response_format="verbose_json", **{"timestamp_granularities[]": "word"})  # the text is known
+
+    def uploads() -> int:
+        return len(list((server.state / "uploads").glob("request-*")))
+
+    with ThreadPoolExecutor(3) as pool:
+        heard = pool.submit(server.post, clips.make(30), response_format="diarized_json")
+        (hearer,) = until(lambda: hearers(server))
+        os.kill(hearer, signal.SIGSTOP)
+        with httpx.Client(base_url=server.url, timeout=5) as hasty:
+            files, data = {"file": clip.read_bytes()}, {"response_format": "diarized_json"}
+            first = pool.submit(hasty.post, "/v1/audio/transcriptions", files=files, data=data)
+            until(lambda: uploads() == 2)
+            second = pool.submit(server.post, clip, response_format="diarized_json")
+            until(lambda: uploads() == 3)
+            with pytest.raises(httpx.ReadTimeout):
+                first.result()
+        until(lambda: uploads() == 2)
+        os.kill(hearer, signal.SIGCONT)
+        assert [one.result().status_code for one in (heard, second)] == [200, 200]
+    until(lambda: not list((server.state / "work").iterdir()))
+
+
+def test_a_stream_that_fails_inside_ends_with_its_error(server: Served, clips: Clips) -> None:
+    """Its voices cannot be decoded when their turn comes: the folder has gone while it stood in line."""
+    work, lines = server.state / "work", []
+    files, data = {"file": clips.make(12).read_bytes()}, {"response_format": "diarized_json", "stream": "true"}
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(server.post, clips.make(30), response_format="diarized_json")
+        (hearer,) = until(lambda: hearers(server))
+        os.kill(hearer, signal.SIGSTOP)
+        with server.http.stream("POST", "/v1/audio/transcriptions", files=files, data=data) as answer:
+            for line in answer.iter_lines():
+                lines += [line] if line.startswith("data: ") else []
+                if len(lines) == 1 and work.exists():
+                    work.rename(work.with_name("elsewhere"))
+                    os.kill(hearer, signal.SIGKILL)
+    work.with_name("elsewhere").rename(work)
+    said = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert said[0]["type"] == "transcript.text.delta" and said[-1]["error"]["code"] == "internal_error"
+    assert "a stream failed" in [line.get("event") for line in server.log()]
+
+
 def test_a_caller_who_goes_ends_the_process(server: Served, clips: Clips) -> None:
     source = clips.make(200)
     with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=server.url, timeout=httpx.Timeout(600)) as http:

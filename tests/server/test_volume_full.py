@@ -17,4 +17,10 @@ def test_requests_are_told_that_the_disk_is_full(models_root: Path, mounted: Pat
             answer = server.http.post(path, files={"file": ("x.wav", bytes(1 << 21))})
             assert answer.status_code == 500 and "the server's disk is full" in answer.text
         (mounted / "filler").unlink()
+        uploads = server.state / "uploads"
+        uploads.rename(uploads.with_name("elsewhere"))  # stands for a disk that is read-only, or fails
+        answer = server.http.post("/v1/audio/transcriptions", files={"file": ("x.wav", bytes(1 << 21))})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+        assert any(line["event"].startswith("an upload could not be written") for line in server.log())
+        uploads.with_name("elsewhere").rename(uploads)
         assert server.post(clips.make()).status_code == 200

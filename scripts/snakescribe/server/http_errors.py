@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Mapping
 
 from fastapi import Request
@@ -15,6 +16,7 @@ from starlette.routing import Match, Mount
 
 from snakescribe.errors import RecordingError, SnakescribeError
 
+LOG = logging.getLogger(__name__)
 NO_RETRY = {"x-should-retry": "false"}
 """Has OpenAI's clients not try again at once what would take as long, and end as badly."""
 
@@ -78,17 +80,19 @@ async def answered(request: Request, error: Exception) -> JSONResponse:
             first = error.errors()[0]
             param = next(map(str, first["loc"][1:]), None)
             said = str(first["msg"]).removeprefix("Value error, ")
-            if param == "file":
+            if param in ("file", "audio_file"):
                 said = "a recording is needed, as a file of a form: curl -F file=@call.mp3 …"
-            found = HttpError(400, f"{param}: {said}", "invalid_value", param)
+            found = HttpError(400, f"{param}: {said}" if param else said, "invalid_value", param)
         case HTTPException(status_code=404):
             found = HttpError(404, f"there is nothing at {path}", "not_found")
         case HTTPException(status_code=405):
             allowed = _allowed(request, (error.headers or {}).get("Allow", ""))
             message = f"{path} takes {allowed}, not {request.method}"
             found = HttpError(405, message, "method_not_allowed", headers={"Allow": allowed})
-        case HTTPException(status_code=400, __cause__=ClientDisconnect() | OSError(errno=errno.ENOSPC | errno.EDQUOT)):
-            found = refusal(error.__cause__)  # the framework blames the form
+        case HTTPException(status_code=400, __cause__=(ClientDisconnect() | OSError()) as cause):
+            found = refusal(cause)  # the framework blames the form
+            if isinstance(cause, OSError):
+                LOG.error("an upload could not be written: %s", cause)
         case HTTPException(status_code=400):
             message = f"{error.detail.rstrip('.')}; send one recording, as a file of a form: curl -F file=@call.mp3 …"
             found = HttpError(400, message, "invalid_form")

@@ -198,7 +198,7 @@ class Intake:
 
     async def _read(self, ticket: Ticket, source: Path, options_key: str, head: float | None) -> CachedTranscript:
         began, recording, config = time.monotonic(), ticket.recording, ticket.config
-        async with self._sound(ticket, source) as (audio, samples):
+        async with self._kept(source) as kept, self._sound(ticket, kept) as (audio, samples):
             ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
             ticket.tell()
             spoken = recording.language or config.language
@@ -228,11 +228,12 @@ class Intake:
         """Who said it, and whether the voices were known."""
         sha256, key = ticket.recording.sha256, voices_key(ticket.config, ticket.recording)
         row = await asyncio.to_thread(_row, entry, ticket.config)
-        async with self._voices.line(entry.transcript.duration):  # whoever asks otherwise of the same finds it known
+        # Whoever asks otherwise of the same stands in the same line, and then finds it known.
+        async with self._kept(source) as kept, self._voices.line(entry.transcript.duration):
             heard = await asyncio.to_thread(self.cache.get_voices, sha256, key)
             if heard is not None:
                 return (await self._voices.tell(row, speakers, heard, self._work, ()))[1], True
-            async with self._sound(ticket, source) as (audio, samples):
+            async with self._sound(ticket, kept) as (audio, samples):
                 heard, told = await self._voices.tell(row, speakers, None, samples, _tracks(audio))
             await self._keep(self.cache.put_voices, sha256, key, heard)
             return told, False
@@ -245,10 +246,24 @@ class Intake:
             LOG.warning("what was heard cannot be kept in the cache: %s", error)
 
     @contextlib.asynccontextmanager
+    async def _kept(self, source: Path) -> AsyncIterator[Path]:
+        """A file that stays: the sender of an upload may leave while others wait for its text."""
+        self._number += 1
+        kept = self._work / f"{self._number}.source"
+        try:
+            if source.is_relative_to(self._state):
+                with contextlib.suppress(OSError):  # a file system without links
+                    kept.hardlink_to(source)
+                    source = kept
+            yield source
+        finally:
+            kept.unlink(missing_ok=True)
+
+    @contextlib.asynccontextmanager
     async def _sound(self, ticket: Ticket, source: Path) -> AsyncIterator[tuple[NormalisedRecording, Path]]:
         """A file decoded, as long as it is needed."""
         self._number += 1
-        samples, kept, voices = (self._work / f"{self._number}.{suffix}" for suffix in ("pcm", "source", "voices"))
+        samples, voices = (self._work / f"{self._number}.{suffix}" for suffix in ("pcm", "voices"))
         gone = threading.Event()
 
         def tick(count: int) -> None:
@@ -261,10 +276,6 @@ class Intake:
                 return normalise_recording(ticket.recording, name, ticket.config.audio, target, tick, self._speaks)
 
         try:
-            if source.is_relative_to(self._state):  # an upload: its sender may leave while others wait for the text
-                with contextlib.suppress(OSError):  # a file system without links
-                    kept.hardlink_to(source)
-                    source = kept
             samples.touch()  # here, so that the thread cannot make it when it has been removed
             audio = await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
             if audio.error_class == "TooLong":
@@ -275,7 +286,7 @@ class Intake:
             yield audio, samples
         finally:
             gone.set()
-            for path in (samples, kept, voices):
+            for path in (samples, voices):
                 path.unlink(missing_ok=True)
 
     def _step(self, ticket: Ticket, step: RecordingUpdate) -> None:

@@ -10,6 +10,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Callable, Coroutine
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -35,7 +36,8 @@ LOG = logging.getLogger(__name__)
 MODEL, CACHE, IGNORED = SAID = ("x-snakescribe-model", "x-snakescribe-cache", "x-snakescribe-ignored")
 """Headers of an answer: what read it, whether the cache had it (hit or miss), and fields that have no effect."""
 FORM_LIMITS: Any = {"max_files": 1, "max_fields": 40, "max_part_size": 512 * 1024}
-"""A form has one file and a few fields; in bytes, a sample of a known speaker (ten seconds in base64, unused)."""
+"""A form has one file and a few fields, JSON no more than that; in bytes, a sample of a known speaker (ten seconds in
+base64, unused)."""
 MOST_JSON = 36_000_000
 """Bytes of a JSON body, which is held in memory: 27 MB of sound, as much as OpenAI takes."""
 NAME = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
@@ -88,9 +90,17 @@ def several(name: str) -> AliasChoices:
     return AliasChoices(f"{name}[]", name)
 
 
+def short_together(words: list[str]) -> list[str]:
+    """Words that are as long as a prompt at most."""
+    if sum(map(len, words)) > MOST_PROMPT:
+        raise ValueError(f"all words together have at most {MOST_PROMPT} characters")
+    return words
+
+
 Language = Annotated[str, AfterValidator(_spoken)]
-Prompt = Annotated[str, Field(max_length=10_000)]
-"""Whisper looks at the last 224 tokens."""
+MOST_PROMPT = 10_000
+"""Characters; Whisper looks at the last 224 tokens."""
+Prompt = Annotated[str, Field(max_length=MOST_PROMPT)]
 Nothing = SkipJsonSchema[None]
 """What a field is that was left out; a form has no null."""
 SPEAKERS = ("off", "auto", *map(str, range(1, MOST_SPEAKERS + 1)))
@@ -170,8 +180,11 @@ def _form_of_object(body: bytearray) -> FormData:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         message = "a JSON body has input_audio: {data: a recording in base64, format: wav, mp3, …}; or send a form"
         raise HttpError(400, message, "invalid_value", "input_audio") from None
-    each = [(key, one) for key, some in fields.items() for one in (some if isinstance(some, list) else [some])]
-    given = [(key, str(one)) for key, one in each if one is not None]
+    each = ((key, one) for key, some in fields.items() for one in (some if isinstance(some, list) else [some]))
+    given = [(key, str(one)) for key, one in islice(each, FORM_LIMITS["max_fields"] + 1) if one is not None]
+    if len(given) > FORM_LIMITS["max_fields"] or sum(len(one) for _, one in given) > FORM_LIMITS["max_part_size"]:
+        message = f"a JSON body has at most {FORM_LIMITS['max_fields']} short values beside input_audio"
+        raise HttpError(400, message, "invalid_value")
     return FormData([("file", FormFile(io.BytesIO(sound), filename=name)), *given])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Request, UploadFile
 from fastapi.sse import KEEPALIVE_COMMENT
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from snakescribe import glossary
@@ -23,6 +24,7 @@ from snakescribe.server.responses import TYPES, Diarized, Text, Usage, Verbose, 
 from snakescribe.server.routes import common
 from snakescribe.server.state import Server, in_time, server_of, while_wanted
 
+LOG = logging.getLogger(__name__)
 QUIET = 15.0
 """Seconds after which a comment says that the connection lives; proxies hang up after 30 or 60."""
 STREAMED = ("json", "text", "diarized_json")
@@ -56,7 +58,7 @@ class Transcription(common.SpokenFields, Translation):
     languages: list[common.Language] = Field(
         default_factory=list, validation_alias=common.several("languages"), description="one of these is spoken"
     )
-    keywords: list[str] = Field(
+    keywords: Annotated[list[common.Prompt], AfterValidator(common.short_together)] = Field(
         default_factory=list, validation_alias=common.several("keywords"), description="words to expect"
     )
     stream: bool = Field(False, description="events with the text as it comes")
@@ -200,7 +202,9 @@ async def events(
                 except TimeoutError:
                     yield KEEPALIVE_COMMENT
             entry, _ = work.result()
-        except (HttpError, RecordingError, SnakescribeError) as failure:
+        except Exception as failure:
+            if not isinstance(failure, HttpError | RecordingError | SnakescribeError):
+                LOG.exception("a stream failed", extra={"request_id": request.state.request_id})
             yield event({"error": refusal(failure).error.model_dump()})
             return
         common.log_text(request, server, entry)
