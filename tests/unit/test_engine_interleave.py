@@ -292,6 +292,10 @@ def test_a_second_process_goes_on_where_the_first_one_died(tiny: Engine, long: S
     for _ in range(2):
         turn(line)
     before = Counter(place for place in Journal(path).windows)
+    line = line_of(tiny, Journal(path))
+    line.add(recording, tiny.config)
+    turn(line)
+    assert line._speech == interleave.FIRST_TURN  # that what is known took no time says nothing of the next turn
     second = watched(tiny)
     journal = Journal(path)
     line = line_of(tiny, journal, second)

@@ -115,11 +115,12 @@ class Interleaver:
                 if len(line.state.texts) == len(line.places) and not line.finished:
                     _tell(line, len(touched), tell)
 
-        began = time.perf_counter()
+        began, known = time.perf_counter(), set(self._journal.windows)
         if taken:
             self._read(touched, [task for tasks in taken.values() for task in tasks], finished)
         took = time.perf_counter() - began
-        speech = sum(task.seconds for tasks in taken.values() for task in tasks)
+        # What an earlier process has read takes no time, and says nothing of how long the next turn will take.
+        speech = sum(task.seconds for tasks in taken.values() for task in tasks if task.place not in known)
         if speech > FIRST_TURN / 2:  # of less, the overhead is most of the time
             self._speech = min(max(speech / took * TURN, FIRST_TURN / 2), LOOK_AHEAD)
         for line in touched:

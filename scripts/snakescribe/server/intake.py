@@ -99,8 +99,8 @@ class Ticket:
     """None until it is decoded."""
     done: float = 0.0
     """Share of its speech that is read, 0 to 1."""
-    submitted: float = 0.0
-    """When the engine was given it (monotonic seconds)."""
+    steps: list[tuple[float, float]] = field(default_factory=list)
+    """When (monotonic seconds) ``done`` was first more than 0, and when it changed last, each with what it was then."""
     segments: list[Segment] = field(default_factory=list)
     """Text so far, in order."""
     waiters: int = 0
@@ -199,7 +199,7 @@ class Intake:
     async def _read(self, ticket: Ticket, source: Path, options_key: str, head: float | None) -> CachedTranscript:
         began, recording, config = time.monotonic(), ticket.recording, ticket.config
         async with self._kept(source) as kept, self._sound(ticket, kept) as (audio, samples):
-            ticket.audio_seconds, ticket.submitted = audio.duration, time.monotonic()
+            ticket.audio_seconds = audio.duration
             ticket.tell()
             spoken = recording.language or config.language
             several = tuple(spoken.split(",")) if "," in spoken else ()
@@ -292,6 +292,8 @@ class Intake:
     def _step(self, ticket: Ticket, step: RecordingUpdate) -> None:
         self.metrics.together.observe(step.together)
         ticket.done = step.done / step.total if step.total else 1.0
+        if ticket.done:
+            ticket.steps[1:] = [(time.monotonic(), ticket.done)]
         ticket.segments[step.told :] = step.segments  # an engine that was started again tells all from the start
         ticket.tell()
 

@@ -183,16 +183,19 @@ def _shown(server: Server, job: StoredJob) -> Job:
     return Job(
         **dict(job),
         position=server.jobs.position(job) if job.state == "queued" else None,
-        progress=_progress(server.jobs.tickets.get(job.id)) if job.state == "running" else None,
+        progress=progress_of(server.jobs.tickets.get(job.id)) if job.state == "running" else None,
         links={"self": here} | {form: f"{here}/transcript.{form}" for form in forms},
     )
 
 
-def _progress(ticket: Ticket | None) -> JobProgress:
+def progress_of(ticket: Ticket | None) -> JobProgress:
+    """How far it is, and what remains at the speed between the first step that it told and the last."""
     if ticket is None or ticket.audio_seconds is None:
         return JobProgress(audio_seconds=None, done_seconds=0.0, remaining_seconds=None)
-    took, remaining = time.monotonic() - ticket.submitted, None
-    if ticket.done > 0:
-        remaining = round(took / ticket.done * (1 - ticket.done), 1)
+    remaining = None
+    if len(ticket.steps) > 1:  # the first step may be what an earlier process had read
+        (began, before), (now, done) = ticket.steps
+        rest = (now - began) / (done - before) * (1 - done) if done > before else 0.0
+        remaining = max(0.0, round(rest - (time.monotonic() - now), 1))
     heard = round(ticket.audio_seconds * ticket.done, 1)
     return JobProgress(audio_seconds=round(ticket.audio_seconds, 1), done_seconds=heard, remaining_seconds=remaining)
