@@ -152,6 +152,8 @@ def test_keywords_and_fields_without_effect(server: Served, beckett: Path, model
     said = server.post(beckett, language="en", **{"keywords[]": ["EVER TRIED", "EVER FAILED"]})
     assert said.json()["text"] != plain.json()["text"]
     assert "x-snakescribe-ignored" not in said.headers
+    cut = server.http.post("/v1/audio/transcriptions", files={"file": beckett.read_bytes()[:200_000]})
+    assert [one.headers.get("x-snakescribe-flags") for one in (said, cut)] == [None, "truncated"]
     more = {
         "chunking_strategy": "auto",
         "include[]": "logprobs",

@@ -33,8 +33,9 @@ from snakescribe.server.intake import Content, Intake, RequestOptions, Said, cop
 from snakescribe.server.state import Server, in_time, server_of, while_wanted
 
 LOG = logging.getLogger(__name__)
-MODEL, CACHE, IGNORED = SAID = ("x-snakescribe-model", "x-snakescribe-cache", "x-snakescribe-ignored")
-"""Headers of an answer: what read it, whether the cache had it (hit or miss), and fields that have no effect."""
+MODEL, CACHE, IGNORED, FLAGS = SAID = tuple(f"x-snakescribe-{name}" for name in ("model", "cache", "ignored", "flags"))
+"""Headers of an answer: what read it, whether the cache had it (hit or miss), fields that have no effect, and what to
+look at (a cut file), in forms of the text that cannot say it."""
 FORM_LIMITS: Any = {"max_files": 1, "max_fields": 40, "max_part_size": 512 * 1024}
 """A form has one file and a few fields, JSON no more than that; in bytes, a sample of a known speaker (ten seconds in
 base64, unused)."""
@@ -235,7 +236,9 @@ async def said_in(
     server, content = server_of(request), await received(request, file, name, asked)
     entry, cached = await while_wanted(request, in_time(server, server.intake.transcribe(content, asked)))
     log_text(request, server, entry)
-    return entry, form.headers(server.config) | {CACHE: "hit" if cached else "miss"}
+    flags = ", ".join(sorted({*entry.flags, *entry.transcript.flags}))
+    told = {CACHE: "hit" if cached else "miss"} | ({FLAGS: flags} if flags else {})
+    return entry, form.headers(server.config) | told
 
 
 def log_text(request: Request, server: Server, entry: Said) -> None:
