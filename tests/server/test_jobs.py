@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +15,7 @@ import pysubs2
 import pytest
 
 from tests.server.handling import Clips, ended, held, job, leftovers, queue, until
-from tests.server.serving import Served, scratch, serving
+from tests.server.serving import PATIENCE, Served, scratch, serving
 
 AT_ONCE = 4
 WAITING = 3
@@ -170,6 +172,33 @@ def test_too_many_are_told_to_come_back(server: Served, clips: Clips) -> None:
             assert refused.json()["error"]["type"] == "rate_limit_error"
         assert set((server.state / "uploads").iterdir()) == files
     assert {ended(server, known)["state"] for known in jobs} == {"done"}
+
+
+def test_too_many_at_once_find_no_more_places(server: Served, clips: Clips) -> None:
+    """Their last bytes come together, and the recordings take a while to copy."""
+    head = '--x\r\nContent-Disposition: form-data; name="file"; filename="x.wav"\r\n\r\n'
+    together, kind = threading.Barrier(20), {"content-type": "multipart/form-data; boundary=x"}
+
+    def body() -> Iterator[bytes]:
+        yield head.encode() + bytes(8_000_000)
+        together.wait(PATIENCE)
+        yield b"\r\n--x--\r\n"
+
+    with held(server), ThreadPoolExecutor(together.parties) as pool:
+        jobs = [queue(server, clips.make()) for _ in range(AT_ONCE)]
+        until(lambda: all(job(server, known)["state"] == "running" for known in jobs))
+        posts = [
+            pool.submit(server.http.post, "/v1/jobs", content=body(), headers=kind) for _ in range(together.parties)
+        ]
+        taken = [post.result().json() for post in posts if post.result().status_code == 202]
+        assert len(taken) == WAITING
+        for known in taken:
+            server.http.delete(known["links"]["self"])
+        for _ in range(WAITING):  # what is not taken gives its place back
+            assert server.http.post("/v1/jobs", data={"path": "missing.wav"}).status_code == 404
+        jobs += [queue(server, clips.make()) for _ in range(WAITING)]
+        for known in jobs:
+            server.http.delete(known["links"]["self"])
 
 
 def test_path_below_the_folder(server: Served, folder: Path, clips: Clips, tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ class Jobs:
         """By id, in the order in which they came."""
         self.tickets: dict[str, Ticket] = {}
         """How far those are that run, by id."""
+        self.coming = 0
+        """Those whose recordings are being copied; they have their places in the queue."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()
         self._more = asyncio.Event()
