@@ -160,6 +160,23 @@ def test_cancelled_running_and_queued(server: Served, clips: Clips) -> None:
     assert server.http.delete("/v1/jobs/job_0").status_code == 404
 
 
+def test_what_the_disk_refuses_for_a_moment_is_not_lost(server: Served, clips: Clips) -> None:
+    """A folder in place of the transcript can neither be read nor removed, whoever asks."""
+    done = ended(server, queue(server, clips.make()))
+    transcript = server.state / f"jobs/{done['id']}.transcript"
+    aside = transcript.rename(server.folder / "aside")
+    transcript.mkdir()
+    for method, link in (("GET", done["links"]["txt"]), ("DELETE", done["links"]["self"])):
+        assert server.http.request(method, link).status_code == 500
+        assert job(server, done) == done
+    transcript.rmdir()
+    aside.rename(transcript)
+    assert BECKETT.search(server.http.get(done["links"]["txt"]).text)
+    assert server.http.delete(done["links"]["self"]).json() == done
+    assert server.http.get(done["links"]["self"]).status_code == 404
+    assert not list((server.state / "jobs").glob(f"{done['id']}*"))
+
+
 def test_too_many_are_told_to_come_back(server: Served, clips: Clips) -> None:
     with held(server):
         jobs = [queue(server, clips.make()) for _ in range(AT_ONCE)]
