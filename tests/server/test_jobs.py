@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -15,7 +17,7 @@ import pytest
 from snakescribe.server.intake import Ticket
 from snakescribe.server.routes.jobs import progress_of
 from tests.server.handling import Clips, ended, held, job, leftovers, queue, until
-from tests.server.serving import Served, scratch, serving
+from tests.server.serving import PATIENCE, Served, scratch, serving
 
 AT_ONCE = 4
 WAITING = 3
@@ -163,6 +165,23 @@ def test_cancelled_running_and_queued(server: Served, clips: Clips) -> None:
     assert server.http.delete("/v1/jobs/job_0").status_code == 404
 
 
+def test_what_the_disk_refuses_for_a_moment_is_not_lost(server: Served, clips: Clips) -> None:
+    """A folder in place of the transcript can neither be read nor removed, whoever asks."""
+    done = ended(server, queue(server, clips.make()))
+    transcript = server.state / f"jobs/{done['id']}.transcript"
+    aside = transcript.rename(server.folder / "aside")
+    transcript.mkdir()
+    for method, link in (("GET", done["links"]["txt"]), ("DELETE", done["links"]["self"])):
+        assert server.http.request(method, link).status_code == 500
+        assert job(server, done) == done
+    transcript.rmdir()
+    aside.rename(transcript)
+    assert BECKETT.search(server.http.get(done["links"]["txt"]).text)
+    assert server.http.delete(done["links"]["self"]).json() == done
+    assert server.http.get(done["links"]["self"]).status_code == 404
+    assert not list((server.state / "jobs").glob(f"{done['id']}*"))
+
+
 def test_too_many_are_told_to_come_back(server: Served, clips: Clips) -> None:
     with held(server):
         jobs = [queue(server, clips.make()) for _ in range(AT_ONCE)]
@@ -175,6 +194,33 @@ def test_too_many_are_told_to_come_back(server: Served, clips: Clips) -> None:
             assert refused.json()["error"]["type"] == "rate_limit_error"
         assert set((server.state / "uploads").iterdir()) == files
     assert {ended(server, known)["state"] for known in jobs} == {"done"}
+
+
+def test_too_many_at_once_find_no_more_places(server: Served, clips: Clips) -> None:
+    """Their last bytes come together, and the recordings take a while to copy."""
+    head = '--x\r\nContent-Disposition: form-data; name="file"; filename="x.wav"\r\n\r\n'
+    together, kind = threading.Barrier(20), {"content-type": "multipart/form-data; boundary=x"}
+
+    def body() -> Iterator[bytes]:
+        yield head.encode() + bytes(8_000_000)
+        together.wait(PATIENCE)
+        yield b"\r\n--x--\r\n"
+
+    with held(server), ThreadPoolExecutor(together.parties) as pool:
+        jobs = [queue(server, clips.make()) for _ in range(AT_ONCE)]
+        until(lambda: all(job(server, known)["state"] == "running" for known in jobs))
+        posts = [
+            pool.submit(server.http.post, "/v1/jobs", content=body(), headers=kind) for _ in range(together.parties)
+        ]
+        taken = [post.result().json() for post in posts if post.result().status_code == 202]
+        assert len(taken) == WAITING
+        for known in taken:
+            server.http.delete(known["links"]["self"])
+        for _ in range(WAITING):  # what is not taken gives its place back
+            assert server.http.post("/v1/jobs", data={"path": "missing.wav"}).status_code == 404
+        jobs += [queue(server, clips.make()) for _ in range(WAITING)]
+        for known in jobs:
+            server.http.delete(known["links"]["self"])
 
 
 def test_path_below_the_folder(server: Served, folder: Path, clips: Clips, tmp_path: Path) -> None:

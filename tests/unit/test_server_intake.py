@@ -22,6 +22,8 @@ from snakescribe.server.jobs import Jobs, StoredJob
 from snakescribe.server.metrics import Metrics
 from tests.disks import fill
 
+ONE, TWO = (f"job_{digit * 24}" for digit in "12")
+
 
 class Decoding:
     """ffmpeg, which begins when the test says so."""
@@ -137,7 +139,7 @@ def jobs(intake: Intake, tmp_path: Path) -> Callable[[], Jobs]:
 def job(name: str, source: Path, uploaded: bool = False) -> StoredJob:
     asked = RequestOptions(prompt="회의", speakers="2")
     more: Any = {"source": bytes(source), "uploaded": uploaded, "asked": asked}
-    return StoredJob(id=name, name=f"{name}.wav", number=1, created_at=1, **more)
+    return StoredJob(id=name, name="x.wav", number=1, created_at=1, **more)
 
 
 def test_jobs_of_another_version_are_named(jobs: Callable[[], Jobs], tmp_path: Path) -> None:
@@ -151,15 +153,15 @@ def test_a_full_disk_takes_no_job_and_keeps_the_others(intake: Intake, tmp_path:
     async def run() -> None:
         first = Jobs(intake, mounted / "jobs", tmp_path)
         await first.start()
-        await first.add(job("one", tmp_path))
+        await first.add(job(ONE, tmp_path))
         fill(mounted)
         with pytest.raises(OSError, match="No space left") as caught:
-            await first.add(job("two", tmp_path))
+            await first.add(job(TWO, tmp_path))
         assert "the server's disk is full" in refusal(caught.value).error.message
         await first.stop(0)
         second = Jobs(intake, mounted / "jobs", tmp_path)
         await second.start()
-        assert list(first.known) == list(second.known) == ["one"]
+        assert list(first.known) == list(second.known) == [ONE]
         await second.stop(0)
 
     asyncio.run(run())
@@ -181,51 +183,54 @@ def test_the_end_of_a_job_is_noted_when_there_is_room_again(
         jobs = Jobs(intake, mounted / "jobs", tmp_path)
         intake.engine.is_ready.set()
         await jobs.start()
-        await jobs.add(job("one", source))
+        await jobs.add(job(ONE, source))
         await asyncio.to_thread(decoding.begun.wait)
         fill(mounted)
         decoding.go.set()
         while "the end of a job cannot be noted" not in caplog.text:
             await asyncio.sleep(0.05)
-        assert jobs.known["one"].state == "running", "what is not on disk has not ended"
+        assert jobs.known[ONE].state == "running", "what is not on disk has not ended"
         (mounted / "filler").unlink()
-        while (known := jobs.known["one"]).state == "running":
+        while (known := jobs.known[ONE]).state == "running":
             await asyncio.sleep(0.05)
         assert known.state == "failed" and known.error and known.error.code == "unreadable_recording"
         await jobs.stop(0)
-        assert StoredJob.model_validate_json((mounted / "jobs/one.json").read_bytes()) == known
+        assert StoredJob.model_validate_json((mounted / f"jobs/{ONE}.json").read_bytes()) == known
 
     asyncio.run(asyncio.wait_for(run(), 600))
 
 
 def test_jobs_are_found_again_in_their_order_and_leave_nothing(jobs: Callable[[], Jobs], tmp_path: Path) -> None:
-    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/uploads/job_\xff.wav"))
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
+    a, b, c = (f"job_{name * 24}" for name in "abc")
+    upload = tmp_path / f"uploads/{a}.ulaw"
 
     async def run() -> None:
         first = jobs()
         await first.start()
-        odd.touch()
-        (tmp_path / "uploads/job_nobody").touch()
-        for number, name in enumerate("bac"):
-            await first.add(job(name, odd, name == "a").model_copy(update={"number": number}))
+        for path in (odd, upload, tmp_path / "uploads" / ONE):  # the last one is nobody's
+            path.touch()
+        for number, name in enumerate((b, a, c)):
+            known = job(name, upload if name == a else odd, name == a)
+            await first.add(known.model_copy(update={"number": number}))
         assert [first.position(known) for known in first.known.values()] == [0, 1, 2]
-        assert await first.cancel(first.known["b"]) and not await first.cancel(first.known["b"])
+        assert await first.cancel(first.known[b]) and not await first.cancel(first.known[b])
         await first.stop(0)
         (tmp_path / "jobs" / f".{'0' * 16}.part").write_text("killed while it was written")
         second = jobs()
         await second.start()
         assert [(one.id, one.state, one.path) for one in second.known.values()] == [
-            ("b", "cancelled", odd),
-            ("a", "queued", odd),
-            ("c", "queued", odd),
+            (b, "cancelled", odd),
+            (a, "queued", upload),
+            (c, "queued", odd),
         ]
-        assert second.known["a"].asked == RequestOptions(prompt="회의", speakers="2")
-        assert list((tmp_path / "uploads").iterdir()) == [odd] and second.position(second.known["a"]) == 0
-        await second.cancel(second.known["a"])
+        assert second.known[a].asked == RequestOptions(prompt="회의", speakers="2")
+        assert list((tmp_path / "uploads").iterdir()) == [upload] and second.position(second.known[a]) == 0
+        await second.cancel(second.known[a])
         for one in list(second.known.values()):
             await second.cancel(one)
             await second.erase(one)
-        assert not second.known and not odd.exists()
+        assert not second.known and not upload.exists() and odd.exists()
         await second.stop(0)
 
     asyncio.run(run())
@@ -234,24 +239,25 @@ def test_jobs_are_found_again_in_their_order_and_leave_nothing(jobs: Callable[[]
 
 @pytest.mark.parametrize("damage", ["", "{}", '"asked":7', '"created_at":"x"', '"state":"x"', '"later":1', "\udcff"])
 def test_a_damaged_job_has_failed_and_the_others_go_on(jobs: Callable[[], Jobs], tmp_path: Path, damage: str) -> None:
-    file = tmp_path / "jobs/one.json"
+    """Its upload is kept as long as it is: whoever wrote it may be able to read it."""
+    file = tmp_path / f"jobs/{ONE}.json"
 
     async def run() -> None:
         first = jobs()
         await first.start()
-        for name in ("one", "two"):
-            (tmp_path / "uploads" / f"job_{name}").touch()
-            await first.add(job(name, tmp_path / "uploads" / f"job_{name}", True))
+        for name in (ONE, TWO):
+            (tmp_path / "uploads" / name).touch()
+            await first.add(job(name, tmp_path / "uploads" / name, True))
         await first.stop(0)
         file.write_bytes(damaged_as(file.read_text(), damage))
         second = jobs()
         await second.start()
-        damaged = second.known["one"]
+        damaged = second.known[ONE]
         assert damaged.state == "failed" and damaged.finished_at is not None and damaged.error is not None
-        assert "send the recording again" in damaged.error.message and second.known["two"].state == "queued"
-        assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["job_two"]
+        assert "send the recording again" in damaged.error.message and second.known[TWO].state == "queued"
+        assert {path.name for path in (tmp_path / "uploads").iterdir()} == {ONE, TWO}
         await second.erase(damaged)
-        assert list(second.known) == ["two"]
+        assert list(second.known) == [path.name for path in (tmp_path / "uploads").iterdir()] == [TWO]
         await second.stop(0)
 
     asyncio.run(run())
@@ -269,10 +275,10 @@ def test_a_job_whose_transcript_is_damaged_has_failed(jobs: Callable[[], Jobs], 
     async def run() -> None:
         first = jobs()
         await first.start()
-        await first.add(job("one", tmp_path))
-        assert await first._end(first.known["one"], "done")
-        assert await first.transcript(first.known["one"]) is None and first.known["one"].state == "failed"
+        await first.add(job(ONE, tmp_path))
+        assert await first._end(first.known[ONE], "done")
+        assert await first.transcript(first.known[ONE]) is None and first.known[ONE].state == "failed"
         await first.stop(0)
 
     asyncio.run(run())
-    assert '"failed"' in (tmp_path / "jobs/one.json").read_text()
+    assert '"failed"' in (tmp_path / f"jobs/{ONE}.json").read_text()

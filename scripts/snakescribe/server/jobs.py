@@ -23,6 +23,8 @@ from snakescribe.server.intake import Intake, RequestOptions, Said, Ticket, hash
 
 LOG = logging.getLogger(__name__)
 State = Literal["queued", "running", "done", "failed", "cancelled"]
+OURS = "job_" + 24 * "[0-9a-f]"
+"""Ids, as a pattern of names: what is called otherwise in the folder of jobs is somebody else's."""
 AT_ONCE = 4
 """Jobs in the engine at a time: enough for full buckets, few enough that requests are not crowded out."""
 TIDY_EVERY = 600.0
@@ -52,7 +54,7 @@ class StoredJob(JobState):
     number: int
     """In the order in which they came."""
     source: bytes
-    """Path of the recording."""
+    """Path of the recording; of an upload the folder is that of the server which reads it."""
     uploaded: bool
     """It is ours, and goes when the job ends."""
     asked: RequestOptions
@@ -73,6 +75,8 @@ class Jobs:
         """By id, in the order in which they came."""
         self.tickets: dict[str, Ticket] = {}
         """How far those are that run, by id."""
+        self.coming = 0
+        """Those whose recordings are being copied; they have their places in the queue."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()
         self._more = asyncio.Event()
@@ -95,12 +99,17 @@ class Jobs:
         for left in self._folder.iterdir():  # of a server that was killed while it wrote: texts
             if HALF_WRITTEN.fullmatch(left.name):
                 left.unlink()
-        jobs = sorted(map(_read, self._folder.glob("*.json")), key=lambda job: job.number)
-        self.known = {job.id: job for job in jobs}
-        wanted = {job.path.name for job in jobs if job.state == "queued"}
-        for path in self.uploads.glob("job_*"):
-            if path.name not in wanted:
-                path.unlink()
+        files = [path for path in self._folder.glob(f"{OURS}.*") if path.is_file() or path.is_symlink()]
+        uploads = {path.stem: path for path in self.uploads.glob(f"{OURS}*")}
+        found = (path for path in files if path.suffix == ".json")
+        jobs = [_read(path, uploads.get(path.stem, self.uploads / path.stem)) for path in found]
+        self.known = {job.id: job for job in sorted(jobs, key=lambda job: job.number)}
+        for path in files:
+            if path.suffix == ".transcript" and path.stem not in self.known:
+                _wipe(path)
+        # Of a file that cannot be read the upload stays: the version that wrote it may come back.
+        for job_id in uploads.keys() - {job.id for job in jobs if job.state == "queued" or job.error == _DAMAGED}:
+            uploads[job_id].unlink()
 
     async def stop(self, seconds: float) -> None:
         """Begin no more; let running jobs finish for so long; the others wait for the next start."""
@@ -125,15 +134,16 @@ class Jobs:
         self._more.set()
 
     async def transcript(self, job: StoredJob) -> Said | None:
-        """What was said in a job that is done; if that is damaged, the job has failed."""
+        """What was said in a job that is done; if that is damaged or gone, the job has failed."""
         if job.state != "done":
             return None
         try:
             return await asyncio.to_thread(lambda: Said.model_validate_json(self._file(job, "transcript").read_bytes()))
-        except (OSError, ValueError):
-            if self.known.get(job.id) is job:
-                self.known[job.id] = job.model_copy(update={"state": "failed", "error": _DAMAGED})
-                await asyncio.to_thread(self._write, self.known[job.id])
+        except (FileNotFoundError, ValueError):
+            async with self._writing:
+                if self.known.get(job.id) is job:  # not erased meanwhile
+                    self.known[job.id] = job.model_copy(update={"state": "failed", "error": _DAMAGED})
+                    await asyncio.to_thread(self._write, self.known[job.id])
             return None
 
     async def cancel(self, job: StoredJob) -> bool:
@@ -146,10 +156,13 @@ class Jobs:
         return ended
 
     async def erase(self, job: StoredJob) -> None:
-        """Forget a job that has ended, and what was said in it."""
-        self.known.pop(job.id, None)
-        for suffix in ("transcript", "json"):
-            await asyncio.to_thread(_wipe, self._file(job, suffix))
+        """Forget a job that has ended, and what was said in it: last of all, so that a failure can be made good."""
+        async with self._writing:
+            if job.uploaded:
+                await asyncio.to_thread(job.path.unlink, missing_ok=True)
+            for suffix in ("transcript", "json"):
+                await asyncio.to_thread(_wipe, self._file(job, suffix))
+            self.known.pop(job.id, None)
 
     async def _end(
         self, job: StoredJob, state: State, entry: Said | None = None, error: ErrorObject | None = None
@@ -218,29 +231,41 @@ class Jobs:
     async def _tidy(self) -> None:
         keep = self._intake.config.server.keep_hours * 3600
         while True:
-            try:
-                before = time.time() - keep
-                for job in [job for job in self.known.values() if (job.finished_at or math.inf) < before]:
-                    await self.erase(job)
-                await asyncio.to_thread(self._intake.cache.trim)
-            except Exception:
-                LOG.exception("what is too old cannot be removed")
+            before = time.time() - keep
+            old = [partial(self.erase, job) for job in self.known.values() if (job.finished_at or math.inf) < before]
+            failure = None
+            for work in (*old, partial(asyncio.to_thread, self._intake.cache.trim)):
+                try:
+                    await work()
+                except Exception as error:  # the others go, and this is tried again
+                    failure = error
+            if failure:
+                LOG.error("what is too old cannot be removed", exc_info=failure)
             await asyncio.sleep(min(TIDY_EVERY, keep))
 
 
-def _read(path: Path) -> StoredJob:
-    """The job of a file; of a damaged one nobody shall wait for, it has failed."""
+def _read(path: Path, upload: Path) -> StoredJob:
+    """The job of a file, whose upload would lie there; of a damaged one nobody shall wait for, it has failed."""
+    now = int(time.time())
     try:
-        return StoredJob.model_validate_json(path.read_bytes())
+        job = StoredJob.model_validate_json(b"" if path.is_symlink() else path.read_bytes())
+        if job.id != path.stem or bool(job.finished_at) == (job.state in ("queued", "running")):
+            raise ValueError("not one of ours")
     except ValueError:
-        at = int(path.stat().st_mtime)
+        at = now if upload.exists() else int(path.lstat().st_mtime)  # what is lost with it is kept for a while
         ended: dict[str, Any] = {"state": "failed", "error": _DAMAGED, "created_at": at, "finished_at": at}
-        return StoredJob(id=path.stem, name="", number=0, source=b"", uploaded=False, asked=RequestOptions(), **ended)
+        more: dict[str, Any] = {"source": b"", "uploaded": True, "asked": RequestOptions()}
+        job = StoredJob(id=path.stem, name="", number=0, **more, **ended)
+    job.source = bytes(upload) if job.uploaded else job.source
+    job.state = "queued" if job.state == "running" else job.state
+    job.finished_at = job.finished_at and min(job.finished_at, now)
+    return job
 
 
 def _wipe(path: Path) -> None:
-    """Remove a file, and first what stands in it."""
-    with suppress(OSError), path.open("r+b") as file:
-        file.write(bytes(path.stat().st_size))
-        os.fsync(file.fileno())
+    """Remove a file, and first what stands in it (not in what a link names)."""
+    if path.is_file() and not path.is_symlink():
+        with path.open("r+b", buffering=0) as file:
+            file.write(bytes(path.stat().st_size))
+            os.fsync(file.fileno())
     path.unlink(missing_ok=True)

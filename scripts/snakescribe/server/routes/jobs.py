@@ -82,12 +82,13 @@ async def create(request: Request, form: Annotated[QueuedJob, common.AsForm]) ->
     common.check_asked(server.intake, asked)
     if (form.file is None) == (form.path is None):
         raise HttpError(400, "give either file or path", "invalid_value", "file")
-    waiting = server.jobs.counts()["queued"]
+    waiting = server.jobs.counts()["queued"] + server.jobs.coming
     if waiting >= server.config.server.jobs:
         message = f"{waiting} jobs are waiting already; come back later"
         raise HttpError(429, message, "busy", headers={"Retry-After": "60"})
     job_id = f"job_{secrets.token_hex(12)}"
     name = (form.file.filename if form.file else form.path) or ""
+    server.jobs.coming += 1
     try:
         if form.file:
             source = server.jobs.uploads / (job_id + server.config.audio.raw_suffix(name))
@@ -102,6 +103,8 @@ async def create(request: Request, form: Annotated[QueuedJob, common.AsForm]) ->
         if form.file:
             source.unlink(missing_ok=True)
         raise
+    finally:
+        server.jobs.coming -= 1
     shown = _shown(server, job)
     return JSONResponse(shown.model_dump(), 202, {"Location": shown.links["self"]})
 
