@@ -23,6 +23,9 @@ from snakescribe.models.ct2 import open_ctranslate2
 from snakescribe.models.network import Decoder, Encoder, attended
 from snakescribe.models.store import Prepared
 
+ROOM = 32
+"""Tokens by which arrays of keys and values grow: of a new length at every step the heap would be left with holes."""
+
 
 class Memory(NamedTuple):
     """Keys and values of some windows for the decoder's cross-attention."""
@@ -61,7 +64,7 @@ class TorchWhisper(StepwiseBackend):
         self.width = model.dims.n_text_state // self.heads
         self._encoder = Encoder(model)
         attention = int8_attention.attended if self.int8 else attended
-        self.decoder = Decoder(model, prepared.alignment_heads, attention)
+        self.decoder = _Decoder(model, prepared.alignment_heads, attention)
         if self.int8:
             multiply_in_int8(self._encoder)
             multiply_in_int8(self.decoder)
@@ -105,8 +108,17 @@ class TorchWhisper(StepwiseBackend):
         return _Session(self, memory)
 
 
+class _Decoder(Decoder):
+    """Writes new keys and values where :class:`_Session` has left room behind those of before."""
+
+    def behind(self, past: Tensor, new: Tensor) -> Tensor:
+        longer = past.as_strided((*past.shape[:2], past.shape[2] + new.shape[2], past.shape[3]), past.stride())
+        longer[:, :, past.shape[2] :] = new
+        return longer
+
+
 class _Session(StepwiseSession):
-    """What its rows have read lies in ``_past``: keys and values of the tokens so far, by layer."""
+    """What its rows have read lies in ``_past``: keys and values of the tokens so far, by layer, with room behind."""
 
     _memory: Memory
 
@@ -121,7 +133,7 @@ class _Session(StepwiseSession):
 
     @torch.inference_mode()
     def _step(self, tokens: Ints, parents: Sequence[int], gather: Ints, scatter: Ints, choice: Choice) -> Next:
-        chosen = torch.tensor(list(parents), device=self._device)
+        self._go_on(parents, tokens.shape[1])
         found = self._decoder(
             self._on_device(tokens),
             torch.tensor(self._past[0].shape[2], device=self._device),
@@ -131,10 +143,19 @@ class _Session(StepwiseSession):
             self._bias_on_device(choice.bias),
             self._on_device(choice.noise),
             *self._memory.arrays,
-            *(array.index_select(0, chosen) for array in self._past),
+            *self._past,
         )
         self._past = list(found[4:])
         return Next(*(array.cpu().numpy() for array in found[:4]))
+
+    def _go_on(self, parents: Sequence[int], new: int) -> None:
+        """Have row i of ``_past`` be what row ``parents[i]`` was, with room for ``new`` tokens; layer by layer."""
+        _, heads, length, width = self._past[0].shape
+        chosen, room = torch.tensor(list(parents), device=self._device), -(-(length + new) // ROOM) * ROOM
+        for i, array in enumerate(self._past):
+            longer = array.new_empty((len(chosen), heads, room, width))
+            torch.index_select(array, 0, chosen, out=longer[:, :, :length])
+            self._past[i] = longer[:, :, :length]
 
     def _attend(self) -> None:
         lengths = torch.tensor(self._memory.lengths, device=self._device)

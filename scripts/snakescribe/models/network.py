@@ -123,7 +123,7 @@ class Decoder(nn.Module):
         for i, block in enumerate(decoder.blocks):
             y = block.attn_ln(x)
             q, k, v = (_split(part(y), heads) for part in (block.attn.query, block.attn.key, block.attn.value))
-            k, v = torch.cat([past[2 * i], k], 2), torch.cat([past[2 * i + 1], v], 2)
+            k, v = self.behind(past[2 * i], k), self.behind(past[2 * i + 1], v)
             present += [k, v]
             x = x + block.attn.out(_joined(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)))
             q = block.cross_attn.query(block.cross_attn_ln(x)).index_select(0, gather)
@@ -140,6 +140,10 @@ class Decoder(nn.Module):
         _, ids = torch.topk(logits + noise, CANDIDATES, dim=-1)
         special = logits[:, self.start : self.start + self.languages + 7] - total
         return (torch.gather(logits, 1, ids) - total, ids, special, torch.cat(looked, 1).float(), *present)
+
+    def behind(self, past: Tensor, new: Tensor) -> Tensor:
+        """Keys or values of what was read before, and of what is read now behind them."""
+        return torch.cat([past, new], 2)
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
