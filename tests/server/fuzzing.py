@@ -24,13 +24,14 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
-    """Whether a form can say it: it has no lists (a field comes again, or never), and every file is bytes.
+    """Whether a form can say it: a list of texts is a field that comes again, or never, and every file is bytes.
 
-    A field that is empty counts as left out.
+    A field that is empty counts as left out, and one that comes once is a list of one.
     """
     return not isinstance(body, dict) or not any(
         value == ""
-        or (isinstance(value, list) and not name.endswith("[]"))
+        or isinstance(value, list) != name.endswith("[]")
+        or (isinstance(value, list) and not all(isinstance(one, str) for one in value))
         or (name in ("file", "audio_file") and _no_bytes(value))
         for name, value in body.items()
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
+from unicodedata import normalize
 from urllib.parse import unquote
 
 import pysubs2
@@ -129,6 +130,10 @@ def test_words_and_language_are_asked_for_like_in_a_request(server: Served, clip
     assert [word["word"] for word in found["words"]] == found["text"].split()
     done = ended(server, queue(server, clips.make(), timestamp_granularities="word"))
     assert server.http.get(done["links"]["json"]).json()["words"], "as clients without brackets ask"
+    clip = clips.make()
+    texts = [ended(server, queue(server, clip, **more)) for more in ({}, {"keywords[]": "EVER TRIED, EVER FAILED"})]
+    plain, expected = (server.http.get(one["links"]["txt"]).text for one in texts)
+    assert plain != expected
     refused = server.http.post("/v1/jobs", files={"file": clips.make().open("rb")}, data={"task": "translate"})
     assert refused.status_code == 400 and "cannot translate" in refused.json()["error"]["message"]
 
@@ -236,6 +241,12 @@ def test_path_below_the_folder(server: Served, folder: Path, clips: Clips, tmp_p
         assert done["state"] == "done" and done["name"] == Path(name).name
         _check_texts(server, done, Path(name).stem)
         assert (folder / name).exists()  # not ours: it stays
+    apart = folder / normalize("NFD", "셋째 회의") / normalize("NFD", "요약.wav")  # as a Mac writes it
+    apart.parent.mkdir()
+    apart.write_bytes(clips.make().read_bytes())
+    typed = server.http.post("/v1/jobs", data={"path": "셋째 회의/요약.wav", "stream": "true"})
+    assert (typed.status_code, typed.headers["x-snakescribe-ignored"]) == (202, "stream")
+    assert ended(server, typed.json())["state"] == "done"
     outside = clips.make(name="outside.wav")
     (folder / "out.wav").symlink_to(outside)
     (folder / "loop.wav").symlink_to(folder / "loop.wav")

@@ -24,7 +24,7 @@ from starlette.datastructures import UploadFile as FormFile
 from starlette.responses import Response
 
 from snakescribe.config import Config
-from snakescribe.config.languages import as_written
+from snakescribe.config.languages import DETECTED, as_written
 from snakescribe.config.options import MOST_SPEAKERS
 from snakescribe.errors import CrashError, ModelError
 from snakescribe.models.configured import configured_store
@@ -91,7 +91,7 @@ def several(name: str) -> AliasChoices:
     return AliasChoices(f"{name}[]", name)
 
 
-def short_together(words: list[str]) -> list[str]:
+def _short_together(words: list[str]) -> list[str]:
     """Words that are as long as a prompt at most."""
     if sum(map(len, words)) > MOST_PROMPT:
         raise ValueError(f"all words together have at most {MOST_PROMPT} characters")
@@ -142,9 +142,22 @@ class SpokenFields(Fields):
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
         default_factory=list, validation_alias=several("timestamp_granularities"), description="of `verbose_json`"
     )
+    languages: list[Language] = Field(
+        default_factory=list, validation_alias=several("languages"), description="one of these is spoken"
+    )
+    keywords: Annotated[list[Prompt], AfterValidator(_short_together)] = Field(
+        default_factory=list, validation_alias=several("keywords"), description="words to expect"
+    )
     speakers: Voices | Nothing = Field(
         None, description="tell voices apart: how many there are, or `auto`; in all forms of the text that can show it"
     )
+
+    def spoken(self, config: Config) -> tuple[str | None, str | None]:
+        """Language and prompt of :class:`RequestOptions`; key words stand before the prompt, like hotwords."""
+        detected = next((one for one in self.languages if one in DETECTED), None)
+        language = self.language or detected or ",".join(dict.fromkeys(self.languages)) or None
+        before = config.prompt if self.prompt is None else self.prompt
+        return language, f"{', '.join(self.keywords)} {before}" if self.keywords else self.prompt
 
 
 class FormOrJson(APIRoute):

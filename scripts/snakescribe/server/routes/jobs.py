@@ -7,8 +7,10 @@ import os
 import secrets
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Request, UploadFile
@@ -25,13 +27,14 @@ from snakescribe.server.routes import common
 from snakescribe.server.state import Server, server_of
 
 LOCATION = {"Location": {"description": "`links.self` of the job", "schema": {"type": "string"}}}
+_composed = partial(normalize, "NFC")
 JobFormat = Literal[ServedFormat, "diarized_json"]
 QUEUED: dict[int | str, dict[str, Any]] = {202: {"description": "the job, queued", "headers": LOCATION}}
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=common.FormOrJson)
 
 
-class QueuedJob(common.SpokenFields):
+class QueuedJob(common.SpokenFields, common.Upload):
     """The form of a job."""
 
     file: UploadFile | common.Nothing = File(
@@ -76,7 +79,7 @@ async def create(request: Request, form: Annotated[QueuedJob, common.AsForm]) ->
     common.check_model(server.config, form.model)
     speakers = form.speakers or str(server.config.speakers)
     asked = RequestOptions(
-        *(form.language, form.prompt, form.task, form.temperature, "word" in form.timestamp_granularities),
+        *(*form.spoken(server.config), form.task, form.temperature, "word" in form.timestamp_granularities),
         speakers=None if speakers == "off" else speakers,
     )
     common.check_asked(server.intake, asked)
@@ -106,7 +109,7 @@ async def create(request: Request, form: Annotated[QueuedJob, common.AsForm]) ->
     finally:
         server.jobs.coming -= 1
     shown = _shown(server, job)
-    return JSONResponse(shown.model_dump(), 202, {"Location": shown.links["self"]})
+    return JSONResponse(shown.model_dump(), 202, {"Location": shown.links["self"], **form.headers(server.config)})
 
 
 @router.get("/{job_id}", summary="How a job stands", responses=common.error_responses(401, 404))
@@ -168,10 +171,19 @@ def below(config: Config, path: str) -> Path:
         raise HttpError(400, "this server has no folder of recordings (option server.folder)", "no_folder", "path")
     root = Path(config.server.folder).resolve()
     with suppress(ValueError, OSError, RuntimeError):  # a null byte, a name too long, links in a ring
-        found = (root / path).resolve()
-        if found.is_relative_to(root) and found.is_file():
-            return found
+        for spelled in (Path.joinpath, _spelled):
+            found = spelled(root, path).resolve()
+            if found.is_relative_to(root) and found.is_file():
+                return found
     raise HttpError(404, "there is no such recording below the server's folder", "not_found", "path")
+
+
+def _spelled(root: Path, path: str) -> Path:
+    """A file whose name has its letters in parts (NFD, as Macs write 회), for the name that people type."""
+    here, parts = root, Path(path).parts
+    for part in () if {"..", "/"} & set(parts) else map(_composed, parts):
+        here = next((one for one in here.iterdir() if _composed(one.name) == part), here / part)
+    return here
 
 
 def _found(server: Server, job_id: str) -> StoredJob:

@@ -11,11 +11,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Request, UploadFile
 from fastapi.sse import KEEPALIVE_COMMENT
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from snakescribe import glossary
-from snakescribe.config.languages import DETECTED
 from snakescribe.errors import RecordingError, SnakescribeError
 from snakescribe.formats.registry import ResponseFormat
 from snakescribe.server.http_errors import HttpError, refusal
@@ -55,12 +54,6 @@ class Translation(common.Fields, common.Upload):
 class Transcription(common.SpokenFields, Translation):
     """The form of a transcription."""
 
-    languages: list[common.Language] = Field(
-        default_factory=list, validation_alias=common.several("languages"), description="one of these is spoken"
-    )
-    keywords: Annotated[list[common.Prompt], AfterValidator(common.short_together)] = Field(
-        default_factory=list, validation_alias=common.several("keywords"), description="words to expect"
-    )
     stream: bool = Field(False, description="events with the text as it comes")
 
 
@@ -101,7 +94,7 @@ async def transcriptions(request: Request, form: Annotated[Transcription, common
       `x-snakescribe-ignored` names them, and `x-snakescribe-model` the model.
     - Instead of a form, JSON is taken, with `input_audio` (`data` in base64, `format`) in place of `file`.
     """
-    server, speakers, prompt = server_of(request), form.speakers, form.prompt
+    server, speakers = server_of(request), form.speakers
     words = "word" in form.timestamp_granularities
     if words and form.response_format != "verbose_json":
         raise HttpError(400, "words need response_format=verbose_json", "invalid_value", "timestamp_granularities[]")
@@ -109,11 +102,7 @@ async def transcriptions(request: Request, form: Annotated[Transcription, common
         speakers = "auto" if server.config.speakers == "off" else str(server.config.speakers)
     elif form.response_format == "json" or speakers == "off":  # the first could not tell them
         speakers = None
-    if form.keywords:
-        prompt = f"{', '.join(form.keywords)} {server.config.prompt if prompt is None else prompt}"  # as hotwords are
-    detected = next((one for one in form.languages if one in DETECTED), None)
-    language = form.language or detected or ",".join(dict.fromkeys(form.languages)) or None
-    asked = RequestOptions(language, prompt, "transcribe", form.temperature, words, speakers)
+    asked = RequestOptions(*form.spoken(server.config), "transcribe", form.temperature, words, speakers)
     return await _answered(request, form, asked, form.stream and form.response_format in STREAMED)
 
 
