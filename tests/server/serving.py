@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,7 @@ def serving(
     key: str | None = None,
     options: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    before: Sequence[str] = (),
 ) -> Iterator[Served]:
     """A server with its state and cache in ``folder``; the same ``folder`` again is the same server restarted.
 
@@ -116,13 +117,14 @@ def serving(
         key: the API key it asks for.
         options: dotted names as of ``--config``.
         environ: more environment variables.
+        before: a command that starts the server's.
     """
     env = {name: value for name, value in os.environ.items() if name not in ("STT_DEVICE", "SNAKESCRIBE_API_KEY")}
     env |= {"SNAKESCRIBE_MODELS": str(models_root), "PYTHONUNBUFFERED": "1", **(environ or {})}
     if key:
         env["SNAKESCRIBE_API_KEY"] = key
     given = {"server.state": str(folder / "state"), "cache.path": str(folder / "cache"), **(options or {})}
-    command = [sys.executable, "-m", "snakescribe", "serve", "--port", "0", "--config"]
+    command = [*before, sys.executable, "-m", "snakescribe", "serve", "--port", "0", "--config"]
     command += [f"{name}={value}" for name, value in given.items()]
     process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, cwd=folder)
     log: list[str] = []

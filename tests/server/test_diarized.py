@@ -259,6 +259,7 @@ def test_whoever_waits_for_the_threads_is_next(tmp_path: Path) -> None:
         cores.pass_on()
     spans = sorted(tuple(map(float, line.split())) for path in times for line in path.read_text().splitlines())
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+    assert [oct(path.stat().st_mode)[-3:] for path in tmp_path.glob("*.lock")] == ["600", "600"]
     together = spans[max(next(n for n, span in enumerate(spans) if span[2] == number) for number in (1, 2)) :][:40]
     assert all(earlier[2] != later[2] for earlier, later in pairwise(together))
     with cores.held():

@@ -21,7 +21,7 @@ import pytest
 
 from snakescribe.config import load_config
 from snakescribe.server.metrics import Metrics
-from snakescribe.server.middleware import Middleware
+from snakescribe.server.middleware import Gate, Middleware
 from snakescribe.server.state import Closing
 from tests.server.serving import PATIENCE, Served, scratch, serving
 from tests.unit.audio_files import ffmpeg
@@ -477,7 +477,7 @@ def test_a_key_that_is_not_ascii() -> None:
 
         config, intake = load_config({"recordings": "x"}, Path(), {}), SimpleNamespace(metrics=Metrics())
         server: Any = SimpleNamespace(config=config, intake=intake, closing=Closing())
-        gate = Middleware(app, server, "열쇠 1")
+        gate = Middleware(Gate(app, server, "열쇠 1"), server)
         scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": [(b"authorization", header)]}
         await gate(scope, receive, send)
         return statuses[0]

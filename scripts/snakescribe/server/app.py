@@ -21,7 +21,7 @@ from snakescribe import __version__
 from snakescribe.errors import RecordingError, SnakescribeError
 from snakescribe.pages import SHARED
 from snakescribe.server.http_errors import answered
-from snakescribe.server.middleware import Middleware
+from snakescribe.server.middleware import Gate, Middleware
 from snakescribe.server.routes import health, jobs, openai, webservice
 from snakescribe.server.routes.common import FORM_LIMITS, SAID
 from snakescribe.server.state import Server
@@ -75,13 +75,13 @@ def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = la
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.mount("/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger")
     _correct(app.openapi())
-    guarded = Middleware(app, server, key, crowded)
+    guarded = Gate(app, server, key)
     if not server.config.server.origins:
-        return guarded
+        return Middleware(guarded, server, crowded)
     cors = CORSMiddleware(  # outside: a preflight comes without the key
         guarded,
         allow_origins=server.config.server.origins,
-        allow_methods=("GET", "POST", "DELETE"),
+        allow_methods=("GET", "HEAD", "POST", "DELETE"),
         allow_headers=("*",),
         allow_private_network=True,
         expose_headers=("x-request-id", "location", "retry-after", *SAID),
@@ -91,7 +91,7 @@ def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = la
         known = scope["type"] == "http" and cors.is_allowed_origin(Headers(scope=scope).get("origin", ""))
         await (cors if known else guarded)(scope, receive, send)  # starlette has headers for unknown origins, too
 
-    return asked
+    return Middleware(asked, server, crowded)
 
 
 def _correct(document: dict[str, Any]) -> None:

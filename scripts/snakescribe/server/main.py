@@ -15,6 +15,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 
@@ -23,6 +24,7 @@ from snakescribe.config import Config
 from snakescribe.errors import BusyError, ConfigError
 from snakescribe.files import hold_lock
 from snakescribe.server.app import create_app
+from snakescribe.server.connections import AT_ONCE, BACKLOG, Connections
 from snakescribe.server.intake import Intake
 from snakescribe.server.jobs import Jobs
 from snakescribe.server.logs import to_stderr
@@ -117,11 +119,16 @@ class _Listener(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(BACKLOG)  # uvicorn's `backlog` is what asyncio takes at once, too
+
 
 async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
     told = _told_to_stop()
     seconds = patience(config, os.environ)
-    listening = _listen(config)
+    listening, connections = _listen(config), Connections(config.server.request_seconds)
     intake = Intake(config, threads, state, Metrics())
     try:
         started = await before(intake.engine.start(), told.wait())
@@ -132,9 +139,12 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         server = Server(config, intake, jobs, proof, closing, key is not None)
         await jobs.start()
         proving = asyncio.create_task(proof.run(), name="proof")
+        most_kept = min(MOST_KEPT, connections.most // 2)
         listener = _Listener(
             uvicorn.Config(
-                create_app(server, key, lambda: len(listener.server_state.connections) > MOST_KEPT),
+                create_app(server, key, lambda: len(listener.server_state.connections) > most_kept),
+                http=cast(Any, connections),
+                backlog=AT_ONCE,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -181,7 +191,7 @@ def _listen(config: Config) -> socket.socket:
     host, port = config.server.host, config.server.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         failure = BusyError if error.errno == errno.EADDRINUSE else ConfigError
         why = f"{error.strerror or error}; choose another with --host and --port"

@@ -1,6 +1,7 @@
 """What every request passes: an id, the key, the limits of bytes and places, the headers, the log line, the counters.
 
-Plain ASGI: it decides before a byte of the body is read, and a stream of events passes through unbuffered.
+Plain ASGI: it decides before a byte of the body is read, and a stream of events passes through unbuffered. Between the
+two classes lies what answers preflights, which come without the key and have a log line, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +30,8 @@ LINES = {"/v1/audio/": "text", "/asr": "text", "/detect-language": "text", "/v1/
 """Requests that stay a while, until their text is there or their file; ``server.queue`` of each kind at a time."""
 FOLDERS = ("/page", "/swagger")
 """Files, where a slash at the end means something. Browsers ask for them anew each time, as for the page."""
+GONE = 499
+"""Nginx's number for a client that has gone before its answer was complete."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -41,31 +45,27 @@ HEADERS = {
 
 
 class Middleware:
-    """Wraps the application."""
+    """The outer one: it labels, limits the upload, and tells."""
 
-    def __init__(
-        self, app: ASGIApp, server: Server, key: str | None, crowded: Callable[[], bool] = lambda: False
-    ) -> None:
-        """``key`` None lets everybody in; when it is ``crowded``, no connection is kept for a caller's next request."""
+    def __init__(self, app: ASGIApp, server: Server, crowded: Callable[[], bool] = lambda: False) -> None:
+        """When it is ``crowded``, no connection is kept for a caller's next request."""
         self._app, self._server, self._crowded = app, server, crowded
-        self._key = key.encode() if key else None
-        self._taken: Counter[str | None] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request through, or refuse it; count it, and write its line."""
+        """Let one request through; count it, and write its line."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         server, metrics, last = self._server, self._server.intake.metrics, self._crowded()
-        began, status, uploaded, got = time.perf_counter(), 0, False, 0
+        began, status, uploaded, got, over = time.perf_counter(), GONE, False, 0, False
+        foreign: Message | None = None
         deadline = asyncio.get_running_loop().time() + server.config.server.request_seconds
         given = Headers(scope=scope).get("x-request-id", "")
         known = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else f"req_{uuid.uuid4().hex}"
         # HEAD is GET without the body, which uvicorn leaves out; a slash too many is no other address.
         path = scope["path"] if scope["path"].startswith(FOLDERS) else scope["path"].rstrip("/") or "/"
         inner = {**scope, "path": path, "method": "GET" if scope["method"] == "HEAD" else scope["method"]}
-        posted = scope["path"] if scope["method"] == "POST" else ""
-        line = next((name for start, name in LINES.items() if posted.startswith(start)), None)
+        inner["state"] = {"request_id": known}
 
         async def limited() -> Message:
             nonlocal uploaded, got
@@ -75,11 +75,11 @@ class Middleware:
                 message = await receive()
             uploaded = not message.get("more_body", False)
             got += len(message.get("body", b""))
-            self._check_size(got)
+            check_size(server, got)
             return message
 
         async def labelled(message: Message) -> None:
-            nonlocal status
+            nonlocal status, foreign, over
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
@@ -88,27 +88,60 @@ class Middleware:
                 page = path == "/" or path.startswith((*FOLDERS, "/docs"))
                 for name, value in {**HEADERS, "cache-control": "no-cache" if page else "no-store"}.items():
                     headers.setdefault(name, value)
+                if status >= 400 and headers.get("content-type") != "application/json":
+                    foreign = message  # the framework's own, in one piece of plain text
+                    return
+            elif foreign:
+                said = message["body"].decode() or HTTPStatus(status).phrase
+                message["body"] = HttpError(status, said, "bad_request").response().body
+                length = {"content-type": "application/json", "content-length": str(len(message["body"]))}
+                MutableHeaders(scope=foreign).update(length)
+                await send(foreign)
             await send(message)
+            over = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        app = self._app
+        try:
+            await self._app(inner, limited, labelled)
+            status = status if over else GONE  # nothing else leaves an answer unfinished
+        finally:
+            route, took = getattr(inner.get("route"), "path", "other"), time.perf_counter() - began
+            metrics.requests.labels(route, str(status)).inc()
+            metrics.request_seconds.labels(route).observe(took)
+            told = {"request_id": known, "method": scope["method"], "path": path, "status": status}
+            LOG.info("request", extra=told | {"seconds": round(took, 3), "received_bytes": got})
+
+
+class Gate:
+    """The inner one: it wraps the application, and refuses."""
+
+    def __init__(self, app: ASGIApp, server: Server, key: str | None) -> None:
+        """``key`` None lets everybody in."""
+        self._app, self._server = app, server
+        self._key = key.encode() if key else None
+        self._taken: Counter[str | None] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request through with a place, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        posted = scope["path"] if scope["method"] == "POST" else ""
+        line = next((name for start, name in LINES.items() if posted.startswith(start)), None)
         try:
             self._check(scope, line)
         except HttpError as refusal:
-            app = refusal.response()
+            await refusal.response()(scope, receive, send)
+            return
+        queue = self._server.intake.metrics.queue
         self._taken[line] += 1
-        metrics.queue.set(self._taken["text"])
+        queue.set(self._taken["text"])
         try:
             async with AsyncExitStack() as ending:
-                inner["state"] = {"request_id": known, "ending": ending}
-                await app(inner, limited, labelled)
+                scope["state"]["ending"] = ending
+                await self._app(scope, receive, send)
         finally:
             self._taken[line] -= 1
-            metrics.queue.set(self._taken["text"])
-            route, took = getattr(inner.get("route"), "path", "other"), time.perf_counter() - began
-            metrics.requests.labels(route, str(status or "gone")).inc()
-            metrics.request_seconds.labels(route).observe(took)
-            told = {"request_id": known, "method": inner["method"], "path": path, "status": status or None}
-            LOG.info("request", extra=told | {"seconds": round(took, 3), "received_bytes": got})
+            queue.set(self._taken["text"])
 
     def _check(self, scope: Scope, line: str | None) -> None:
         headers = Headers(scope=scope)
@@ -118,12 +151,18 @@ class Middleware:
                 message = "an API key is needed: Authorization: Bearer KEY" if not given else "the API key is wrong"
                 raise HttpError(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
         length = headers.get("content-length", "")
-        self._check_size(int(length) if length.isdecimal() else 0)
+        check_size(self._server, int(length) if length.isdecimal() else 0)
         if line and self._taken[line] >= self._server.config.server.queue:
             message = f"{self._taken[line]} requests are waiting already; come back later"
             raise HttpError(429, message, "busy", headers={"Retry-After": "5"})
 
-    def _check_size(self, size: int) -> None:
-        if size > (most := self._server.config.server.max_upload_mb) * 1e6:
-            message = f"the request is larger than {most:g} MB, which is the limit here"
-            raise HttpError(413, message, "too_large", "file")
+
+def check_size(server: Server, size: int) -> None:
+    """Refuse bytes of a body above the limit.
+
+    Raises:
+        HttpError: 413.
+    """
+    if size > (most := server.config.server.max_upload_mb) * 1e6:
+        message = f"the request is larger than {most:g} MB, which is the limit here"
+        raise HttpError(413, message, "too_large", "file")

@@ -53,7 +53,8 @@ class Cores:
 
     def __init__(self, folder: Path) -> None:
         """In the folder that all of them know."""
-        self._next, self._held = (os.open(folder / f"{name}.lock", os.O_CREAT | os.O_RDWR) for name in ("next", "held"))
+        paths = (folder / "next.lock", folder / "held.lock")
+        self._next, self._held = (os.open(path, os.O_CREAT | os.O_RDWR, 0o600) for path in paths)
         self._since = 0.0
 
     @contextmanager
