@@ -24,17 +24,23 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
-    """Whether a form can say it: a list of texts is a field that comes again, or never, and every file is bytes.
+    """Whether a form can say it: it has no lists (a field comes again, or never), and every file is bytes.
 
-    A field that is empty counts as left out, and one that comes once is a list of one.
+    A field that is empty counts as left out.
     """
     return not isinstance(body, dict) or not any(
         value == ""
-        or isinstance(value, list) != name.endswith("[]")
-        or (isinstance(value, list) and not all(isinstance(one, str) for one in value))
+        or (isinstance(value, list) and not name.endswith("[]"))
         or (name in ("file", "audio_file") and _no_bytes(value))
         for name, value in body.items()
     )
+
+
+@schemathesis.hook
+def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> bool:
+    """Whether key words are a list of texts: in a form whatever is sent is a text, and any text a word."""
+    words = case.body.get("keywords[]", []) if isinstance(case.body, dict) else []
+    return isinstance(words, list) and all(isinstance(word, str) for word in words)
 
 
 def _no_bytes(value: object) -> bool:
