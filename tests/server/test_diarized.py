@@ -186,6 +186,8 @@ def test_a_stream_that_fails_inside_ends_with_its_error(server: Served, clips: C
                     work.rename(work.with_name("elsewhere"))
                     os.kill(hearer, signal.SIGKILL)
     work.with_name("elsewhere").rename(work)
+    for left in work.iterdir():
+        left.unlink()
     said = [json.loads(line.removeprefix("data: ")) for line in lines]
     assert said[0]["type"] == "transcript.text.delta" and said[-1]["error"]["code"] == "internal_error"
     assert "a stream failed" in [line.get("event") for line in server.log()]

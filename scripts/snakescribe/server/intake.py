@@ -292,7 +292,7 @@ class Intake:
     def _step(self, ticket: Ticket, step: RecordingUpdate) -> None:
         self.metrics.together.observe(step.together)
         ticket.done = step.done / step.total if step.total else 1.0
-        if ticket.done:
+        if ticket.done > (ticket.steps[-1][1] if ticket.steps else 0.0):
             ticket.steps[1:] = [(time.monotonic(), ticket.done)]
         ticket.segments[step.told :] = step.segments  # an engine that was started again tells all from the start
         ticket.tell()

@@ -162,7 +162,8 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         async with asyncio.TaskGroup() as group:
             group.create_task(listener.serve([listening]))
             await told.wait()
-            LOG.info("stopping", extra={"seconds": seconds})
+            again = "a second signal ends it at once; jobs go on with the next start"
+            LOG.info("stopping", extra={"seconds": seconds, "hint": again})
             listener.should_exit = True
             closing.begin(seconds)
             proving.cancel()
@@ -179,7 +180,7 @@ def _told_to_stop() -> asyncio.Event:
     def stop() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-        signal.signal(signal.SIGTERM, end_at_once)
+            signal.signal(number, end_at_once)
         told.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,8 +14,10 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -145,16 +147,44 @@ class Gate:
 
     def _check(self, scope: Scope, line: str | None) -> None:
         headers = Headers(scope=scope)
-        if self._key and scope["path"].startswith(CLOSED):
+        if self._key and not _preflight(scope["method"], headers) and scope["path"].startswith(CLOSED):
             scheme, _, given = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), self._key):
                 message = "an API key is needed: Authorization: Bearer KEY" if not given else "the API key is wrong"
                 raise HttpError(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+        if scope["path"].startswith(CLOSED):
+            self._check_page(scope["method"], headers)
         length = headers.get("content-length", "")
         check_size(self._server, int(length) if length.isdecimal() else 0)
         if line and self._taken[line] >= self._server.config.server.queue:
             message = f"{self._taken[line]} requests are waiting already; come back later"
             raise HttpError(429, message, "busy", headers={"Retry-After": "5"})
+
+    def _check_page(self, method: str, headers: Headers) -> None:
+        """Refuse web pages that are not ours: without a key they would have this machine's visitors ask for them.
+
+        Ours has the server's own address as its origin. A name that leads here may be anybody's (DNS rebinding):
+        without a key, unless everybody may come in, that address is an IP address or ``localhost``.
+        """
+        origin, config = headers.get("origin"), self._server.config.server
+        if origin is None or origin in config.origins or "*" in config.origins:
+            return
+        host = headers.get("host", "")
+        own = origin.partition("://")[2] == host and (config.open or self._key is not None or _no_name(host))
+        if _preflight(method, headers) or not (own or self._key):
+            message = f"pages of {origin} may not ask; add it to the option server.origins"
+            raise HttpError(403, message, "origin_refused")
+
+
+def _preflight(method: str, headers: Headers) -> bool:
+    return method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
+
+
+def _no_name(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    with suppress(ValueError):
+        return name == "localhost" or bool(ip_address(name))
+    return False
 
 
 def check_size(server: Server, size: int) -> None:

@@ -47,6 +47,7 @@ NAME = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
 REFUSALS = {
     400: "a field is missing or wrong",
     401: "no key, or a wrong one",
+    403: "a web page that may not ask",
     404: "no such thing",
     408: "the upload took too long",
     409: "the job has no transcript (yet)",
@@ -66,7 +67,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for the OpenAPI document."""
     return {
         status: {"model": ErrorAnswer, "description": REFUSALS[status]} | (SECONDS if status in (429, 503) else {})
-        for status in statuses
+        for status in (*statuses, *((403,) if 401 in statuses else ()))
     }
 
 

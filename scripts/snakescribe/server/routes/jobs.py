@@ -210,7 +210,7 @@ def progress_of(ticket: Ticket | None) -> JobProgress:
     remaining = None
     if len(ticket.steps) > 1:  # the first step may be what an earlier process had read
         (began, before), (now, done) = ticket.steps
-        rest = (now - began) / (done - before) * (1 - done) if done > before else 0.0
+        rest = (now - began) / (done - before) * (1 - done)
         remaining = max(0.0, round(rest - (time.monotonic() - now), 1))
     heard = round(ticket.audio_seconds * ticket.done, 1)
     return JobProgress(audio_seconds=round(ticket.audio_seconds, 1), done_seconds=heard, remaining_seconds=remaining)
