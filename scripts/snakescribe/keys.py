@@ -16,7 +16,7 @@ from snakescribe.media.raw import extension
 from snakescribe.models.store import Prepared
 from snakescribe.recording import Overrides, Recording
 
-TEXT_VERSION = 5
+TEXT_VERSION = 6
 """Raised whenever our own code changes what text comes out of the same audio and options, so that no cache gives an
 old one; ``tests/unit/text_versions.json`` keeps a digest of what each version hears."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -67,5 +68,49 @@ def test_repetition_is_seen_and_korean_has_room() -> None:
         > 2.4
         > compression_ratio("오늘은 날씨가 좋습니다. 내일도 그렇다고 해요.")
     )
-    assert most_tokens(28.0, room=445) == 445
-    assert most_tokens(1.0, room=445) < 60
+    assert most_tokens(28.0, 445, "ko") == 445
+    assert most_tokens(1.0, 445, "ko") < 60
+
+
+READ_ALOUD = {
+    "ru": (
+        "Для прослушивания следующего сообщения нажмите 6. Для повторного прослушивания сообщения нажмите 5. "
+        "Для прослушивания предыдущего сообщения нажмите 4. Для удаления или восстановления сообщения нажмите 7."
+    ),
+    "hi": (
+        "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है। उन्हें बुद्धि और अन्तरात्मा की "
+        "देन प्राप्त है और परस्पर उन्हें भाईचारे के भाव से बर्ताव करना चाहिए। प्रत्येक व्यक्ति को जीवन, स्वाधीनता और "
+        "वैयक्तिक सुरक्षा का अधिकार है।"
+    ),
+    "th": (
+        "ทุกคนเสมอกันตามกฎหมายและมีสิทธิที่จะได้รับความคุ้มครองของกฎหมายเท่าเทียมกัน โดยปราศจากการเลือกปฏิบัติใด ๆ "
+        "ทุกคนมีสิทธิที่จะได้รับความคุ้มครองเท่าเทียมกันจากการเลือกปฏิบัติใด ๆ อันเป็นการล่วงละเมิดปฏิญญา "
+        "และจากการยุยงให้เกิดการเลือกปฏิบัติดังกล่าว"
+    ),
+    "ka": (
+        "ყველა ადამიანი იბადება თავისუფალი და თანასწორი თავისი ღირსებითა და უფლებებით. მათ მინიჭებული აქვთ გონება და "
+        "სინდისი და ერთმანეთის მიმართ უნდა იქცეოდნენ ძმობის სულისკვეთებით. ყოველ ადამიანს აქვს სიცოცხლის, "
+        "თავისუფლებისა და პირადი ხელშეუხებლობის უფლება."
+    ),
+}
+"""A telephone prompt, and articles of the Declaration of Human Rights. By UTF-8 all compress by more than 2.4."""
+
+
+@pytest.mark.parametrize("language", READ_ALOUD)
+def test_no_alphabet_is_taken_for_a_loop(language: str) -> None:
+    text = READ_ALOUD[language]
+    assert len(text.encode()) / len(zlib.compress(text.encode())) > 2.4
+    assert compression_ratio(text) < 1.9
+    assert compression_ratio(text[:30] * 8) > 2.4  # and a loop still is one
+
+
+def test_a_language_that_needs_more_tokens_gets_them(models_root: Path) -> None:
+    """Twice as many as are in 20 s of Georgian and 15 s of Hindi: about as long as it takes to read the texts aloud."""
+    for language, seconds in (("ka", 20.0), ("hi", 15.0)):
+        tokenizer = tokenizer_for(Store(models_root).resolve("base"), language, "transcribe")
+        needed = 2 * len(tokenizer.encode(READ_ALOUD[language]))
+        assert most_tokens(seconds, 5000, "en") < needed <= most_tokens(seconds, 5000, language)
+
+
+def test_text_that_fills_the_context_is_no_loop() -> None:
+    assert judge(_hypothesis(tokens=100), 1.5, DecodingOptions(), most=None, uncovered=0.0).flags == ()

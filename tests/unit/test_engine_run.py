@@ -17,6 +17,7 @@ import pytest
 import torch
 from engine_run import Engine, Samples, Watched, heard, job, plain, samples_of
 
+from snakescribe.engine import window_decoder
 from snakescribe.engine.backend import Bucket, Hypothesis
 from snakescribe.engine.ctranslate2 import CTranslate2Whisper
 from snakescribe.engine.journal import FATAL_DEATHS, Journal
@@ -199,6 +200,21 @@ def test_text_no_guard_trusts_is_kept_and_flagged(models_root: Path, beckett: Sa
     transcript = heard(first)
     assert transcript.flags == ("repetition",) and transcript.segments[0].flags == ("repetition",)
     assert "fail better" in plain(transcript.text)
+
+
+@pytest.mark.parametrize("room", [60, 40])
+def test_a_window_whose_text_fills_the_context_is_read_to_its_end(
+    models_root: Path, cities: Samples, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """As with 28 s of Hindi: two windows of English with about 60 and 80 tokens need up to three contexts."""
+    engine = Engine(models_root, model="base", engine="openvino", words=True)
+    usual = heard(engine.run([job("cities", cities, "en")])["cities"])
+    monkeypatch.setattr(window_decoder, "CONTEXT_TOKENS", room)
+    found = heard(engine.run([job("cities", cities, "en")])["cities"])
+    assert jiwer.wer(plain(usual.text), plain(found.text)) < 0.05
+    assert not any(segment.flags for segment in found.segments) and not found.gaps
+    ends = [word.end for segment in found.segments for word in segment.words]
+    assert ends == sorted(ends)
 
 
 def test_sampling_is_used_when_beam_search_is_not_trusted(models_root: Path, beckett: Samples) -> None:

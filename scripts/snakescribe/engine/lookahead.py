@@ -177,15 +177,19 @@ class LookAhead:
             self._finish([(task, self._decoder.text(task, self._with_gaps_filled(task, attempt), share))])
 
     def _with_gaps_filled(self, task: WindowTask, attempt: Attempt) -> Attempt:
-        """The attempt with what is understood in its gaps, where speech is looked for with a lower threshold."""
+        """The attempt with what is understood in its gaps, where speech is looked for with a lower threshold.
+
+        Where texts fill the model's context, the rest of a window is read a context at a time.
+        """
         understood: list[list[Word]] = []
         for parts in [self._listen_again(task, gap) for gap in self._decoder.gaps(task, attempt)]:
             for encoded in self._decoder.encode(parts) if parts else ():
                 for part, found in self._decoder.read(encoded, encoded.tasks):
                     if understandable(found.verdict, found.hypothesis):
+                        found = self._with_gaps_filled(part, found) if found.full else found
                         shift = (part.window.start - task.window.start) / SAMPLE_RATE
                         understood.append([moved(word, shift) for word in found.words])
-        return replace(attempt, words=tuple(inserted(attempt.words, understood)))
+        return replace(attempt, words=tuple(inserted(attempt.words, understood)), full=False)
 
     def _again(self, firsts: dict[WindowTask, Attempt], tasks: list[WindowTask]) -> None:
         """Read doubtful windows, whose first attempts are given, once more and better."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import inf
 
 from snakescribe.transcript import Word
 
 Stretch = tuple[float, float]
-SENTENCE_END = tuple(".?!。．？！…")
+SENTENCE_END = tuple(".?!。．？！…।॥۔؟։။។።")
+"""The last eight are those of Hindi (two), Urdu, Arabic, Armenian, Burmese, Khmer and Amharic."""
 PAUSE = 0.6
 """A pause of this length between two words ends a segment."""
 LONGEST = 12.0
@@ -51,14 +52,24 @@ def segments(words: Sequence[Word]) -> list[list[Word]]:
     return [piece for group in found for piece in _bounded(group)]
 
 
-def gaps(words: Sequence[Word], speech: Sequence[Stretch]) -> list[Stretch]:
-    """Where more than ``SHORTEST_GAP`` seconds of speech, pauses not counted, lie between two words."""
+def whole(words: Sequence[Word]) -> list[Word]:
+    """What is whole of a text that was cut off: the segments before that over whose words attention lays the rest."""
+    sound = takewhile(lambda word: word.end - word.start <= LONGEST_WORD, words)
+    *groups, last = segments(list(sound)) or [[]]
+    return [word for group in groups for word in group] or last[:-1]
+
+
+def gaps(words: Sequence[Word], speech: Sequence[Stretch], cut_off: bool = False) -> list[Stretch]:
+    """Where more than ``SHORTEST_GAP`` seconds of speech, pauses not counted, lie between two words.
+
+    ``cut_off``: the text ends too early, so that whatever speech follows it is left out.
+    """
     ends = [0.0, *(min(word.end, word.start + LONGEST_WORD) for word in words)]
     starts = [*(word.start for word in words), inf]
     found = []
     for end, start in zip(ends, starts, strict=True):
         left_out = [(max(a, end), min(b, start)) for a, b in speech if a < start and b > end]
-        if sum(b - a for a, b in left_out) > SHORTEST_GAP:
+        if sum(b - a for a, b in left_out) > (0.0 if cut_off and start == inf else SHORTEST_GAP):
             found.append((left_out[0][0], left_out[-1][1]))
     return found
 
@@ -94,7 +105,7 @@ def _bounded(group: list[Word]) -> list[list[Word]]:
         return [group]
     middle = (group[0].start + group[-1].end) / 2
     pauses = [
-        (b.start - a.end, a.text.endswith((",", "、", "，")), -abs(b.start - middle), i)
+        (b.start - a.end, a.text.endswith((",", "、", "，", "،")), -abs(b.start - middle), i)
         for i, (a, b) in enumerate(pairwise(group), start=1)
     ]
     *_, cut = max(pauses)

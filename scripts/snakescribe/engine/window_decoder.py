@@ -28,7 +28,7 @@ from snakescribe.engine.guards import (
 from snakescribe.engine.hallucinations import invented
 from snakescribe.engine.journal import Journal, WindowText
 from snakescribe.engine.log_mel import FULL_CONTEXT, encoder_frames, log_mel, wide
-from snakescribe.engine.segments import LONGEST_WORD, gaps, moved, placed, segments
+from snakescribe.engine.segments import LONGEST_WORD, gaps, moved, placed, segments, whole
 from snakescribe.engine.tokens import (
     MOST_PREVIOUS,
     compression_ratio,
@@ -61,6 +61,8 @@ class Attempt:
     """Seconds from the window's start."""
     twice: bool
     """Nothing but that it comes twice speaks against it."""
+    full: bool
+    """It fills the model's context, so its end is not said in it: 28 s of Hindi, Thai or Georgian can be too much."""
 
     @property
     def rank(self) -> tuple[bool, int, float]:
@@ -158,7 +160,7 @@ class WindowDecoder:
 
     def gaps(self, task: WindowTask, attempt: Attempt) -> list[Gap]:
         """Speech of the window that its text leaves out, in seconds from the start of the recording."""
-        found = gaps(() if attempt.verdict.silence else attempt.words, task.speech)
+        found = gaps(() if attempt.verdict.silence else attempt.words, task.speech, attempt.full)
         origin, channel = task.window.start / SAMPLE_RATE, task.state.job.tracks[task.track].channel
         return [Gap(start=round(origin + a, 3), end=round(origin + b, 3), channel=channel) for a, b in found]
 
@@ -240,15 +242,19 @@ class WindowDecoder:
             encoded=encoded.output,
             rows=tuple(encoded.tasks.index(task) for task in tasks),
             prompts=prompts,
-            limits=tuple(most_tokens(task.seconds, room) for task in tasks),
+            limits=tuple(most_tokens(task.seconds, room, task.language or "en") for task in tasks),
             frames=tuple(task.length // FRAME_SAMPLES for task in tasks),
             searches=tuple(search for _, search in asked),
         )
         with self._journal.in_flight(task.place for task in tasks):
             hypotheses = self.backend.decode(bucket)
-        return [self._judged(*row, encoded.context > 0) for row in zip(tasks, hypotheses, bucket.limits, strict=True)]
+        limits = (limit if limit < room else None for limit in bucket.limits)
+        return [
+            self._judged(task, hypothesis, limit, room, encoded.context > 0)
+            for task, hypothesis, limit in zip(tasks, hypotheses, limits, strict=True)
+        ]
 
-    def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, again: bool) -> Attempt:
+    def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int | None, room: int, again: bool) -> Attempt:
         tokenizer = self._tokenizer(task)
         said = placed(words(hypothesis, tokenizer), task.speech)
         text, language = tokenizer.decode(list(hypothesis.tokens)), task.language or "en"
@@ -256,11 +262,13 @@ class WindowDecoder:
         ratio, twice = compression_ratio(text), not again and (said_twice(text) or nearly_twice(said, language))
         twice |= copied_in_a_hurry(sentences, language)
         fast = any(too_fast(sentence, language) for sentence in sentences)
+        full = len(hypothesis.tokens) >= room
+        said = whole(said) if full else said
         covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
-        uncovered = sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
+        uncovered = 0.0 if full else sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
         verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice, fast)
         merely = twice and not judge(hypothesis, ratio, self._config.decoding, limit, uncovered).flags
-        return Attempt(hypothesis, verdict, ratio, tuple(said), merely)
+        return Attempt(hypothesis, verdict, ratio, tuple(said), merely, full)
 
     def _tokenizer(self, task: WindowTask) -> Tokenizer:
         assert task.language is not None
