@@ -39,7 +39,7 @@ class Segment(Frozen):
     """Mean natural-log probability of the decoded tokens of its window, end token included."""
     no_speech_probability: float
     compression_ratio: float
-    """UTF-8 length of the window's text over its zlib length (openai/whisper ``utils.py``)."""
+    """Of the window's text: :func:`snakescribe.engine.tokens.compression_ratio`."""
     temperature: float
     """Sampling temperature of the attempt that was kept; 0 is greedy or beam search."""
     flags: tuple[SegmentFlag, ...] = ()
