@@ -50,8 +50,8 @@ SEGMENT = [
     _column(
         "compression_ratio",
         REAL,
-        "length of the window's text over its zlib length, a letter of an alphabet being one byte and a Chinese character or"
-        " a syllable of Hangul three; high means repetition",
+        "length of the window's text over its zlib length, a letter of an alphabet being one byte and a Chinese"
+        " character or a syllable of Hangul three; high means repetition",
     ),
     _column("temperature", REAL, "sampling temperature of the attempt kept; 0 is beam search or greedy"),
     _column(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,6 +43,27 @@ def test_words_are_never_cut_inside_a_character(
         assert joined == expected
     assert timed[0].start == 0 and all(a.start < a.end <= b.start for a, b in pairwise(timed))
     assert (len(tokens) - 1) * 0.2 - 1e-9 <= timed[-1].end <= len(tokens) * 0.2 + 1e-9  # a full stop takes no time
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("km", "មនុស្សទាំងអស់កើតមកមានសេរីភាពនិងសមភាពក្នុងផ្នែកសេចក្ដីថ្លៃថ្នូរនិងសិទ្ធិ។"),
+        ("bo", "འགྲོ་བ་མིའི་རིགས་རྒྱུད་ཡོངས་ལ་སྐྱེས་ཙམ་ཉིད་ནས་ཆེ་མཐོངས་དང༌།"),
+        ("my", "လူတိုင်းသည်တူညီလွတ်လပ်သောဂုဏ်သိက္ခာဖြင့်လည်းကောင်း"),
+        ("th", "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกัน"),
+    ],
+)
+def test_languages_without_spaces_have_short_words_and_whole_characters(
+    models_root: Path, language: str, text: str
+) -> None:
+    """Else a phrase would be one word of several seconds, and most of its speech count as left out."""
+    tokenizer = _tokenizer(models_root, language)
+    timed = words(_spoken(tuple(tokenizer.encode(text))), tokenizer)
+    assert "".join(word.text for word in timed) == text
+    assert max(len(word.text) for word in timed) <= 9 < len(text)
+    assert not any(unicodedata.category(word.text[0]).startswith("M") for word in timed)
+    assert not any(unicodedata.combining(word.text[-1]) == 9 for word in timed[:-1] if language == "km")
 
 
 def _spoken(tokens: tuple[int, ...], logprobs: tuple[float, ...] = ()) -> Hypothesis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import subprocess
+import unicodedata
 from collections.abc import Callable
 from itertools import pairwise
 from math import inf
@@ -277,6 +278,24 @@ def test_thai_breaks_between_words() -> None:
     (cue,) = shown(segment(0, 6, text), language="th")
     assert "".join(cue.lines) == text and len(cue.lines) == 2
     assert cue.lines[1].startswith(("ที่", "สวน", "สาธารณะ", "เดิน", "เล่น", "กับ", "ไป"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "སྐྱེ་བོ་རེ་རེར་གསལ་བསྒྲགས་འདི་ནང་བཀོད་པའི་ཐོབ་ཐང་དང་རང་དབང་སྟེ་མི་རིགས་དང་ཤ་མདོག་ཕོ་མོ་སྐད་ཡིག་ཆོས་ལུགས་སྲིད་དོན",
+        "လူတိုင်းသည်တူညီလွတ်လပ်သောဂုဏ်သိက္ခာဖြင့်လည်းကောင်းအခွင့်အရေးများဖြင့်လည်းကောင်းမွေးဖွားလာသူများဖြစ်သည်",
+        "មនុស្សទាំងអស់កើតមកមានសេរីភាពនិងសមភាពក្នុងផ្នែកសេចក្ដីថ្លៃថ្នូរនិងសិទ្ធិមនុស្សមានវិចារណញ្ញាណនិងសតិសម្បជញ្ញៈ",
+    ],
+    ids=["bo", "my", "km"],
+)
+@pytest.mark.parametrize("longest", range(10, 43))
+def test_no_line_begins_with_a_mark_or_half_a_character(text: str, longest: int) -> None:
+    pieces = [unit.text for unit in units(text, longest)]
+    assert "".join(pieces) == text and len(pieces) > 1 and all(width(piece) <= longest for piece in pieces)
+    for before, piece in pairwise(pieces):
+        assert not unicodedata.category(piece[0]).startswith("M") and piece[0] != "་"
+        assert unicodedata.combining(before[-1]) != 9 or before.endswith("\u103a")  # that one only kills a vowel
 
 
 def test_one_word_over_half_a_minute_does_not_stay_on_the_screen() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "scripts/snakescribe"
 
 FLOORS = """
-errors flags media memory records stopping units
+characters errors flags media memory records stopping units
 checkout devices files known_clip pages schema transcript
 config glossary layout
 models recording

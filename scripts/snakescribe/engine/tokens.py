@@ -13,6 +13,7 @@ from whisper.timing import WordTiming, merge_punctuations
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from snakescribe.audio import CONTEXT_TOKENS, POSITION_SECONDS
+from snakescribe.characters import tied
 from snakescribe.engine.backend import Hypothesis
 from snakescribe.models.store import Prepared
 from snakescribe.transcript import Word
@@ -23,8 +24,9 @@ MOST_PREVIOUS = CONTEXT_TOKENS // 2 - 1
 """Tokens of what was said before: half of the decoder's context (openai/whisper ``decoding.py``)."""
 FIRST_IDEOGRAPH = "\u2e80"
 """Before it come the alphabets, from it on Chinese characters, kana and Hangul."""
-WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue"}
-"""Languages whose words are cut at characters (openai/whisper ``tokenizer.py``)."""
+WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue", "km", "bo"}
+"""Languages whose words are cut at characters (openai/whisper ``tokenizer.py``; in Khmer and Tibetan it takes phrases
+of several seconds for words, most of whose speech would count as left out)."""
 
 
 def tokenizer_for(prepared: Prepared, language: str | None, task: str) -> Tokenizer:
@@ -71,8 +73,8 @@ def compression_ratio(text: str) -> float:
 def words(hypothesis: Hypothesis, tokenizer: Tokenizer) -> list[Word]:
     """The words of a hypothesis, with times in seconds from the window's start; joined, their texts are its text.
 
-    Languages without spaces (zh, ja, th, …) are cut at whole code points, others at spaces, so a Korean word is
-    an eojeol and never half a syllable. Punctuation goes with its word.
+    Languages without spaces (zh, ja, th, …) are cut at characters with their marks, others at spaces, so a Korean word
+    is an eojeol and never half a syllable. Punctuation goes with its word.
     """
     groups = _groups(hypothesis.tokens, tokenizer)
     bounds = np.cumsum([0, *(len(group) for _, group in groups)]).tolist()
@@ -94,16 +96,22 @@ def _groups(tokens: Sequence[int], tokenizer: Tokenizer) -> list[tuple[str, list
 
     That one loses words beside bytes that are no character, which the model writes when it guesses or is cut short.
     """
-    characters = list(_characters(tokens, tokenizer))
-    if tokenizer.language in WITHOUT_SPACES:
-        return characters
+    begins = _untied if tokenizer.language in WITHOUT_SPACES else _spaced
     found: list[tuple[str, list[int]]] = []
-    for text, group in characters:
-        if not found or text.startswith(" ") or text.strip() in string.punctuation:
+    for text, group in _characters(tokens, tokenizer):
+        if not found or begins(found[-1][0], text):
             found.append((text, group))
         else:
             found[-1] = (found[-1][0] + text, [*found[-1][1], *group])
     return found
+
+
+def _spaced(before: str, text: str) -> bool:
+    return text.startswith(" ") or text.strip() in string.punctuation
+
+
+def _untied(before: str, text: str) -> bool:
+    return not (before and text and tied(before[-1], text[0]))
 
 
 def _characters(tokens: Sequence[int], tokenizer: Tokenizer) -> Iterator[tuple[str, list[int]]]:

@@ -18,7 +18,7 @@ from rapidfuzz.distance import Levenshtein
 from snakescribe.evaluation.numbers import in_digits
 
 Unit = Literal["words", "characters"]
-BY_CHARACTER = frozenset({"ko", "ja", "zh", "yue", "th"})
+BY_CHARACTER = frozenset({"ko", "ja", "zh", "yue", "th", "lo", "my", "km", "bo"})
 """Languages without spaces, or with spaces that are a matter of taste: characters are counted, without spaces."""
 WITHOUT_WORDS = BY_CHARACTER - {"ko"}
 

@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 
 import budoux
 
+from snakescribe.characters import tied
 from snakescribe.formats.reading import Rules
 
 _SMALL_KANA = frozenset("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶー々")
@@ -79,7 +80,8 @@ def units(text: str, longest: int, segmenter: str | None = None) -> list[Unit]:
             breaks = sorted({*breaks, begin, *_breaks(text, begin, end), end})
         for first, last in pairwise(breaks):
             found += [
-                Unit(text[a:b], at[a], at[b], spaced=a == begin and a > 0) for a, b in _cut(at, first, last, longest)
+                Unit(text[a:b], at[a], at[b], spaced=a == begin and a > 0)
+                for a, b in _cut(text, at, first, last, longest)
             ]
     return found
 
@@ -160,11 +162,14 @@ def _stands_alone(character: str) -> bool:
     )
 
 
-def _cut(at: list[int], first: int, last: int, longest: int) -> Iterator[tuple[int, int]]:
-    """Cut a stretch that is wider than a line, never before a mark."""
-    start = first
+def _cut(text: str, at: list[int], first: int, last: int, longest: int) -> Iterator[tuple[int, int]]:
+    """Cut a stretch that is wider than a line, never before a mark or what is tied to the letter before it."""
+    start = whole = first
     for i in range(first + 1, last):
+        if _may_break(text, i) and not tied(text[i - 1], text[i]):
+            whole = i
         if at[i + 1] - at[start] > longest and at[i + 1] > at[i]:
-            yield start, i
-            start = i
+            whole = whole if whole > start else i
+            yield start, whole
+            start = whole
     yield start, last
