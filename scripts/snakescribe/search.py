@@ -27,8 +27,9 @@ from snakescribe.errors import ConfigError
 from snakescribe.tables.batch import readable
 
 How = Literal["substring", "regex", "fuzzy"]
-SPACE, LETTER = r"[\s\pZ]", r"[\pL\pM\pN]"
-LOOSE = {"HANGUL", "CJK", "HIRAGANA", "KATAKANA", "THAI"}
+SPACE, LETTER = r"[\s\pZ\x{200B}]", r"[\pL\pM\pN]"
+"""Khmer has spaces of no width between its words."""
+LOOSE = {"HANGUL", "CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "MYANMAR", "KHMER", "TIBETAN"}
 """First words of the Unicode names of characters between which spaces are a matter of taste."""
 COMPOSED = r"""CASE WHEN regexp_matches(text, '[\pM\x{1100}-\x{11FF}\x{2126}-\x{212B}\x{F900}-\x{FAFF}]')
     THEN nfc_normalize(text) ELSE text END"""
@@ -110,15 +111,15 @@ def pattern_of(query: str, how: How) -> str:
     r"""What RE2 is to look for.
 
     Args:
-        query: a text, or with ``regex`` a pattern already. With Hangul, kana, Chinese or Thai characters in a text, its
-            spaces and those of the transcripts do not count.
+        query: a text, or with ``regex`` a pattern already. With characters of Hangul, kana, Chinese, Thai or their like
+            in a text, its spaces and those of the transcripts do not count.
         how: ``fuzzy`` allows for one syllable or letter that is another one, or too much, or (of three) missing.
 
     Raises:
         ConfigError: there is nothing, or too little, to look for.
 
     >>> pattern_of("a b", "substring"), pattern_of("환불", "fuzzy").count("|")
-    ('(?i)a[\\s\\pZ]+b', 3)
+    ('(?i)a[\\s\\pZ\\x{200B}]+b', 3)
     """
     query = unicodedata.normalize("NFC", query)
     loose = any(unicodedata.name(c, "").partition(" ")[0] in LOOSE for c in query)

@@ -41,6 +41,24 @@ def test_korean_is_counted_in_syllables_without_spaces() -> None:
     assert edits("학교에 갔다", "학교에 같다", "ko", "words") == Errors(1, 0, 0, 2)
 
 
+@pytest.mark.parametrize(
+    ("language", "reference", "text", "expected"),
+    [
+        ("hi", "हिन्दी में बोलिए", "हिन्दी में बोलिए।", Errors(0, 0, 0, 3)),
+        ("hi", "हिन्दी में बोलिए", "हन्दी में बोलिए", Errors(1, 0, 0, 3)),  # a vowel
+        ("ta", "எல்லா மனிதர்களும்", "எல்லா மனிதரகளும்", Errors(1, 0, 0, 2)),
+        ("th", "ไม่ใช่", "ไมใช่", Errors(0, 1, 0, 6)),  # a tone
+        ("km", "មនុស្សទាំងអស់", "មនុស្ស ទាំង\u200bអស់", Errors(0, 0, 0, 13)),
+        ("tr", "İstanbul'a geldi", "istanbul'a geldi", Errors(0, 0, 0, 3)),
+        ("ar", "السَّلامُ عليـــكم", "السلام عليكم", Errors(0, 0, 0, 2)),  # points and a stretched line, as people like
+        ("he", "שָׁלוֹם", "שלום", Errors(0, 0, 0, 1)),
+        ("fa", "می\u200cخواهم", "میخواهم", Errors(0, 0, 0, 1)),
+    ],
+)
+def test_vowel_signs_are_letters_and_points_are_not(language: str, reference: str, text: str, expected: Errors) -> None:
+    assert edits(reference, text, language) == expected
+
+
 def test_a_sentence_is_no_error_beside_its_decomposed_form() -> None:
     """Where jiwer counts jamo."""
     decomposed = unicodedata.normalize("NFD", KOREAN)

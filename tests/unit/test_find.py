@@ -61,6 +61,15 @@ def test_spaces_form_and_case_do_not_count(results: Results) -> None:
     assert found(results, "a.the") == found(results, "(") == found(results, "%") == []
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("សិទ្ធិមនុស្ស", "នៃសិទ្ធិ\u200bមនុស្ស"), ("ສິດ ທິ", "ມີສິດທິ"), ("လူ့ အခွင့်", "လူ့အခွင့် အရေး"), ("ཐོབ་ཐང", "ཐོབ་ ཐང་དང")],
+)
+def test_nor_do_spaces_in_other_languages_without_them(tmp_path: Path, query: str, text: str) -> None:
+    write_tables(finish(tmp_path, {"b000001": [row("a.wav", segment(0, 2, text))]}))
+    assert len(found(Results(tmp_path), query)) == 1
+
+
 def test_one_syllable_or_letter_may_be_another(results: Results) -> None:
     assert [hit[:2] for hit in found(results, "fuzzy", "환불요청")] == [("통화", 1), ("통화", 2)]
     assert found(results, "fuzzy", "그환불요청은")[-1] == ("통화", 2, "그 환붕 요청은")

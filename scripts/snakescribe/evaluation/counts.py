@@ -1,7 +1,8 @@
 """Errors of a text beside its reference: substitutions, deletions and insertions, of words and of characters.
 
 Texts are composed (NFC) and normalised by openai-whisper's own normalisers, the basic one without taking diacritics
-away, which would fall Hangul apart into jamo. What remains are lower-case words without punctuation.
+away, which would fall Hangul apart into jamo, and with vowel signs (:func:`_without_symbols`). What remains are
+lower-case words without punctuation.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from functools import cache, lru_cache
-from typing import Literal
+from typing import Literal, cast
 
 from rapidfuzz.distance import Levenshtein
 
@@ -91,7 +92,24 @@ def _words(text: str, english: bool, fold_numbers: bool) -> tuple[str, ...]:
 def _normaliser(english: bool) -> Callable[[str], str]:
     from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
-    normaliser: Callable[[str], str] = (
-        EnglishTextNormalizer() if english else BasicTextNormalizer(remove_diacritics=False)
-    )
-    return normaliser
+    if english:
+        return cast(Callable[[str], str], EnglishTextNormalizer())
+    basic = BasicTextNormalizer()
+    basic.clean = _without_symbols
+    return cast(Callable[[str], str], basic)
+
+
+def _without_symbols(text: str) -> str:
+    """Symbols and punctuation as spaces, and nothing of what is written in one text and left out in another.
+
+    Marks stay: whisper's own makes a space of each, which cuts words of Hindi and Turkish and takes the vowels out of
+    Thai (findings/whisper-normaliser-marks.sh). Points of Arabic and Hebrew go, their stretched line, and what is
+    invisible.
+    """
+    kept = (c for c in unicodedata.normalize("NFKC", text.replace("i\u0307", "i")) if not _left_out(c))
+    return "".join(" " if unicodedata.category(c)[0] in "SP" else c for c in kept)
+
+
+def _left_out(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind == "Cf" or character == "\u0640" or (kind == "Mn" and "\u0590" <= character <= "\u06ff")

@@ -28,7 +28,10 @@ from snakescribe.tables.write import current_rows
 
 STRANGE = 1.5
 """From this rate on the reference is probably of another recording: more than half of what was heard is not in it."""
-_SCRIPTS = (("HANGUL", "ko"), ("HIRAGANA", "ja"), ("KATAKANA", "ja"), ("THAI", "th"), ("CJK", "zh"))
+_SCRIPTS = (
+    *(("HANGUL", "ko"), ("HIRAGANA", "ja"), ("KATAKANA", "ja"), ("THAI", "th"), ("LAO", "lo"), ("MYANMAR", "my")),
+    *(("KHMER", "km"), ("TIBETAN", "bo"), ("CJK", "zh")),
+)
 
 
 @dataclass(frozen=True)
