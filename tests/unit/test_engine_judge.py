@@ -9,7 +9,7 @@ import pytest
 
 from snakescribe.config.options import DecodingOptions
 from snakescribe.engine.backend import Hypothesis
-from snakescribe.engine.guards import judge, most_tokens, repeats_itself
+from snakescribe.engine.guards import fills_context, judge, most_tokens, repeats_itself
 from snakescribe.engine.tokens import compression_ratio, tokenizer_for
 from snakescribe.models.store import Store
 
@@ -112,5 +112,6 @@ def test_a_language_that_needs_more_tokens_gets_them(models_root: Path) -> None:
         assert most_tokens(seconds, 5000, "en") < needed <= most_tokens(seconds, 5000, language)
 
 
-def test_text_that_fills_the_context_is_no_loop() -> None:
+def test_text_that_fills_the_context_is_no_loop_where_people_say_as_much() -> None:
+    assert fills_context(444, 444, "hi") and not fills_context(300, 444, "hi") and not fills_context(444, 444, "ko")
     assert judge(_hypothesis(tokens=100), 1.5, DecodingOptions(), most=None, uncovered=0.0).flags == ()

@@ -21,7 +21,9 @@ from snakescribe.engine.segments import (
     inserted,
     placed,
     segments,
+    whole,
 )
+from snakescribe.formats.reading import rules_of
 from snakescribe.transcript import Word
 
 
@@ -49,6 +51,20 @@ def _speech(made: list[tuple[float, float]]) -> list[tuple[float, float]]:
 lengths = st.lists(st.tuples(st.floats(0, 1.5), st.floats(0.02, 3), st.sampled_from([" a", " b,", " c.", "。"])))
 timed = lengths.map(_words)
 spoken = st.lists(st.tuples(st.floats(0.1, 3), st.floats(0.3, 8)), max_size=6).map(_speech)
+
+
+@pytest.mark.parametrize("end", [" है।", " ہے۔", " ؟", " է։", "သည်။", "ទេ។", " ነው።"])
+def test_a_sentence_ends_in_every_script(end: str) -> None:
+    """For segments and, in subtitles, for the break that costs nothing."""
+    words = [_word(0, 1, end), _word(1, 2)]
+    assert segments(words) == [[words[0]], [words[1]]]
+    assert rules_of("en").cost(end, " word") == 0
+
+
+def test_what_is_whole_of_a_text_that_was_cut_off() -> None:
+    first, second, third = [_word(0, 1), _word(1, 2, " end.")], [_word(2, 3), _word(3, 4, " end.")], [_word(4, 20)]
+    assert whole(first + second + third) == first and whole(first) == first[:1] and whole([]) == []
+    assert gaps(first, [(0.0, 3.5)], cut_off=True) == [(2.0, 3.5)] and gaps(first, [(0.0, 3.5)]) == []
 
 
 @given(timed)

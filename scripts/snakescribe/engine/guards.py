@@ -70,6 +70,11 @@ def most_tokens(seconds: float, room: int, language: str) -> int:
     return min(room, int(seconds * per_second) + SPARE_TOKENS)
 
 
+def fills_context(limit: int, room: int, language: str) -> bool:
+    """Whether people may say more in a window than the decoder's context has room for."""
+    return limit >= room and language in TIMES_ENGLISH
+
+
 def judge(
     hypothesis: Hypothesis,
     ratio: float,
@@ -85,7 +90,7 @@ def judge(
         hypothesis: what was decoded.
         ratio: compression ratio of its text.
         options: thresholds; None switches a guard off.
-        most: the token limit it was decoded with; None where that was the model's context, which whole sentences fill.
+        most: the token limit it was decoded with; None where real speech can reach it (:func:`fills_context`).
         uncovered: seconds of speech after its last text.
         twice: it says everything twice, which full context has not confirmed, or copies a sentence in a hurry.
         fast: some of it is more than anybody can say in its time.

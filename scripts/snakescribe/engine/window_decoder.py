@@ -18,6 +18,7 @@ from snakescribe.engine.backend import Backend, Bucket, Encoded, Hypothesis, Sea
 from snakescribe.engine.guards import (
     Verdict,
     copied_in_a_hurry,
+    fills_context,
     judge,
     most_tokens,
     nearly_twice,
@@ -248,13 +249,14 @@ class WindowDecoder:
         )
         with self._journal.in_flight(task.place for task in tasks):
             hypotheses = self.backend.decode(bucket)
-        limits = (limit if limit < room else None for limit in bucket.limits)
         return [
-            self._judged(task, hypothesis, limit, room, encoded.context > 0)
-            for task, hypothesis, limit in zip(tasks, hypotheses, limits, strict=True)
+            self._judged(
+                task, hypothesis, limit, fills_context(limit, room, task.language or "en"), encoded.context > 0
+            )
+            for task, hypothesis, limit in zip(tasks, hypotheses, bucket.limits, strict=True)
         ]
 
-    def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int | None, room: int, again: bool) -> Attempt:
+    def _judged(self, task: WindowTask, hypothesis: Hypothesis, limit: int, fills: bool, again: bool) -> Attempt:
         tokenizer = self._tokenizer(task)
         said = placed(words(hypothesis, tokenizer), task.speech)
         text, language = tokenizer.decode(list(hypothesis.tokens)), task.language or "en"
@@ -262,12 +264,12 @@ class WindowDecoder:
         ratio, twice = compression_ratio(text), not again and (said_twice(text) or nearly_twice(said, language))
         twice |= copied_in_a_hurry(sentences, language)
         fast = any(too_fast(sentence, language) for sentence in sentences)
-        full = len(hypothesis.tokens) >= room
+        full, most = fills and len(hypothesis.tokens) >= limit, None if fills else limit
         said = whole(said) if full else said
         covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
         uncovered = 0.0 if full else sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
-        verdict = judge(hypothesis, ratio, self._config.decoding, limit, uncovered, twice, fast)
-        merely = twice and not judge(hypothesis, ratio, self._config.decoding, limit, uncovered).flags
+        verdict = judge(hypothesis, ratio, self._config.decoding, most, uncovered, twice, fast)
+        merely = twice and not judge(hypothesis, ratio, self._config.decoding, most, uncovered).flags
         return Attempt(hypothesis, verdict, ratio, tuple(said), merely, full)
 
     def _tokenizer(self, task: WindowTask) -> Tokenizer:

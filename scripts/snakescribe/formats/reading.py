@@ -16,8 +16,8 @@ SENTENCE, CLAUSE, PHRASE, SPACE, TORN = 0, 1, 2, 4, 9
 """What a break costs: after a sentence, after a comma, between phrases, at any other place, and where it tears apart
 what belongs together. Found by looking at docs/decisions/transcript-files.md's recordings."""
 
-_SENTENCE_END = ".?!。．？！…؟۔।"
-_CLAUSE_END = ",;:、，；：،؛—–"
+_SENTENCE_END = ".?!。．？！…؟۔।॥։။។።"
+_CLAUSE_END = ",;:、，；：،؛၊፣—–"
 _CLOSING = "\"'”’»)]）」』】》"
 _AROUND = _CLOSING + "“‘«„([（「『【《¿¡"
 _LISTS = ("titles", "abbreviations", "numbered", "units", "bound", "particles", "opens", "closes")
