@@ -123,7 +123,8 @@ def pattern_of(query: str, how: How) -> str:
     """
     query = unicodedata.normalize("NFC", query)
     loose = any(unicodedata.name(c, "").partition(" ")[0] in LOOSE for c in query)
-    letters = [f"{SPACE}+" if c == " " else re.escape(c) for c in ("" if loose else " ").join(query.split())]
+    parts = query.replace("\u200b", " ").split()
+    letters = [f"{SPACE}+" if c == " " else re.escape(c) for c in ("" if loose else " ").join(parts)]
     if not 1 + (how == "fuzzy") <= len(letters) <= LONGEST:
         raise ConfigError(
             f"{len(letters)} letters cannot be looked for; give {1 + (how == 'fuzzy')} to {LONGEST} of them"

@@ -102,6 +102,7 @@ def test_no_alphabet_is_taken_for_a_loop(language: str) -> None:
     assert len(text.encode()) / len(zlib.compress(text.encode())) > 2.4
     assert compression_ratio(text) < 1.9
     assert compression_ratio(text[:30] * 8) > 2.4  # and a loop still is one
+    assert compression_ratio("♪ " * 10) > 2.4  # as of what is no letter
 
 
 def test_a_language_that_needs_more_tokens_gets_them(models_root: Path) -> None:

@@ -9,7 +9,7 @@ import weakref
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jiwer
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 from engine_run import Engine, Samples, Watched, heard, job, plain, samples_of
 
 from snakescribe.engine import guards, window_decoder
-from snakescribe.engine.backend import Bucket, Hypothesis
+from snakescribe.engine.backend import Backend, Bucket, Hypothesis
 from snakescribe.engine.ctranslate2 import CTranslate2Whisper
 from snakescribe.engine.journal import FATAL_DEATHS, Journal
 from snakescribe.engine.listener import Listener
@@ -216,6 +216,31 @@ def test_a_window_whose_text_fills_the_context_is_read_to_its_end(
     assert not any(segment.flags for segment in found.segments) and not found.gaps
     ends = [word.end for segment in found.segments for word in segment.words]
     assert ends == sorted(ends)
+
+
+def test_what_was_cut_off_stays_where_nothing_takes_its_place(
+    models_root: Path, cities: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_decoder, "CONTEXT_TOKENS", 40)
+    monkeypatch.setitem(guards.TIMES_ENGLISH, "en", 3.8)
+    monkeypatch.setattr(Listener, "listen_again", lambda self, task, gap: [])  # as of what is no speech after all
+    engine = Engine(models_root, model="base", engine="openvino", words=True)
+    found = heard(engine.run([job("cities", cities, "en")])["cities"])
+    assert "it was the age of foolishness it was the epoch" in plain(found.text)
+    assert found.gaps and not any(segment.flags for segment in found.segments)
+
+
+def test_reading_on_ends_where_a_context_holds_nothing(
+    models_root: Path, cities: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With six tokens at a time hardly a word is whole, and what is left would be the same window for ever."""
+    monkeypatch.setattr(window_decoder, "CONTEXT_TOKENS", 10)
+    monkeypatch.setitem(guards.TIMES_ENGLISH, "en", 3.8)
+    watched = Watched(Engine(models_root, model="base", engine="ctranslate2").backend)
+    engine = Engine(models_root, cast(Backend, watched), model="base", words=True)
+    found = heard(engine.run([job("cities", cities, "en")])["cities"])
+    ends = [word.end for segment in found.segments for word in segment.words]
+    assert len(watched.encoded) < 60 and len(ends) > 4 and ends == sorted(ends)
 
 
 def test_sampling_is_used_when_beam_search_is_not_trusted(models_root: Path, beckett: Samples) -> None:

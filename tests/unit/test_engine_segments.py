@@ -61,9 +61,9 @@ def test_a_sentence_ends_in_every_script(end: str) -> None:
     assert rules_of("en").cost(end, " word") == 0
 
 
-def test_what_is_whole_of_a_text_that_was_cut_off() -> None:
+def test_what_is_sound_of_a_text_that_was_cut_off() -> None:
     first, second, third = [_word(0, 1), _word(1, 2, " end.")], [_word(2, 3), _word(3, 4, " end.")], [_word(4, 20)]
-    assert whole(first + second + third) == first and whole(first) == first[:1] and whole([]) == []
+    assert [whole(words) for words in (first + second + third, first + second, first, third, [])] == [2, 2, 1, 0, 0]
     assert gaps(first, [(0.0, 3.5)], cut_off=True) == [(2.0, 3.5)] and gaps(first, [(0.0, 3.5)]) == []
 
 

@@ -53,6 +53,9 @@ def test_korean_is_counted_in_syllables_without_spaces() -> None:
         ("ar", "السَّلامُ عليـــكم", "السلام عليكم", Errors(0, 0, 0, 2)),  # points and a stretched line, as people like
         ("he", "שָׁלוֹם", "שלום", Errors(0, 0, 0, 1)),
         ("fa", "می\u200cخواهم", "میخواهم", Errors(0, 0, 0, 1)),
+        ("de", "ich ❤\ufe0f dich 1\ufe0f\u20e3", "ich ❤ dich 1", Errors(0, 0, 0, 3)),
+        ("fr", "aujourd´hui", "aujourd'hui", Errors(0, 0, 0, 2)),  # U+00B4 becomes a space and an accent
+        ("ja", "か゛", "が", Errors(1, 0, 0, 1)),
     ],
 )
 def test_vowel_signs_are_letters_and_points_are_not(language: str, reference: str, text: str, expected: Errors) -> None:

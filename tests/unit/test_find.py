@@ -63,7 +63,13 @@ def test_spaces_form_and_case_do_not_count(results: Results) -> None:
 
 @pytest.mark.parametrize(
     ("query", "text"),
-    [("សិទ្ធិមនុស្ស", "នៃសិទ្ធិ\u200bមនុស្ស"), ("ສິດ ທິ", "ມີສິດທິ"), ("လူ့ အခွင့်", "လူ့အခွင့် အရေး"), ("ཐོབ་ཐང", "ཐོབ་ ཐང་དང")],
+    [
+        ("សិទ្ធិមនុស្ស", "នៃសិទ្ធិ\u200bមនុស្ស"),
+        ("សិទ្ធិ\u200bមនុស្ស", "នៃសិទ្ធិមនុស្ស"),
+        ("ສິດ ທິ", "ມີສິດທິ"),
+        ("လူ့ အခွင့်", "လူ့အခွင့် အရေး"),
+        ("ཐོབ་ཐང", "ཐོབ་ ཐང་དང"),
+    ],
 )
 def test_nor_do_spaces_in_other_languages_without_them(tmp_path: Path, query: str, text: str) -> None:
     write_tables(finish(tmp_path, {"b000001": [row("a.wav", segment(0, 2, text))]}))

@@ -179,17 +179,22 @@ class LookAhead:
     def _with_gaps_filled(self, task: WindowTask, attempt: Attempt) -> Attempt:
         """The attempt with what is understood in its gaps, where speech is looked for with a lower threshold.
 
-        Where texts fill the model's context, the rest of a window is read a context at a time.
+        Where texts fill the model's context, the rest of a window is read a context at a time, as long as that is
+        shorter by a second each time; words that were cut off stay where nothing is understood in their place.
         """
         understood: list[list[Word]] = []
         for parts in [self._listen_again(task, gap) for gap in self._decoder.gaps(task, attempt)]:
             for encoded in self._decoder.encode(parts) if parts else ():
                 for part, found in self._decoder.read(encoded, encoded.tasks):
                     if understandable(found.verdict, found.hypothesis):
-                        found = self._with_gaps_filled(part, found) if found.full else found
+                        if found.cut and part.length + SAMPLE_RATE <= task.length:
+                            found = self._with_gaps_filled(part, found)
                         shift = (part.window.start - task.window.start) / SAMPLE_RATE
                         understood.append([moved(word, shift) for word in found.words])
-        return replace(attempt, words=tuple(inserted(attempt.words, understood)), full=False)
+        sound = attempt.words[: attempt.cut]
+        rest_is_read = attempt.cut and any(part and part[0].start >= sound[-1].start for part in understood)
+        words = inserted(sound if rest_is_read else attempt.words, understood)
+        return replace(attempt, words=tuple(words), cut=None)
 
     def _again(self, firsts: dict[WindowTask, Attempt], tasks: list[WindowTask]) -> None:
         """Read doubtful windows, whose first attempts are given, once more and better."""

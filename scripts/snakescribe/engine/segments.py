@@ -52,11 +52,14 @@ def segments(words: Sequence[Word]) -> list[list[Word]]:
     return [piece for group in found for piece in _bounded(group)]
 
 
-def whole(words: Sequence[Word]) -> list[Word]:
-    """What is whole of a text that was cut off: the segments before that over whose words attention lays the rest."""
-    sound = takewhile(lambda word: word.end - word.start <= LONGEST_WORD, words)
-    *groups, last = segments(list(sound)) or [[]]
-    return [word for group in groups for word in group] or last[:-1]
+def whole(words: Sequence[Word]) -> int:
+    """How many words of a text that was cut off are sound: attention lays the rest of the speech over the last ones.
+
+    Those of the segments before the last one, or before a word that is longer than any.
+    """
+    sound = list(takewhile(lambda word: word.end - word.start <= LONGEST_WORD, words))
+    groups = segments(sound)
+    return len(sound) - len(groups[-1]) if len(groups) > 1 else max(0, len(sound) - 1)
 
 
 def gaps(words: Sequence[Word], speech: Sequence[Stretch], cut_off: bool = False) -> list[Stretch]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import string
+import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -66,8 +67,12 @@ def compression_ratio(text: str) -> float:
     Here a letter of an alphabet is one byte, and 28 s of ordinary text in any of these have at most 2.2. Syllables of
     Hangul and Chinese characters keep their three bytes: with one, a loop of few of them would not be seen.
     """
-    data = b"".join(bytes((ord(c) & 0xFF,)) if c < FIRST_IDEOGRAPH else c.encode() for c in text)
+    data = b"".join(bytes((ord(c) & 0xFF,)) if _in_alphabet(c) else c.encode() for c in text)
     return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def _in_alphabet(character: str) -> bool:
+    return character < FIRST_IDEOGRAPH and unicodedata.category(character)[0] in "LM"
 
 
 def words(hypothesis: Hypothesis, tokenizer: Tokenizer) -> list[Word]:

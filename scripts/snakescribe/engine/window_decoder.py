@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -62,8 +63,8 @@ class Attempt:
     """Seconds from the window's start."""
     twice: bool
     """Nothing but that it comes twice speaks against it."""
-    full: bool
-    """It fills the model's context, so its end is not said in it: 28 s of Hindi, Thai or Georgian can be too much."""
+    cut: int | None = None
+    """Words that are sound, where it fills the model's context: 28 s of Hindi or Georgian are too much for one."""
 
     @property
     def rank(self) -> tuple[bool, int, float]:
@@ -94,6 +95,7 @@ class WindowDecoder:
         self._journal = journal
         self._tokenizers: dict[str, Tokenizer] = {}
         self._prompts: dict[tuple[str | None, str], tuple[int, ...]] = {}
+        self._one = threading.Lock()
         decoding = config.decoding
         self._search = Search(decoding.beam_size, decoding.patience, decoding.margin)
 
@@ -161,7 +163,8 @@ class WindowDecoder:
 
     def gaps(self, task: WindowTask, attempt: Attempt) -> list[Gap]:
         """Speech of the window that its text leaves out, in seconds from the start of the recording."""
-        found = gaps(() if attempt.verdict.silence else attempt.words, task.speech, attempt.full)
+        words = () if attempt.verdict.silence else attempt.words[: attempt.cut]
+        found = gaps(words, task.speech, cut_off=attempt.cut is not None)
         origin, channel = task.window.start / SAMPLE_RATE, task.state.job.tracks[task.track].channel
         return [Gap(start=round(origin + a, 3), end=round(origin + b, 3), channel=channel) for a, b in found]
 
@@ -260,17 +263,18 @@ class WindowDecoder:
         tokenizer = self._tokenizer(task)
         said = placed(words(hypothesis, tokenizer), task.speech)
         text, language = tokenizer.decode(list(hypothesis.tokens)), task.language or "en"
-        sentences = segments(said)
-        ratio, twice = compression_ratio(text), not again and (said_twice(text) or nearly_twice(said, language))
+        sentences, ratio = segments(said), compression_ratio(text)
+        cut = (whole(said) or None) if fills and len(hypothesis.tokens) >= limit else None
+        once = again and cut is None  # full context is believed, where the model has chosen to end
+        twice = not once and (said_twice(text) or nearly_twice(said, language))
         twice |= copied_in_a_hurry(sentences, language)
         fast = any(too_fast(sentence, language) for sentence in sentences)
-        full, most = fills and len(hypothesis.tokens) >= limit, None if fills else limit
-        said = whole(said) if full else said
+        said, most = (said, limit) if cut is None else (said[:-1], None)  # its last word may be half of one
         covered = min(said[-1].end, said[-1].start + LONGEST_WORD) if said else 0.0
-        uncovered = 0.0 if full else sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
+        uncovered = 0.0 if cut else sum(max(0.0, end - max(start, covered)) for start, end in task.speech)
         verdict = judge(hypothesis, ratio, self._config.decoding, most, uncovered, twice, fast)
         merely = twice and not judge(hypothesis, ratio, self._config.decoding, most, uncovered).flags
-        return Attempt(hypothesis, verdict, ratio, tuple(said), merely, full)
+        return Attempt(hypothesis, verdict, ratio, tuple(said), merely, cut)
 
     def _tokenizer(self, task: WindowTask) -> Tokenizer:
         assert task.language is not None
@@ -280,12 +284,13 @@ class WindowDecoder:
 
     def _prompt(self, task: WindowTask) -> tuple[int, ...]:
         place = task.language, task.state.job.prompt
-        if place not in self._prompts:
-            previous = previous_text(task.state.job.prompt, self._config.hotwords)
-            if left_out := tokens_left_out(self._tokenizer(task), previous):
-                _say_too_long(left_out)
-            self._prompts[place] = prompt_tokens(self._tokenizer(task), previous)
-        return self._prompts[place]
+        with self._one:  # so that what does not fit is said once
+            if place not in self._prompts:
+                previous = previous_text(task.state.job.prompt, self._config.hotwords)
+                if left_out := tokens_left_out(self._tokenizer(task), previous):
+                    _say_too_long(left_out)
+                self._prompts[place] = prompt_tokens(self._tokenizer(task), previous)
+            return self._prompts[place]
 
 
 def _among(languages: tuple[str, ...], probabilities: dict[str, float]) -> dict[str, float]:

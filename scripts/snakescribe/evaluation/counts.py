@@ -7,6 +7,7 @@ lower-case words without punctuation.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,10 @@ Unit = Literal["words", "characters"]
 BY_CHARACTER = frozenset({"ko", "ja", "zh", "yue", "th", "lo", "my", "km", "bo"})
 """Languages without spaces, or with spaces that are a matter of taste: characters are counted, without spaces."""
 WITHOUT_WORDS = BY_CHARACTER - {"ko"}
+
+
+_POINTS = re.compile("[\u0590-\u06ff\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Blocks of Hebrew and Arabic, and variation selectors."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +107,15 @@ def _normaliser(english: bool) -> Callable[[str], str]:
 def _without_symbols(text: str) -> str:
     """Symbols and punctuation as spaces, and nothing of what is written in one text and left out in another.
 
-    Marks stay: whisper's own makes a space of each, which cuts words of Hindi and Turkish and takes the vowels out of
-    Thai (findings/whisper-normaliser-marks.sh). Points of Arabic and Hebrew go, their stretched line, and what is
-    invisible.
+    Marks stay on their letters: whisper's own makes a space of each, which cuts words of Hindi and Turkish and takes
+    the vowels out of Thai (findings/whisper-normaliser-marks.sh). Points of Arabic and Hebrew go, their stretched line,
+    what is invisible, and how a symbol is to be drawn.
     """
-    kept = (c for c in unicodedata.normalize("NFKC", text.replace("i\u0307", "i")) if not _left_out(c))
-    return "".join(" " if unicodedata.category(c)[0] in "SP" else c for c in kept)
-
-
-def _left_out(character: str) -> bool:
-    kind = unicodedata.category(character)
-    return kind == "Cf" or character == "\u0640" or (kind == "Mn" and "\u0590" <= character <= "\u06ff")
+    said: list[str] = [" "]
+    for c in unicodedata.normalize("NFKC", text.replace("i\u0307", "i")):
+        kind = unicodedata.category(c)
+        if kind in ("Cf", "Me") or c == "\u0640" or (kind == "Mn" and _POINTS.fullmatch(c)):
+            continue
+        alone = kind[0] == "M" and said[-1].isspace()
+        said.append(" " if alone or kind[0] in "SP" else c)
+    return "".join(said)
