@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import string
-import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -23,8 +22,6 @@ OPENING, CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 """Punctuation that belongs to the word after it and before it (openai/whisper ``timing.py``)."""
 MOST_PREVIOUS = CONTEXT_TOKENS // 2 - 1
 """Tokens of what was said before: half of the decoder's context (openai/whisper ``decoding.py``)."""
-FIRST_IDEOGRAPH = "\u2e80"
-"""Before it come the alphabets, from it on Chinese characters, kana and Hangul."""
 WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue", "km", "bo"}
 """Languages whose words are cut at characters (openai/whisper ``tokenizer.py``; in Khmer and Tibetan it takes phrases
 of several seconds for words, most of whose speech would count as left out)."""
@@ -72,7 +69,8 @@ def compression_ratio(text: str) -> float:
 
 
 def _in_alphabet(character: str) -> bool:
-    return character < FIRST_IDEOGRAPH and unicodedata.category(character)[0] in "LM"
+    """Whether Unicode has it in a block of an alphabet: before its symbols, or between them and what is Chinese."""
+    return character < "\u2000" or "\u2c00" <= character < "\u2e80"
 
 
 def words(hypothesis: Hypothesis, tokenizer: Tokenizer) -> list[Word]:
