@@ -1,9 +1,14 @@
-"""Which code points are written as one character."""
+"""How languages are written: without spaces or with, where a sentence ends, what is one character."""
 
 from __future__ import annotations
 
 import unicodedata
 
+WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})
+"""Languages without spaces between words: those of openai/whisper's ``tokenizer.py``, and Khmer and Tibetan, in which
+it takes phrases of several seconds for words, most of whose speech would count as left out."""
+SENTENCE_END = tuple(".?!。．？！…।॥۔؟։။។።")
+"""The last eight are those of Hindi (two), Urdu, Arabic, Armenian, Burmese, Khmer and Amharic."""
 _VIRAMA = 9
 """Combining class of what puts the next letter below the one before it (Unicode, ``UnicodeData.txt``)."""
 _ZERO_WIDTH_JOINER = "\u200d"

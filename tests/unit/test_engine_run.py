@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,8 @@ from snakescribe.engine.ctranslate2 import CTranslate2Whisper
 from snakescribe.engine.journal import FATAL_DEATHS, Journal
 from snakescribe.engine.listener import Listener
 from snakescribe.engine.load import load_backend
-from snakescribe.engine.window_decoder import WindowDecoder
+from snakescribe.engine.tokens import prompt_tokens, tokenizer_for
+from snakescribe.engine.window_decoder import CONTEXT_TOKENS, WindowDecoder
 from snakescribe.engine.windows import RecordingState
 from snakescribe.errors import DeviceError, EngineFailure, RecordingError
 from snakescribe.transcript import Transcript, Word
@@ -228,6 +230,32 @@ def test_what_was_cut_off_stays_where_nothing_takes_its_place(
     found = heard(engine.run([job("cities", cities, "en")])["cities"])
     assert "it was the age of foolishness it was the epoch" in plain(found.text)
     assert found.gaps and not any(segment.flags for segment in found.segments)
+
+
+class Saying(Watched):
+    """Hears with the real backend and then says the same of every window, evenly over its time."""
+
+    def __init__(self, real: Backend, tokens: Sequence[int]) -> None:
+        super().__init__(real)
+        self._tokens = tuple(tokens)
+
+    def decode(self, bucket: Bucket) -> list[Hypothesis]:
+        count = len(self._tokens)
+        starts = [tuple(frames * i // (2 * count) for i in range(count + 1)) for frames in bucket.frames]
+        return [Hypothesis(self._tokens, (-0.2,) * count, times, -0.2, 0.0, 0.0) for times in starts]
+
+
+def test_what_fills_the_context_and_comes_twice_is_doubted_in_full_silence_too(
+    models_root: Path, cities: Samples
+) -> None:
+    """It was cut off by the context, so the model has not chosen to end where full silence makes it end."""
+    real = Engine(models_root, model="base", engine="ctranslate2")
+    tokenizer = tokenizer_for(real.prepared, "ka", "transcribe")
+    said = " ყველა ადამიანი იბადება თავისუფალი და თანასწორი თავისი ღირსებითა და უფლებებით ჩვენს ქვეყანაში."
+    full = tokenizer.encode(said * 2)[: CONTEXT_TOKENS - len(prompt_tokens(tokenizer, ""))]
+    engine = Engine(models_root, cast(Backend, Saying(real.backend, full)), model="base")
+    found = heard(engine.run([job("cities", cities[: 16_000 * 20], "ka")])["cities"])
+    assert found.segments and all("repetition" in segment.flags for segment in found.segments)
 
 
 def test_reading_on_ends_where_a_context_holds_nothing(

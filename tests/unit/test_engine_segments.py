@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snakescribe.characters import SENTENCE_END
 from snakescribe.engine.segments import (
     LAST_SOUND,
     LONGEST,
     LONGEST_WORD,
     PAUSE,
-    SENTENCE_END,
     SHORTEST_GAP,
     gaps,
     inserted,

@@ -7,11 +7,10 @@ from dataclasses import replace
 from itertools import pairwise, takewhile
 from math import inf
 
+from snakescribe.characters import SENTENCE_END
 from snakescribe.transcript import Word
 
 Stretch = tuple[float, float]
-SENTENCE_END = tuple(".?!。．？！…।॥۔؟։။។።")
-"""The last eight are those of Hindi (two), Urdu, Arabic, Armenian, Burmese, Khmer and Amharic."""
 PAUSE = 0.6
 """A pause of this length between two words ends a segment."""
 LONGEST = 12.0

@@ -13,7 +13,7 @@ from whisper.timing import WordTiming, merge_punctuations
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from snakescribe.audio import CONTEXT_TOKENS, POSITION_SECONDS
-from snakescribe.characters import tied
+from snakescribe.characters import WITHOUT_SPACES, tied
 from snakescribe.engine.backend import Hypothesis
 from snakescribe.models.store import Prepared
 from snakescribe.transcript import Word
@@ -22,9 +22,6 @@ OPENING, CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 """Punctuation that belongs to the word after it and before it (openai/whisper ``timing.py``)."""
 MOST_PREVIOUS = CONTEXT_TOKENS // 2 - 1
 """Tokens of what was said before: half of the decoder's context (openai/whisper ``decoding.py``)."""
-WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue", "km", "bo"}
-"""Languages whose words are cut at characters (openai/whisper ``tokenizer.py``; in Khmer and Tibetan it takes phrases
-of several seconds for words, most of whose speech would count as left out)."""
 
 
 def tokenizer_for(prepared: Prepared, language: str | None, task: str) -> Tokenizer:

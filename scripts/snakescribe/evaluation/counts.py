@@ -17,14 +17,12 @@ from typing import Literal, cast
 
 from rapidfuzz.distance import Levenshtein
 
+from snakescribe.characters import WITHOUT_SPACES
 from snakescribe.evaluation.numbers import in_digits
 
 Unit = Literal["words", "characters"]
-BY_CHARACTER = frozenset({"ko", "ja", "zh", "yue", "th", "lo", "my", "km", "bo"})
+BY_CHARACTER = WITHOUT_SPACES | {"ko"}
 """Languages without spaces, or with spaces that are a matter of taste: characters are counted, without spaces."""
-WITHOUT_WORDS = BY_CHARACTER - {"ko"}
-
-
 _POINTS = re.compile("[\u0590-\u06ff\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Blocks of Hebrew and Arabic, and variation selectors."""
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from snakescribe.characters import WITHOUT_SPACES
 from snakescribe.config import Config
 from snakescribe.corrections.apply import apply
 from snakescribe.corrections.store import by_content
 from snakescribe.errors import InputError
 from snakescribe.evaluation.bootstrap import interval
-from snakescribe.evaluation.counts import WITHOUT_WORDS, Errors, Unit, edits, usual_unit
+from snakescribe.evaluation.counts import Errors, Unit, edits, usual_unit
 from snakescribe.evaluation.references import beside, read_reference, reference_text
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.plan import Plan
@@ -129,7 +130,7 @@ def judged(
 ) -> Judged:
     """One recording; a failed one counts as heard as nothing."""
     text, language = row["text"] or "", spoken_language(reference, row["language"])
-    words = None if language in WITHOUT_WORDS else edits(reference, text, language, "words", fold_numbers)
+    words = None if language in WITHOUT_SPACES else edits(reference, text, language, "words", fold_numbers)
     characters = edits(reference, text, language, "characters", fold_numbers)
     key, path = row["recording_id"], row["path"]
     return Judged(key, path, language, group, words, characters, reference, text, fold_numbers, file)

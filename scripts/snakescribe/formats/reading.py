@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
+from snakescribe.characters import SENTENCE_END
+
 SENTENCE, CLAUSE, PHRASE, SPACE, TORN = 0, 1, 2, 4, 9
 """What a break costs: after a sentence, after a comma, between phrases, at any other place, and where it tears apart
 what belongs together. Found by looking at docs/decisions/transcript-files.md's recordings."""
 
-_SENTENCE_END = ".?!。．？！…؟۔।॥։။។።"
 _CLAUSE_END = ",;:、，；：،؛၊፣—–"
 _CLOSING = "\"'”’»)]）」』】》"
 _AROUND = _CLOSING + "“‘«„([（「『【《¿¡"
@@ -72,7 +73,7 @@ class Rules:
             or word.casefold() in self.opens
         ):
             return TORN
-        if last and last in _SENTENCE_END:
+        if last and last in SENTENCE_END:
             return SENTENCE
         if last and (last in _CLAUSE_END or unicodedata.category(before[-1]) in ("Pe", "Pf")):
             return CLAUSE

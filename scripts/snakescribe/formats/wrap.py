@@ -149,7 +149,7 @@ def _may_break(text: str, i: int) -> bool:
     before, here = text[i - 1], text[i]
     return (
         columns(here) > 0
-        and before != "\u200d"
+        and not tied(before, here)
         and not (unicodedata.category(here) in ("Pe", "Pf", "Po") or here in _SMALL_KANA)
         and unicodedata.category(before) not in ("Ps", "Pi")
     )
@@ -166,7 +166,7 @@ def _cut(text: str, at: list[int], first: int, last: int, longest: int) -> Itera
     """Cut a stretch that is wider than a line, never before a mark or what is tied to the letter before it."""
     start = whole = first
     for i in range(first + 1, last):
-        if _may_break(text, i) and not tied(text[i - 1], text[i]):
+        if _may_break(text, i):
             whole = i
         if at[i + 1] - at[start] > longest and at[i + 1] > at[i]:
             whole = whole if whole > start else i
