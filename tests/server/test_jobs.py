@@ -22,8 +22,8 @@ from tests.server.serving import PATIENCE, Served, scratch, serving
 
 AT_ONCE = 4
 WAITING = 3
-LONG = 240.0
-"""Seconds that take several turns even where a minute is read in a second."""
+LONG = 720.0
+"""Seconds that take several turns even where two minutes are read in a second."""
 BECKETT = re.compile(r"fail better", re.IGNORECASE)
 
 
