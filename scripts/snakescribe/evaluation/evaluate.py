@@ -19,7 +19,7 @@ from snakescribe.corrections.store import by_content
 from snakescribe.errors import InputError
 from snakescribe.evaluation.bootstrap import interval
 from snakescribe.evaluation.counts import Errors, Unit, edits, usual_unit
-from snakescribe.evaluation.references import beside, read_reference, reference_text
+from snakescribe.evaluation.references import as_written, beside, read_reference, reference_text
 from snakescribe.inventory.ledger import Ledger
 from snakescribe.inventory.plan import Plan
 from snakescribe.inventory.walk import recordings_root
@@ -129,7 +129,8 @@ def judged(
     row: Mapping[str, Any], reference: str, group: str = "", fold_numbers: bool = False, file: str = ""
 ) -> Judged:
     """One recording; a failed one counts as heard as nothing."""
-    text, language = row["text"] or "", spoken_language(reference, row["language"])
+    text, reference = row["text"] or "", as_written(reference)
+    language = spoken_language(reference, row["language"])
     words = None if language in WITHOUT_SPACES else edits(reference, text, language, "words", fold_numbers)
     characters = edits(reference, text, language, "characters", fold_numbers)
     key, path = row["recording_id"], row["path"]

@@ -18,6 +18,9 @@ _MARKS = dict.fromkeys(map(ord, "\u200b\u202b\u202c"))
 """Without width: they keep players from taking text for markup, and lines from right to left in order."""
 _TAGS = re.compile(r"\{\\[^}]*\}|\\[Nnh]")
 """What pysubs2 makes of tags and line breaks. (Its ``plaintext`` takes every text in braces away.)"""
+_HANGUL = re.compile("[가-힣]")
+_TWO_FORMS = re.compile(r"\(([^()]+)\)\s?/\s?\([^()]+\)")
+_NOISES = re.compile(r"(?<!\S)[blnou]/(?!\S)")
 
 
 def reference_text(given: str, root: Path) -> str:
@@ -61,6 +64,20 @@ def read_reference(path: Path) -> str:
         return read_text(_decoded(path.read_bytes()), path.suffix)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise InputError(f"reference {path}: {' '.join(str(error).split()):.200}; correct it or take it away") from None
+
+
+def as_written(reference: str) -> str:
+    """The text of a Korean reference that follows the rules of AI Hub's corpora (한국어 음성 전사규칙 1.0).
+
+    There the written form stands before the spoken one, and ``b/ l/ n/ o/ u/`` are breath, laughter and noises. Marks
+    of hesitation (``어/ 그+ 뭐*``) stay: nothing counts symbols.
+
+    >>> as_written("n/ 어/ 그+ (4월)/(사 월)에 (50%)/(오십 퍼센트) 할인 l/")
+    '어/ 그+ 4월에 50% 할인'
+    """
+    if not _HANGUL.search(reference):
+        return reference
+    return _NOISES.sub("", _TWO_FORMS.sub(r"\1", reference)).strip()
 
 
 def read_text(text: str, suffix: str) -> str:
