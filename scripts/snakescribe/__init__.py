@@ -9,7 +9,7 @@ import sys
 
 __version__ = "0.1.0"
 
-# OpenVINO would tell its maker of every import, wherever that package happens to be installed; ONNX Runtime since 1.32
-# of its use (seen with strace: a device id in the cache folder, a connection to the resolver).
+# OpenVINO would tell its maker of every import, wherever that package happens to be installed; ONNX Runtime since 1.29
+# of its use (findings/onnxruntime-device-id.sh; seen with strace: a connection to the resolver).
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
