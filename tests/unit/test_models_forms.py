@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import wave
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from snakescribe.models import Store
 from snakescribe.models.catalog import catalog
 from snakescribe.models.checkpoint import layout, open_openai, save_openai
 from snakescribe.models.ct2 import open_ctranslate2, save_ctranslate2, vocabulary
+from snakescribe.models.openvino import save_openvino
 from snakescribe.models.unchanged import NOTE
 
 
@@ -206,6 +208,30 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"some\.pt: not a Whisper checkpoint"):
         open_openai(path)
     dims = catalog().models["tiny"].dims
+    odd: list[tuple[object, object]] = [
+        (1, torch.zeros(2)),
+        ("a", torch.zeros(2).to_sparse()),
+        ("a", torch.zeros(2, device="meta")),
+        ("a", torch.zeros(2, dtype=torch.int64)),
+    ]
+    for name, tensor in odd:
+        torch.save({"dims": dims, "model_state_dict": {name: tensor}}, path)
+        with pytest.raises(ModelError, match=r"some\.pt: not a Whisper checkpoint"):
+            open_openai(path)
+    torch.save({"dims": dims | {"n_mels": float("inf")}, "model_state_dict": {}}, path)
+    with pytest.raises(ModelError, match=r"some\.pt: not a Whisper checkpoint"):
+        open_openai(path)
     torch.save({"dims": dims, "model_state_dict": {"encoder.conv1.bias": torch.zeros(384)}}, path)
     with pytest.raises(ModelError, match=r"not a Whisper model, or not all of it \(lacks tensors of 8 layers\)"):
         open_openai(path)
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    """Not as OpenVINO says it; the limit of a file's size stands for the disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(ModelError, match=r"^encoder\.xml cannot be written .*; is there room for it\?$"):
+            save_openvino(random_weights(), ((0, 0),), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -19,7 +19,7 @@ from snakescribe.models.checkpoint import Checkpoint, save_openai
 from snakescribe.models.ct2 import open_ctranslate2
 from snakescribe.models.fetch import fetch
 from snakescribe.models.prepare import import_path
-from snakescribe.models.store import CONVERSION
+from snakescribe.models.store import CONVERSION, REPLACED
 
 
 @pytest.fixture
@@ -148,10 +148,56 @@ def test_official_and_taken_names_are_not_given_to_other_weights(store: Store, t
     torch.save(saved, other)
     with pytest.raises(ModelError, match=r"the name mine is taken by weights from .*/mine\.pt"):
         import_path(store, other)
-    for name in ("samples", ".hidden", "-x", "a/b", "two\nlines", "", "x" * 201):
+    shared = ("silero", "silero_vad.onnx", "speakers", "campplus.pt")
+    for name in ("samples", ".hidden", "-x", "a/b", "two\nlines", "x" * 201, *shared):
         with pytest.raises(ModelError, match="--name"):
-            import_path(store, other, name or "silero")
+            import_path(store, other, name)
     assert sorted(entry.name for entry in store.entries()) == ["mine", "tiny.en"]
+
+
+def test_only_a_model_is_replaced(store: Store, tmp_path: Path) -> None:
+    """Whoever puts a folder of weights into the store and imports it keeps it."""
+    mine = store.root / "mine"
+    shutil.copytree(store.resolve("tiny.en").ctranslate2, mine)
+    (store.root / "notes").mkdir()
+    (store.root / "list").symlink_to("nowhere")
+    for path, name in ((mine, None), (mine, "notes"), (mine, "list")):
+        with pytest.raises(ModelError, match="is in the way, and no model of this store; choose another name"):
+            import_path(store, path, name)
+    assert sorted(path.name for path in store.root.iterdir()) == ["list", "mine", "notes", "tiny.en"]
+    assert import_path(store, mine, "ours").identity == store.entry("tiny.en").identity
+    assert (mine / "model.bin").exists()
+
+
+def test_importing_again_mends_a_damaged_model(store: Store, tmp_path: Path) -> None:
+    path = fine_tuned(store, tmp_path / "ours.pt")
+    import_path(store, path)
+    flip_a_byte(store.root / "ours/ctranslate2/model.bin")
+    (store.root / "ours/openvino/encoder.bin").unlink()
+    with pytest.raises(ModelError, match=r"models import \S+ours\.pt"):
+        store.verify("ours")
+    import_path(store, path)
+    store.verify("ours")
+    before = (store.root / "ours/ctranslate2").stat().st_ino
+    import_path(store, path)
+    assert (store.root / "ours/ctranslate2").stat().st_ino == before  # nothing is made twice
+
+
+def test_a_model_whose_replacing_was_killed_is_put_back(store: Store) -> None:
+    left = store.root / ".part-killed"
+    left.mkdir()
+    (store.root / "tiny.en").rename(left / REPLACED)
+    with store.writing():
+        store.verify("tiny.en")
+    assert not left.exists()
+
+
+def test_a_folder_that_was_renamed_is_what_it_is_called(store: Store) -> None:
+    (store.root / "tiny.en").rename(store.root / "other")
+    assert store.resolve("other").ctranslate2 == store.root / "other/ctranslate2"
+    flip_a_byte(store.root / "other/ctranslate2/model.bin")
+    with pytest.raises(ModelError, match=r"other/ctranslate2/model\.bin: damaged"):
+        store.verify("other")
 
 
 def test_prepare_follows_the_libraries(store: Store) -> None:

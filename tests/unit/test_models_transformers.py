@@ -19,7 +19,7 @@ from snakescribe.models import Store
 from snakescribe.models.alignment import alignment_heads
 from snakescribe.models.checkpoint import Checkpoint
 from snakescribe.models.ct2 import open_ctranslate2
-from snakescribe.models.prepare import import_path, open_weights
+from snakescribe.models.prepare import import_path, open_weights, prepare
 from snakescribe.models.transformers import open_transformers
 
 PARTS = {"attn": "self_attn", "cross_attn": "encoder_attn", "attn_ln": "self_attn_layer_norm", "mlp.0": "fc1"}
@@ -134,6 +134,25 @@ def test_alignment_heads_come_with_the_weights(tmp_path: Path, said: Any, heads:
     assert alignment_heads("?", "distilled", found.dims, found.alignment_heads) == heads
 
 
+def test_alignment_heads_stay_until_others_come(small: Checkpoint, tmp_path: Path) -> None:
+    store, folder = Store(tmp_path / "store"), saved(small, tmp_path / "folder")
+    said = folder / "generation_config.json"
+    said.write_text('{"alignment_heads": [[0, 1], [1, 0]]}')
+    assert import_path(store, folder).alignment_heads == ((0, 1), (1, 0))
+    path = store.root / "folder/model.json"
+    entry = json.loads(path.read_text())
+    entry["made_with"]["openvino"] = "2026.0.0"
+    path.write_text(json.dumps(entry))
+    assert prepare(store, "folder")
+    assert store.entry("folder").alignment_heads == ((0, 1), (1, 0))
+    said.unlink()
+    assert import_path(store, folder).alignment_heads == ((0, 1), (1, 0))
+    said.write_text('{"alignment_heads": [[1, 1]]}')
+    assert import_path(store, folder).alignment_heads == ((1, 1),)
+    config = json.loads((store.root / "folder/ctranslate2/config.json").read_text())
+    assert config["alignment_heads"] == [[1, 1]]
+
+
 def without_a_tensor(folder: Path, tensors: dict[str, Tensor]) -> None:
     del tensors["model.decoder.layers.1.fc2.bias"]
     save_file(tensors, folder / "model.safetensors")
@@ -141,6 +160,11 @@ def without_a_tensor(folder: Path, tensors: dict[str, Tensor]) -> None:
 
 def with_a_tensor(folder: Path, tensors: dict[str, Tensor]) -> None:
     save_file(tensors | {"model.encoder.layers.0.self_attn.k_proj.bias": torch.zeros(64)}, folder / "model.safetensors")
+
+
+def with_a_tensor_twice(folder: Path, tensors: dict[str, Tensor]) -> None:
+    twice = "model.decoder.layers.1.fc2.bias"
+    save_file(tensors | {twice.removeprefix("model."): tensors[twice].clone()}, folder / "model.safetensors")
 
 
 def of_another_shape(folder: Path, tensors: dict[str, Tensor]) -> None:
@@ -206,11 +230,16 @@ def with_a_damaged_config(folder: Path, _: dict[str, Tensor]) -> None:
     (folder / "config.json").write_text("{")
 
 
+def with_a_deep_config(folder: Path, _: dict[str, Tensor]) -> None:
+    (folder / "config.json").write_text("[" * 100_000)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (without_a_tensor, r"lacks tensor decoder\.blocks\.1\.mlp\.2\.bias"),
         (with_a_tensor, r"unknown tensor encoder\.blocks\.0\.attn\.key\.bias"),
+        (with_a_tensor_twice, r"decoder\.layers\.1\.fc2\.bias is there twice"),
         (of_another_shape, r"encoder\.conv1\.weight is \(64, 80, 5\) instead of \(64, 80, 3\)"),
         (in_eight_bits, "is I8, quantised; get the float16 or float32 weights"),
         (not_finite, "decoder.ln.bias that float16 cannot"),
@@ -231,6 +260,8 @@ def with_a_damaged_config(folder: Path, _: dict[str, Tensor]) -> None:
         (configured(decoder_attention_heads=7), "not the dimensions of a Whisper model"),
         (configured(d_model=None), "not a Whisper model .*d_model"),
         (configured(d_model="wide"), "not a Whisper model"),
+        (configured(d_model=float("inf")), "not a Whisper model"),
+        (with_a_deep_config, "not a Whisper model"),
     ],
 )
 def test_what_is_no_model_is_refused_in_one_line(small: Checkpoint, tmp_path: Path, change: Any, said: str) -> None:

@@ -112,12 +112,15 @@ def open_openai(path: Path) -> Checkpoint:
         dims = {name: int(saved["dims"][name]) for name in DIMENSIONS}
         tensors: dict[str, Tensor] = dict(saved["model_state_dict"])
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if not all(isinstance(name, str) and _plain(tensor) for name, tensor in tensors.items()):
+            raise ValueError("a tensor is not made of plain floating-point numbers")
     except (
         pickle.UnpicklingError,
         RuntimeError,
         EOFError,
         LookupError,
         TypeError,
+        ArithmeticError,
         ValueError,
         AttributeError,
     ) as error:
@@ -125,6 +128,10 @@ def open_openai(path: Path) -> Checkpoint:
         raise ModelError(f"{path}: not a Whisper checkpoint as OpenAI saves them ({reason})") from None
     check_weights(path, dims, shapes)
     return Checkpoint(dims, tensors)
+
+
+def _plain(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.layout is torch.strided and tensor.device.type == "cpu"
 
 
 def save_openai(checkpoint: Checkpoint, file: Path | IO[bytes]) -> None:

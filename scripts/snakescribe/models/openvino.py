@@ -14,11 +14,12 @@ from openvino.frontend.pytorch import ModuleExtension
 from torch import Tensor, nn
 from whisper.model import Linear, ModelDimensions
 
+from snakescribe.errors import ModelError
 from snakescribe.models.bare import filled
 from snakescribe.models.checkpoint import Checkpoint
 from snakescribe.models.network import Decoder, Encoder
+from snakescribe.models.store import Heads
 
-Heads = tuple[tuple[int, int], ...]
 FULL = 127
 """Largest value of a weight stored in eight bits."""
 EXAMPLE = 64
@@ -38,7 +39,10 @@ def save_openvino(checkpoint: Checkpoint, alignment_heads: Heads, folder: Path) 
 
 def _save(network: ov.Model, path: Path) -> None:
     _compress(network)
-    ov.save_model(network, path, compress_to_fp16=True)
+    try:
+        ov.save_model(network, path, compress_to_fp16=True)
+    except RuntimeError as error:  # OpenVINO's word for a full disk is "iostream error"
+        raise ModelError(f"{path.name} cannot be written ({error}); is there room for it?") from None
 
 
 def _encoder(checkpoint: Checkpoint) -> ov.Model:

@@ -17,13 +17,18 @@ from snakescribe.models.store import (
     CONVERSION,
     CTRANSLATE2,
     ENTRY,
+    LICENCES,
     OPENVINO,
     PT,
+    REPLACED,
+    SHARED,
+    Heads,
     Imported,
     ModelEntry,
     Store,
     Sum,
     sha256,
+    shared_wheel,
     stamp,
 )
 from snakescribe.models.unchanged import note_sealed
@@ -32,8 +37,19 @@ if TYPE_CHECKING:
     from snakescribe.models.checkpoint import Checkpoint
 
 
-def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Imported, ...] = ()) -> ModelEntry:
-    """Make the entry ``name`` from weights in any form that :func:`open_weights` reads, replacing what was there.
+RESERVED = {*SHARED, *(one.file for name in SHARED for one in shared_wheel(name).members), LICENCES, "samples"}
+"""What lies beside the models in a store, or is called so in commands."""
+
+
+def add(
+    store: Store,
+    name: str,
+    source: Path,
+    origin: str,
+    imported: tuple[Imported, ...] = (),
+    own_heads: Heads | None = None,
+) -> ModelEntry:
+    """Make the entry ``name`` from weights in any form that :func:`open_weights` reads, replacing the model it was.
 
     The float16 numbers are the same in the stored form and in ``source``; this is checked, not hoped for.
 
@@ -43,18 +59,22 @@ def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Impo
         source: a ``.pt`` file or a folder; only its weights are read.
         origin: what to record as the source.
         imported: paths by which the entry can be found besides its name.
+        own_heads: alignment heads that came with the weights, where ``source`` has none.
 
     Raises:
-        ModelError: not Whisper weights.
+        ModelError: not Whisper weights, or something that is no model has this name.
     """
     from snakescribe.models.ct2 import open_ctranslate2, save_ctranslate2
 
+    target = store.root / name
+    if os.path.lexists(target) and not store.find(name):
+        raise ModelError(f"{target} is in the way, and no model of this store; choose another name with --name")
     with telling(f"{name}: converting"), store.workplace() as work:
         folder = work / "entry"
         folder.mkdir()
         weights = open_weights(source)
         identity = weights.identity()
-        heads = alignment_heads(identity, name, weights.dims, weights.alignment_heads)
+        heads = alignment_heads(identity, name, weights.dims, weights.alignment_heads or own_heads)
         save_ctranslate2(weights, heads, folder / CTRANSLATE2)
         stored = open_ctranslate2(folder / CTRANSLATE2)
         if stored.identity() != identity:
@@ -77,9 +97,8 @@ def add(store: Store, name: str, source: Path, origin: str, imported: tuple[Impo
         )
         write_atomically(folder / ENTRY, entry.model_dump_json(indent=1).encode())
         note_sealed(folder, entry.files)
-        target = store.root / name
         if target.exists():
-            target.rename(work / "old")
+            target.rename(work / REPLACED)
         folder.rename(target)
     return entry
 
@@ -99,7 +118,7 @@ def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry
     name = checked_name(name or path.name.removesuffix(".pt"))
     with telling(f"{name}: reading"):
         weights = open_weights(path)
-        identity, dims = weights.identity(), weights.dims
+        identity, dims, heads = weights.identity(), weights.dims, weights.alignment_heads
         del weights  # its pages need not stay while it is converted
     _keep_promise(name, identity, dims, path)
     entry = store.find(name)
@@ -107,6 +126,8 @@ def import_path(store: Store, path: Path, name: str | None = None) -> ModelEntry
         return add(store, name, path, now.path, (now,))
     imported = (*(known for known in entry.imported if known.path != now.path), now)
     if identity == entry.identity:
+        if heads not in (None, entry.alignment_heads) or not _sound(store, name):
+            return add(store, name, path, now.path, imported, entry.alignment_heads)
         entry = entry.model_copy(update={"imported": imported})
         write_atomically(store.root / name / ENTRY, entry.model_dump_json(indent=1).encode())
         return entry
@@ -151,14 +172,22 @@ def prepare(store: Store, name: str) -> bool:
     if all(then.get(key) == now.get(key) for key in ("conversion", "openvino")):
         return False
     source = PT if PT in entry.files else CTRANSLATE2
-    add(store, entry.name, store.root / entry.name / source, entry.source, entry.imported)
+    add(store, entry.name, store.root / entry.name / source, entry.source, entry.imported, entry.alignment_heads)
+    return True
+
+
+def _sound(store: Store, name: str) -> bool:
+    try:
+        store.verify(name)
+    except ModelError:
+        return False
     return True
 
 
 def checked_name(name: str) -> str:
     """``name`` in its canonical form if it can be a folder of the store."""
     name = catalog().canonical(name)
-    hidden = name.startswith((".", "-")) or name in ("samples", "silero", "")
+    hidden = name.startswith((".", "-")) or name in RESERVED or not name
     if hidden or "/" in name or not name.isprintable() or len(os.fsencode(name)) > 200:
         raise ModelError(f"{name!r} cannot name a model; choose a plain name with --name")
     return name

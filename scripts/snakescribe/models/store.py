@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,16 @@ CTRANSLATE2 = "ctranslate2"
 OPENVINO = "openvino"
 ENTRY = "model.json"
 LICENCES = "speakers-licences.txt"
+REPLACED = "replaced"
+"""In a workplace: the model whose place the new one takes."""
 SHARED = ("silero", "speakers")
 """Weights that belong to no model."""
 CONVERSION = "4"
 """Of the code that writes the forms; counted up when it must make them anew."""
+
+
+Heads = tuple[tuple[int, int], ...]
+"""(decoder layer, head) pairs."""
 
 
 class Sum(Frozen):
@@ -208,8 +214,8 @@ class Store:
     def find(self, name: str) -> ModelEntry | None:
         """What is recorded about a model; None if there is no such model here."""
         path = self.root / catalog().canonical(name) / ENTRY
-        try:
-            return ModelEntry.model_validate_json(path.read_bytes())
+        try:  # a folder that was renamed or copied is what it is called
+            return ModelEntry.model_validate_json(path.read_bytes()).model_copy(update={"name": path.parent.name})
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValidationError:
@@ -255,10 +261,18 @@ class Store:
         lock = hold_lock(self.root / ".lock", busy)
         try:
             for left in self.root.glob(".part-*"):
+                self._put_back(left / REPLACED)
                 shutil.rmtree(left, ignore_errors=True)
             yield
         finally:
             os.close(lock)
+
+    def _put_back(self, replaced: Path) -> None:
+        """A model that was to be replaced, if the process was killed before the new one was in its place."""
+        with suppress(OSError, ValidationError):
+            name = ModelEntry.model_validate_json((replaced / ENTRY).read_bytes()).name
+            if not (self.root / name).exists():
+                replaced.rename(self.root / name)
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:

@@ -95,7 +95,7 @@ def open_transformers(folder: Path) -> Checkpoint:
         shapes = {name: tuple(file.get_slice(there).get_shape()) for name, (file, there) in tensors._places.items()}
         check_weights(folder, dims, shapes)
         return Checkpoint(dims, tensors, _alignment_heads(folder, dims))
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, KeyError, TypeError, ArithmeticError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"{folder}: damaged, or not a Whisper model of transformers ({error})") from None
 
 
@@ -117,6 +117,8 @@ def _places(folder: Path) -> dict[str, tuple[Any, str]]:
         for there in file.keys():  # noqa: SIM118 (it is no mapping)
             if (kind := file.get_slice(there).get_dtype()) not in NUMBERS:
                 raise ModelError(f"{folder / name}: {there} is {kind}, quantised; get the float16 or float32 weights")
+            if _ours(there) in places:
+                raise ModelError(f"{folder / name}: {there} is there twice; get the whole folder again")
             places[_ours(there)] = (file, there)
     return places
 
