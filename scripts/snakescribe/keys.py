@@ -73,7 +73,7 @@ def options_hash(config: Config, recording: Recording) -> str:
 def transcript_key(config: Config, prepared: Prepared, recording: Recording) -> str:
     """Digest of everything but the audio that a transcript depends on."""
     options = recording_options(config, recording)
-    return digest({"options": options, "model": prepared.identity, "speech": "silero_vad_v6"})
+    return digest({"options": options, "model": prepared.key, "speech": "silero_vad_v6"})
 
 
 def content_key(recording: Recording, key: str) -> str:
@@ -98,7 +98,7 @@ def options_digest(config: Config, prepared: Prepared) -> str:
     """
     kept = config.audio.model_dump(include={"truncated", "max_hours", *(["raw"] if config.audio.raw else [])})
     options = text_options(config) | {"glossary": config.glossary, "kept": kept}
-    return digest({"model": prepared.identity, "options": options})
+    return digest({"model": prepared.key, "options": options})
 
 
 def fingerprint(content: str, path: bytes, recording: Overrides) -> str:

@@ -93,6 +93,7 @@ def test_the_same_weights_are_the_same_model(models_root: Path, tmp_path: Path) 
     known = Store(models_root).entry("tiny.en")
     assert (entry.name, entry.identity, entry.dims) == ("whisper-tiny.en", known.identity, known.dims)
     assert entry.alignment_heads == known.alignment_heads
+    assert store.resolve("whisper-tiny.en").key == known.identity
     weights = [file for file in known.files if file.endswith(".bin")]
     assert len(weights) == 3 and all(entry.files[file] == known.files[file] for file in weights)
     assert store.resolve(str(folder)).identity == model.identity
@@ -147,8 +148,11 @@ def test_alignment_heads_stay_until_others_come(small: Checkpoint, tmp_path: Pat
     assert store.entry("folder").alignment_heads == ((0, 1), (1, 0))
     said.unlink()
     assert import_path(store, folder).alignment_heads == ((0, 1), (1, 0))
+    before = store.resolve("folder").key
+    assert before != store.resolve("folder").identity
     said.write_text('{"alignment_heads": [[1, 1]]}')
     assert import_path(store, folder).alignment_heads == ((1, 1),)
+    assert store.resolve("folder").key != before, "the cache has words with other times"
     config = json.loads((store.root / "folder/ctranslate2/config.json").read_text())
     assert config["alignment_heads"] == [[1, 1]]
 
@@ -211,6 +215,14 @@ def with_a_shard_outside(folder: Path, _: dict[str, Tensor]) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def without_an_index(folder: Path, _: dict[str, Tensor]) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+
+
+def without_a_config(folder: Path, _: dict[str, Tensor]) -> None:
+    (folder / "config.json").unlink()
+
+
 def without_a_shard(folder: Path, _: dict[str, Tensor]) -> None:
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     names = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
@@ -242,13 +254,15 @@ def with_a_deep_config(folder: Path, _: dict[str, Tensor]) -> None:
         (with_a_tensor_twice, r"decoder\.layers\.1\.fc2\.bias is there twice"),
         (of_another_shape, r"encoder\.conv1\.weight is \(64, 80, 5\) instead of \(64, 80, 3\)"),
         (in_eight_bits, "is I8, quantised; get the float16 or float32 weights"),
-        (not_finite, "decoder.ln.bias that float16 cannot"),
+        (not_finite, "decoder.ln.bias holds a value that float16 has no room for"),
         (cut, "damaged, or not a Whisper model"),
         (with_a_huge_header, "damaged, or not a Whisper model"),
         (pickled, "a pickle, which could run code; save them with transformers as model.safetensors"),
         (an_adapter, "an adapter without its model; merge them"),
         (empty, r"no model\.safetensors and no model\.bin; give a folder of transformers or CTranslate2"),
         (with_a_shard_outside, "names a file outside the folder"),
+        (without_an_index, r"folder: lacks model\.safetensors\.index\.json; get the whole folder again"),
+        (without_a_config, r"folder: lacks config\.json; get the whole folder again"),
         (without_a_shard, "lacks model-00002-of-00002.safetensors; get the whole folder again"),
         (with_a_damaged_config, r"config\.json: damaged .*; get it again"),
         (configured(model_type="wav2vec2"), "model_type 'wav2vec2', not 'whisper'"),

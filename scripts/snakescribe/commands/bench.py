@@ -1,7 +1,8 @@
 """Measure which engine reads fastest here, on your own recordings, and print what to put into the configuration.
 
-Two to five minutes. Every engine that works here reads the same two minutes of speech (the beginnings of the
-recordings) with the model and the options of a run, and the fastest one again with half and twice the rows.
+Three to eight minutes. Every engine that works here reads the same two minutes (the beginnings of the recordings) with
+the model and the options of a run, the faster ones twice; then the best one with half and twice the rows, if there is
+audio enough to fill them (--seconds). Of engines that are equally fast it is the one with fewer core-seconds.
 `engine: auto` goes by such measurements of other machines. Rows do not change a text; engines do, a little.
 """
 
@@ -9,49 +10,84 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
 from snakescribe.commands.common import asked_options, register_options
 from snakescribe.config import load_config
-from snakescribe.errors import DeviceError
+from snakescribe.errors import ConfigError, DeviceError
 from snakescribe.models.configured import configured_model
+from snakescribe.stopping import ends_tidily
+
+MOST = 36_000
+"""Seconds, ten hours: they are held in memory."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     register_options(parser)
-    parser.add_argument("--seconds", type=float, default=120, help="of speech to read (default: 120)")
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="threads (default: all cores)")
+    parser.add_argument("--seconds", type=_seconds, default=120, help="of recordings to read (default: 120)")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--cores", type=_cores, default=cores, help="threads (default: all cores)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the recommendation here, for --configfile")
+
+
+def _seconds(text: str) -> float:
+    if text.isdecimal() and 0 < int(text) <= MOST:
+        return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST}")
+
+
+def _cores(text: str) -> int:
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, tell, recommend."""
-    from snakescribe.speed import Trial, sample, trials
+    if args.write and (args.write.is_dir() or not os.access(args.write.parent, os.W_OK)):
+        raise ConfigError(f"--write: {args.write} cannot be written; give a file in a folder that is there")
+    with ends_tidily():
+        return _measure(args)
+
+
+def _measure(args: argparse.Namespace) -> int:
+    from snakescribe.speed import Trial, fastest, sample, trials
 
     config = load_config(asked_options(args), Path.cwd())
     configured_model(config)
     speech = sample(config, args.seconds)
     seconds = sum(len(part) for part in speech) / SAMPLE_BYTES / SAMPLE_RATE
-    print(f"{seconds:.0f} s of speech, model {config.model}, {args.cores} threads", flush=True)
-    print(f"{'engine':<24}{'rows':>6}{'x real time':>13}{'core-s per hour':>17}{'peak MB':>9}", flush=True)
-
-    def failed(name: str, why: str) -> None:
-        print(f"{name:<24}  {why}", file=sys.stderr, flush=True)
+    print(f"{seconds:.0f} s of recordings, model {config.model}, {args.cores} threads", flush=True)
+    if (load := os.getloadavg()[0]) > args.cores / 2:
+        print(f"this machine is busy (load {load:.1f}): the speeds say less, core-seconds still something")
+    print(f"{'engine':<28}{'rows':>6}{'x real time':>13}{'core-s per hour':>17}{'peak MB':>9}", flush=True)
 
     done: list[Trial] = []
-    for trial in trials(config, speech, args.cores, failed):
+    said = ""
+
+    def begun(name: str) -> None:
+        print(f"{name:<28}", end="", flush=True)
+
+    def failed(why: str) -> None:
+        nonlocal said
+        print(f"  not here: {'as above' if why == said else why}", flush=True)
+        said = why
+
+    for trial in trials(config, speech, args.cores, begun, failed):
         done.append(trial)
         per_hour = trial.core_seconds / trial.audio_seconds * 3600
-        name = f"{trial.engine} {trial.compute_type}"
-        print(f"{name:<24}{trial.rows:>6}{trial.speed:>13.1f}{per_hour:>17.0f}{trial.peak_mb:>9}", flush=True)
+        print(f"{trial.rows:>6}{trial.speed:>13.1f}{per_hour:>17.0f}{trial.peak_mb:>9}", flush=True)
     if not done:
-        raise DeviceError("no engine works here; `snakescribe doctor` says why")
-    best = max(done, key=lambda trial: trial.speed)
-    lines = f"engine: {best.engine}\ncompute_type: {best.compute_type}\ndecoding: {{rows: {best.rows}}}\n"
+        raise DeviceError("none of these works here, see above; `snakescribe doctor` says what is there")
+    best, *equal = fastest(done)
+    lines = f"engine: {best.engine}\ncompute_type: {best.compute_type}\n"
+    lines += "" if best.usual_rows else f"decoding: {{rows: {best.rows}}}\n"
     print(f"\nthe fastest:\n{lines}", end="")
+    for other in equal:
+        print(f"as good as equal: {other.engine} {other.compute_type}, {other.rows} rows")
     if args.write:
         args.write.write_text(lines, encoding="utf-8")
+    print(f"for config/config.yaml, or with --configfile{f' {args.write}' if args.write else ''}")
     return 0

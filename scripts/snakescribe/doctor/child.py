@@ -13,6 +13,8 @@ from typing import Any
 
 CHILD = """
 import importlib, json, os, sys
+from snakescribe.files import die_with_parent
+die_with_parent()
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # libraries print where they like
 module, name = sys.argv[1].split(":")

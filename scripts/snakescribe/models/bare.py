@@ -60,7 +60,8 @@ def check_weights(path: Path, dims: Mapping[str, int], found: Mapping[str, tuple
         ModelError: what does not fit.
     """
     if not has_tokenizer(dims["n_vocab"]):
-        raise ModelError(f"{path}: the weights know {dims['n_vocab']} tokens, which fits no Whisper tokenizer")
+        tokens = f"the weights know {dims['n_vocab']} tokens, which fits no Whisper tokenizer"
+        raise ModelError(f"{path}: {tokens}; models with tokens of their own cannot be read")
     audio, text = (dims[f"n_{side}_state"] for side in ("audio", "text"))
     fits = dims["n_mels"] in MELS and (dims["n_audio_ctx"], dims["n_text_ctx"]) == (POSITIONS, CONTEXT)
     heads = (dims["n_audio_head"], dims["n_text_head"])
@@ -77,7 +78,7 @@ def check_weights(path: Path, dims: Mapping[str, int], found: Mapping[str, tuple
             other = f"{name} is {found.get(name)} instead of {expected.get(name)}"
             problem = other if name in expected and name in found else f"holds an unknown tensor {name}"
             problem = problem if name in found else f"lacks tensor {name}"
-            raise ModelError(f"{path}: not a Whisper model, or damaged ({problem})")
+            raise ModelError(f"{path}: weights and dimensions do not fit together, or they are damaged ({problem})")
 
 
 def filled(checkpoint: Checkpoint, convert: Callable[[str, Tensor], Tensor | None]) -> Bare:

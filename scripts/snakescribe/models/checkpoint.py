@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Checkpoint:
         """
         tensor = self.tensors[name].to(torch.float16).contiguous()
         if not np.isfinite(tensor.numpy()).all():  # 20 times faster here than torch's
-            raise ModelError(f"the weights hold a value in {name} that float16 cannot; they are damaged")
+            raise ModelError(f"{name} holds a value that float16 has no room for, or none; get the weights again")
         return tensor
 
     def identity(self) -> str:
@@ -124,8 +125,10 @@ def open_openai(path: Path) -> Checkpoint:
         ValueError,
         AttributeError,
     ) as error:
-        reason = str(error).split("\n")[0][:100]
-        raise ModelError(f"{path}: not a Whisper checkpoint as OpenAI saves them ({reason})") from None
+        reason = re.split(r"\n|\. ", str(error))[0][:100]
+        message = f"{path}: not a Whisper checkpoint as OpenAI saves them, or damaged ({reason})"
+        forms = "its folder" if path.suffix in (".safetensors", ".bin") else "a .pt file or a folder of weights"
+        raise ModelError(f"{message}; give {forms}") from None
     check_weights(path, dims, shapes)
     return Checkpoint(dims, tensors)
 

@@ -207,15 +207,15 @@ def _keep_promise(name: str, identity: str, dims: dict[str, int], path: Path) ->
     official = catalog().models.get(name)
     if not official or official.identity == identity:
         return
-    advice = f"{name} is the name of OpenAI's model; choose another one with --name"
+    advice = f"{path}: {name} is the name of OpenAI's model; choose another one with --name"
     if path.is_file():
         found = sha256(path)
         if found != official.sha256:
-            raise ModelError(f"{path}: expected sha256 {official.sha256}, found {found}; {advice}")
+            raise ModelError(f"{advice} (expected sha256 {official.sha256}, found {found})")
     elif official.identity:
-        raise ModelError(f"{path}: expected identity {official.identity}, found {identity}; {advice}")
+        raise ModelError(f"{advice} (expected identity {official.identity}, found {identity})")
     elif official.dims != dims:
-        raise ModelError(f"{path}: other dimensions than {name}; {advice}")
+        raise ModelError(f"{advice} (its dimensions are others)")
 
 
 def _seal(path: Path) -> Sum:

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from snakescribe.errors import ModelError
 from snakescribe.files import hold_lock
+from snakescribe.models.alignment import alignment_heads
 from snakescribe.models.capabilities import Capabilities, capabilities
 from snakescribe.models.catalog import Wheel, catalog
 from snakescribe.records import Frozen
@@ -73,7 +74,7 @@ class ModelEntry(Frozen):
     """Packages, URL or path that the weights came from."""
     files: dict[str, Sum]
     dims: dict[str, int]
-    alignment_heads: tuple[tuple[int, int], ...]
+    alignment_heads: Heads
     made_with: dict[str, str]
     """Versions of the libraries that converted, and of our conversion."""
     imported: tuple[Imported, ...] = ()
@@ -93,8 +94,14 @@ class Prepared:
     dims: dict[str, int]
     """``whisper.model.ModelDimensions``."""
     capabilities: Capabilities
-    alignment_heads: tuple[tuple[int, int], ...]
-    """(decoder layer, head) pairs that word times are read from."""
+    alignment_heads: Heads
+    """Those that word times are read from."""
+
+    @property
+    def key(self) -> str:
+        """What transcripts depend on: the weights, and alignment heads that came with them."""
+        usual = alignment_heads(self.identity, self.name, self.dims)
+        return self.identity if self.alignment_heads == usual else f"{self.identity} {self.alignment_heads}"
 
 
 @dataclass(frozen=True)
@@ -296,6 +303,8 @@ class Store:
                 if now != imported:
                     raise ModelError(f"{path} has changed since it was imported; run: {importing}")
                 return entry
+        if not path.exists():
+            raise ModelError(f"model {path}: there is no such file or folder")
         raise ModelError(f"model {path} is not prepared; run: {importing}")
 
     def _check_sizes(self, entry: ModelEntry) -> None:

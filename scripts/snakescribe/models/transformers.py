@@ -133,6 +133,9 @@ def _ours(name: str) -> str:
 def _advice(folder: Path) -> str:
     if (folder / "adapter_config.json").exists():
         return f"{folder}: an adapter without its model; merge them (peft: merge_and_unload), save that and import it"
+    if list(folder.glob("*.safetensors")):
+        lacks = INDEX if (folder / "config.json").exists() else "config.json"
+        return f"{folder}: lacks {lacks}; get the whole folder again"
     if list(folder.glob("*.bin")):
         return f"{folder}: weights as a pickle, which could run code; save them with transformers as {WHOLE}"
     return f"{folder}: no {WHOLE} and no model.bin; give a folder of transformers or CTranslate2, or a .pt file"
