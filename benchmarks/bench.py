@@ -73,7 +73,10 @@ class Bench:
         )
 
     def run_ours(self, recordings: Path, options: Options) -> tuple[Usage, list[dict[str, str]]]:
-        """The whole of ours, Snakemake included, into fresh results without a cache; usage and (path, text) rows."""
+        """The whole of ours, Snakemake included, into fresh results without a cache, over a folder or a sheet.
+
+        Returns usage, and rows with recording_id, path, text and language.
+        """
         results = self.work / "results"
         shutil.rmtree(results, ignore_errors=True)
         asked = {"on_error": "report", "cache": {"mode": "off"}, "models": str(self.store.root), "model": self.model}
@@ -106,7 +109,7 @@ def _now() -> str:
 def _texts(results: Path) -> list[dict[str, str]]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(results / "tables/recordings.parquet", columns=["path", "text", "language"])
+    table = pq.read_table(results / "tables/recordings.parquet", columns=["recording_id", "path", "text", "language"])
     return [{name: value or "" for name, value in row.items()} for row in table.to_pylist()]
 
 

@@ -22,6 +22,7 @@ from benchmarks.folder import BenchmarkError, Folder, Recording, read_folder
 from benchmarks.measure import measured
 from benchmarks.report import Result, document, ratios, result
 from benchmarks.score import groups, score
+from snakescribe import known_clip
 from snakescribe.evaluation.counts import Errors
 from snakescribe.models import Store
 from snakescribe.models.ct2 import open_ctranslate2
@@ -248,4 +249,46 @@ def test_a_folder_that_cannot_be_scored_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="no row has a reference"):
         read_folder(tmp_path)
     manifest.write_text(manifest.read_text().replace("read\t", 'read\tsaid "so'))
+    manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes().replace(b"\na.wav", b"\n.//a.wav"))  # of a spreadsheet
     assert read_folder(tmp_path).recordings == (Recording("a.wav", "en", 1.5, "read", ('said "so',)),)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("a.wav\ten\t1\tread\tx\n./a.wav\ten\t1\tread\tx", "same recording twice, a.wav and a.wav"),
+        ("a.wav\ten\t1\tread\tx\ncopy.wav\ten\t1\tread\tx", "same recording twice, a.wav and copy.wav"),
+        ("../a.wav\ten\t1\tread\tx", "line 2: ../a.wav is not a path inside"),
+        ("/a.wav\ten\t1\tread\tx", "line 2: /a.wav is not a path inside"),
+        ("a.wav\ten\tnan\tread\tx", "line 2: duration_s 'nan' is no number"),
+        ("a.wav\ten\t0\tread\tx", "duration_s '0' is no number"),
+        ("a.wav\ten\t-1\tread\tx", "duration_s '-1' is no number"),
+        ("a.wav\ten\tinf\tread\tx", "duration_s 'inf' is no number"),
+        ("a.wav\ten\tlong\tread\tx", "duration_s 'long' is no number"),
+        ("\na.wav\ten\t1\tread", "line 3: the cell of 'reference' is missing"),
+        ("a.wav\ten\t1\tread\tx\ty", "line 2: there are more cells than columns"),
+        ("a.wav\ten\t1\tread\t\xe9", "no table in UTF-8"),
+    ],
+)
+def test_a_row_that_cannot_be_right_is_refused(tmp_path: Path, rows: str, told: str) -> None:
+    for name in ("a.wav", "copy.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    text = f"path\tlanguage\tduration_s\tkind\treference\n{rows}\n"
+    (tmp_path / "manifest.tsv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(BenchmarkError) as error:
+        read_folder(tmp_path)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+def test_ours_reads_what_the_manifest_names_and_nothing_else(models_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "en, more").mkdir(parents=True)
+    (folder / "en, more/clip.flac").write_bytes(known_clip.PATH.read_bytes())
+    (folder / "other.flac").write_bytes(known_clip.PATH.read_bytes() + b"another")
+    row = f"./en, more/clip.flac\ten\t4.9\tread\t{known_clip.TEXT}"
+    (folder / "manifest.tsv").write_text(f"path\tlanguage\tduration_s\tkind\treference\n{row}\n")
+    bench = Bench(tmp_path / "work", read_folder(folder), Store(models_root), "tiny.en", 1, tmp_path)
+    bench.work.mkdir()
+    assert compare.run(bench, 1, ["ours"]) == 0
+    heard = compare.texts(bench, records.read_rows(bench.raw)[0])
+    assert list(heard) == ["en, more/clip.flac"] and known_clip.matches(heard["en, more/clip.flac"])
