@@ -31,10 +31,14 @@ def main() -> int:
     from benchmarks.bench import Bench, ensure_ffmpeg
     from benchmarks.folder import BenchmarkError, read_folder
     from snakescribe.errors import SnakescribeError
+    from snakescribe.files import hold_lock
     from snakescribe.models import Store
 
     try:
         args.work.mkdir(parents=True, exist_ok=True)
+        if args.verb != "report":  # which reads only, as it may meanwhile
+            busy = f"another benchmark works in {args.work}; wait for its end, or give another folder with --work"
+            hold_lock(args.work / "lock", busy)
         ensure_ffmpeg(args.work)
         bench = Bench(args.work, read_folder(args.data), Store(args.models), args.model, args.cores, args.packages)
         failed = 0

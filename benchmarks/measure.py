@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import resource
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -39,9 +38,9 @@ class Usage:
 
 
 def measured(command: Sequence[str], cores: Sequence[int], log: Path, environ: Mapping[str, str] = os.environ) -> Usage:
-    """Run ``command`` on ``cores`` in its own process group, its output in ``log``, and wait for it.
+    """Run ``command`` on ``cores``, its output in ``log``, wait for it, and end what it leaves, in whatever session.
 
-    The calling process must start nothing else meanwhile. When it is interrupted, the group is killed.
+    The calling process must start nothing else meanwhile. When it is interrupted, the command is killed too.
     """
 
     def prepare() -> None:
@@ -50,7 +49,7 @@ def measured(command: Sequence[str], cores: Sequence[int], log: Path, environ: M
 
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     busy, own, began = _busy(), time.process_time(), time.monotonic()
-    before = _children_cpu()
+    before, others = _children_cpu(), psutil.Process().children()
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -70,7 +69,9 @@ def measured(command: Sequence[str], cores: Sequence[int], log: Path, environ: M
     finally:
         ended.set()
         sampler.join()
-        _end_group(process)
+        process.kill()
+        process.wait()
+        _end_orphans(others)
     cpu = _children_cpu() - before
     other = _busy() - busy - cpu - (time.process_time() - own)
     return Usage(round(wall, 3), round(cpu, 3), round(peak[0] / 1e6, 1), round(max(0.0, other), 1), code)
@@ -86,14 +87,12 @@ def _sample(ended: Event, peak: list[int]) -> None:
         peak[0] = max(peak[0], held)
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the group and take in its orphans, so that its CPU seconds are counted."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-process.pid, 0)[0]:
-            pass
+def _end_orphans(others: Sequence[psutil.Process]) -> None:
+    """Kill our children but for ``others`` and take them in, so that their CPU seconds are counted; then theirs."""
+    while left := [child for child in psutil.Process().children() if child not in others]:
+        for child in left:
+            child.kill()
+            os.waitpid(child.pid, 0)
 
 
 def _children_cpu() -> float:
