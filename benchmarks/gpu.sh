@@ -43,13 +43,19 @@ pack() {
     [[ ! -s $work/$list.txt ]] || "$python" -m pip wheel -q --no-deps -r "$work/$list.txt" -w "$carried/wheels"
   done
   rm -f "$1"/piece.*
-  tar -c -C "$work/tree" . | split -b 60000000 -d - "$1/piece."
+  tar -c -C "$work/tree" . | split -b 60000000 -a 3 -d - "$1/piece."
   cp "$root/benchmarks/gpu.sh" "$1"
   (cd "$1" && sha256sum gpu.sh piece.* > SHA256SUMS && ls -l piece.*)
 }
 
 unpack() {
-  (cd "$1" && sha256sum --check --quiet SHA256SUMS)
+  local named
+  named=$(sed -n 's/^[0-9a-f]\{64\}  piece/piece/p' "$1/SHA256SUMS")
+  if [[ $named != "$(cd "$1" && ls piece.*)" || $named != "$(seq -f piece.%03g 0 $(($(wc -l <<< "$named") - 1)))" ]]; then
+    echo "$1: the pieces there are not those that SHA256SUMS names, or one is missing; carry all of it again" >&2
+    return 1
+  fi
+  (cd "$1" && sha256sum --check --quiet --strict SHA256SUMS)
   mkdir -p "$2"
   cat "$1"/piece.* | tar -x -C "$2"
   local carried here
