@@ -2,17 +2,17 @@
 
 Every step is a process of its own with a time limit; what fails, crashes or hangs does not keep the next one from
 running. Rows go to ``rows.jsonl`` as they are found, then ``table.md`` is made of them, and what the steps printed lies
-in ``log.txt``. Exit code 0: everything was proved; 1: something was not, and the table says what.
+in ``log.txt``. Exit code 0: everything was proved; 1: something was not, and the table says what; 130: it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import NamedTuple
 from benchmarks import machine, records
 from benchmarks.gpu import memory, proofs, speed
 from benchmarks.gpu.common import Row, Run
+from snakescribe.files import die_with_parent
 
 
 class Step(NamedTuple):
@@ -42,28 +43,38 @@ STEPS = {
 }
 PATIENCE = 5
 """Times so long on a CPU, which may be busy."""
+STOPPED = "stopped from outside"
 
 
 def main() -> int:
     """Run all steps, or within one of them what it says."""
     args = _parser().parse_args()
-    run = Run(args.device, args.out.absolute(), args.data.absolute(), args.models.absolute(), args.model)
+    run = Run(args.device, args.out, args.data, args.models, args.model, room=args.room)
+    if not run.data.is_dir():
+        print(f"{run.data}: there is no such folder; give one of recordings with --data", file=sys.stderr)
+        return 2
     run.out.mkdir(parents=True, exist_ok=True)
     if args.step:
         for row in STEPS[args.step].work(run):
             _keep(run, args.step, row)
         return 0
     os.chdir(machine.ROOT)  # a step must find benchmarks
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the step is ended too
     for name in ("rows.jsonl", "log.txt"):
         (run.out / name).unlink(missing_ok=True)
     patience = 1 if run.device == "cuda" else PATIENCE
     over = time.monotonic() + 60 * args.minutes * patience
     for name in args.only or STEPS:
         limit = min(STEPS[name].seconds * patience, over - time.monotonic())
-        _keep(run, name, _ended(run, name, limit) if limit > 0 else Row("ended", "not begun: the time was up", False))
+        try:
+            ended = _ended(run, name, limit) if limit > 0 else Row("ended", "not begun: the time was up", False)
+        except KeyboardInterrupt:
+            ended = Row("ended", STOPPED, False)
+        _keep(run, name, ended)
         write(run)
-    shutil.rmtree(run.scratch(""))
-    failed = [row for row in records.read_rows(run.out / "rows.jsonl") if row["proved"] is False]
+        if ended.found == STOPPED:
+            return 130
+    failed = [row for row in _rows(run) if row["proved"] is False]
     print(f"{run.out / 'table.md'}: {f'{len(failed)} things are not proved' if failed else 'everything is proved'}")
     return int(bool(failed))
 
@@ -71,15 +82,21 @@ def main() -> int:
 def _ended(run: Run, name: str, limit: float) -> Row:
     """Run a step as a process of its own."""
     began = time.monotonic()
-    with (run.out / "log.txt").open("ab") as log:
+    with (
+        (run.out / "log.txt").open("ab") as log,
+        tempfile.TemporaryDirectory(prefix="scratch-", dir=run.out, ignore_cleanup_errors=True) as room,
+    ):
         log.write(f"== {name}\n".encode())
         log.flush()
+        told = {"device": run.device, "out": run.out, "data": run.data, "models": run.models, "model": run.model}
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], "--step", name],
+            [sys.executable, "-m", "benchmarks.gpu", "--step", name, "--room", room]
+            + [f"--{option}={value}" for option, value in told.items()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
         try:
             code: int | None = process.wait(limit)
@@ -93,7 +110,15 @@ def _ended(run: Run, name: str, limit: float) -> Row:
         return Row("ended", f"not within {limit:.0f} s; see log.txt", False)
     took = f"{time.monotonic() - began:.1f} s"
     last = (run.out / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1]
-    return Row("ended", f"{took}, exit code {code}: {last[:200]}" if code else took, code == 0)
+    if code:
+        return Row("ended", f"{took}, exit code {code}: {last[:200]}", False)
+    if all(row["proved"] is None for row in _rows(run) if row["step"] == name):
+        return Row("ended", f"{took}, and proved nothing", False)
+    return Row("ended", took, True)
+
+
+def _rows(run: Run) -> list[records.Row]:
+    return records.read_rows(run.out / "rows.jsonl")
 
 
 def _keep(run: Run, step: str, row: Row) -> None:
@@ -103,7 +128,7 @@ def _keep(run: Run, step: str, row: Row) -> None:
 
 def write(run: Run) -> None:
     """Make the table of all rows so far."""
-    rows = records.read_rows(run.out / "rows.jsonl")
+    rows = _rows(run)
     marks = {True: "yes", False: "**no**", None: ""}
     failed = [f"- {row['step']}, {row['what']}: {row['found']}" for row in rows if row["proved"] is False]
     lines = [
@@ -127,15 +152,21 @@ def _cell(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    path = _absolute
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--out", type=Path, required=True, help="folder for rows.jsonl, table.md and the logs")
-    parser.add_argument("--data", type=Path, required=True, help="recordings, best with a manifest.tsv")
-    parser.add_argument("--models", type=Path, required=True, help="the model store")
+    parser.add_argument("--out", type=path, required=True, help="folder for rows.jsonl, table.md and the logs")
+    parser.add_argument("--data", type=path, required=True, help="recordings, best with a manifest.tsv")
+    parser.add_argument("--models", type=path, required=True, help="the model store")
     parser.add_argument("--model", default="base")
     parser.add_argument("--only", nargs="+", choices=STEPS, help="these steps")
     parser.add_argument("--minutes", type=float, default=8.0, help="for everything, on a card (default: 8)")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--room", help=argparse.SUPPRESS)
     return parser
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).absolute()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -50,6 +50,8 @@ class Run:
     models: Path
     model: str = "base"
     threads: int = len(os.sched_getaffinity(0))
+    room: str | None = None
+    """A folder of the step's own, removed after it; None for the system's."""
 
     def pick(self, card: T, trial: T) -> T:
         """One of two, mostly numbers of something: on a card, or in a trial on the CPU."""
@@ -62,11 +64,8 @@ class Run:
         return open_model(self.config(rows, device=device or self.device, **options), threads or self.threads)
 
     def scratch(self, name: str) -> Path:
-        """An empty folder beside ``out``, for what is large and made anew by every run."""
-        folder = self.out.with_name(f"{self.out.name}-scratch") / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        return folder
+        """A new folder, for what is large and made anew by every run."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.room))
 
     def prepared(self) -> Prepared:
         """The model."""

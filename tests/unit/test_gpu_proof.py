@@ -3,11 +3,15 @@
 import hashlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from whisper.model import ModelDimensions, Whisper
@@ -31,7 +35,7 @@ def run(tmp_path: Path, models_root: Path) -> Iterator[Run]:
     (data / "clip.flac").write_bytes(known_clip.PATH.read_bytes())
     manifest = f"path\tlanguage\tduration_s\tkind\treference\nclip.flac\ten\t4.9\tread\t{known_clip.TEXT}\n"
     (data / "manifest.tsv").write_text(manifest, encoding="utf-8")
-    yield Run("cpu", tmp_path / "out", data, models_root, "tiny.en", 1)
+    yield Run("cpu", tmp_path / "out", data, models_root, "tiny.en", 1, str(tmp_path))
 
 
 def proved(rows: list[Row]) -> set[bool | None]:
@@ -45,6 +49,14 @@ def test_every_precision_hears_the_clip_or_says_why_it_cannot_run(run: Run) -> N
     told = {row.what: row.found for row in rows}
     assert told["cpu ctranslate2 float32"] == "0 errors, 0 texts differ"
     assert "needs CUDA" in told["cpu torch_whisper float16"]
+
+
+def test_a_clip_that_was_not_tried_is_not_proved(run: Run) -> None:
+    """Without weights the doctor only warns of it."""
+    found = {row.what: row for row in proofs.facts(replace(run, models=run.data))}
+    assert found["doctor, known clip"] == Row(
+        "doctor, known clip", "it was not transcribed: mend the rest first", False
+    )
 
 
 def test_a_precision_that_hears_otherwise_is_not_proved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,17 +139,22 @@ def test_names_of_hugging_face_are_whole(models_root: Path) -> None:
 
 
 def test_a_step_that_fails_is_told_and_the_next_one_runs(run: Run) -> None:
-    """Nothing is there that could be proved: exit code 1, and every step has its line."""
+    """Nothing is there that could be proved: exit code 1, and every step has its line. All paths are relative."""
     (run.data / "manifest.tsv").unlink()
     (run.data / "clip.flac").unlink()
-    command = [str(ROOT / "benchmarks/gpu.sh"), "run", str(run.out), "--device", "cpu", "--model", "tiny.en"]
-    command += ["--data", str(run.data), "--models", str(run.models), "--only", "turns", "texts"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHON": sys.executable})
+    others = run.out.with_name("out-scratch")
+    others.mkdir()
+    command = [str(ROOT / "benchmarks/gpu.sh"), "run", "out", "--device", "cpu", "--model", "tiny.en", "--data", "data"]
+    command += ["--models", os.path.relpath(run.models, run.out.parent), "--only", "turns", "texts"]
+    here = os.environ | {"PYTHON": os.path.relpath(sys.executable, run.out.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, env=here, cwd=run.out.parent)
     assert done.returncode == 1, done.stderr
+    assert {path.name for path in run.out.iterdir()} == {"log.txt", "rows.jsonl", "table.md"} and others.is_dir()
     rows = [json.loads(line) for line in (run.out / "rows.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["what"] == "ended"] == ["turns", "texts"]
     table = (run.out / "table.md").read_text()
     assert "- turns, three runs: need three recordings" in table and "| texts | ended |" in table
+    assert "- texts, cpu torch_whisper float32: nothing is heard in 0 recordings" in table
 
 
 def test_what_is_there_and_torch_are_not_carried(tmp_path: Path) -> None:
@@ -183,11 +200,41 @@ def test_pieces_are_unpacked_when_each_has_its_sum(
     assert (tmp_path / "into/file").exists() == (not told)
 
 
-def test_a_step_that_hangs_is_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_hangs_is_ended(run: Run) -> None:
     run.out.mkdir()
-    monkeypatch.setattr(proof.sys, "argv", ["", *"--device cpu --data x --models x --out".split(), str(run.out)])
     row = proof._ended(run, "facts", 0.1)
     assert row.proved is False and row.found == "not within 0 s; see log.txt"
+
+
+def test_a_step_without_a_proof_is_not_proved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.out.mkdir()
+    monkeypatch.setattr(proof.sys, "executable", shutil.which("true"))
+    row = proof._ended(run, "facts", 60)
+    assert row.proved is False and row.found.endswith(" s, and proved nothing")
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_run_that_is_ended_ends_its_step(run: Run, how: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--only", "large-v3", "--out", str(run.out)]
+    command += ["--data", str(run.data), "--models", str(run.models), "--model", "tiny.en"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        steps: list[psutil.Process] = []
+        while not any("--step" in step.cmdline() for step in steps):
+            assert process.poll() is None
+            steps = psutil.Process(process.pid).children()
+        process.send_signal(how)
+    assert process.returncode == code
+    assert psutil.wait_procs(steps, timeout=2)[1] == []
+    if how == signal.SIGTERM:
+        assert "- large-v3, ended: stopped from outside" in (run.out / "table.md").read_text()
+        assert not list(run.out.glob("scratch-*"))
+
+
+def test_a_folder_that_is_not_there_is_told_in_a_line(run: Run) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--out", str(run.out), "--data", "nowhere"]
+    done = subprocess.run([*command, "--models", str(run.models)], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "nowhere: there is no such folder" in done.stderr
+    assert not run.out.exists()
 
 
 def test_recordings_without_a_manifest_are_measured_by_their_sound(run: Run) -> None:
