@@ -32,6 +32,7 @@ pack() {
   local carried=$work/tree/.bench/gpu
   mkdir -p "$carried/weights" "$carried/wheels"
   git -C "$root" archive HEAD | tar -x -C "$work/tree"
+  git -C "$root" describe --always > "$carried/commit"
   cp -rL "${DATA:-$root/.models/samples}" "$carried/recordings"
   cp -L "${MODELS:-$root/.models}/silero_vad.onnx" "$carried/weights"
   cp -rL "${MODELS:-$root/.models}/base/ctranslate2" "$carried/weights/base"
@@ -56,6 +57,10 @@ unpack() {
     return 1
   fi
   (cd "$1" && sha256sum --check --quiet --strict SHA256SUMS)
+  if ! "$python" -c 'import torch, pip' 2> /dev/null; then
+    echo "$python: no Python that has torch and pip; name the one that has with PYTHON=" >&2
+    return 1
+  fi
   mkdir -p "$2"
   cat "$1"/piece.* | tar -x -C "$2"
   local carried here
@@ -72,6 +77,7 @@ unpack() {
   mkdir -p "$carried/models"
   cp "$carried/weights/silero_vad.onnx" "$carried/models"
   "$here/bin/python" -m snakescribe models import "$carried/weights/base" --models "$carried/models"
+  echo "next: $2/benchmarks/gpu.sh run OUT"
 }
 
 run() {
@@ -87,9 +93,12 @@ run() {
   exec "$here" -m benchmarks.gpu --out "$out" --data "$carried/recordings" --models "$carried/models" "$@"
 }
 
+usage() { sed -n '2,/^set/{/^#/p}' "$0" >&2; }
+
 case ${1:-}/$# in
   pack/2) pack "$2" ;;
   unpack/3) unpack "$2" "$3" ;;
-  run/[2-9] | run/[1-9][0-9]) run "${@:2}" ;;
-  *) sed -n '2,/^set/{/^#/p}' "$0" >&2; exit 2 ;;
+  run/*) [[ $# -gt 1 && $2 != -* ]] || { usage; exit 2; }
+    run "${@:2}" ;;
+  *) usage; exit 2 ;;
 esac

@@ -54,6 +54,9 @@ def packages() -> dict[str, str]:
 
 def commit() -> str:
     """Of this checkout; ``-dirty`` when it was changed since."""
+    carried = ROOT / ".bench/gpu/commit"  # of benchmarks/gpu.sh, which carries no git
+    if carried.exists() and not (ROOT / ".git").exists():
+        return carried.read_text().strip()
     return _output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip() or "no commit"
 
 

@@ -53,6 +53,9 @@ def main() -> int:
     if not run.data.is_dir():
         print(f"{run.data}: there is no such folder; give one of recordings with --data", file=sys.stderr)
         return 2
+    if run.device == "cuda" and not args.step and (problem := no_card()):
+        print(f"{problem}; `snakescribe doctor` says more, and --device cpu tries this script", file=sys.stderr)
+        return 2
     run.out.mkdir(parents=True, exist_ok=True)
     if args.step:
         for row in STEPS[args.step].work(run):
@@ -77,6 +80,15 @@ def main() -> int:
     failed = [row for row in _rows(run) if row["proved"] is False]
     print(f"{run.out / 'table.md'}: {f'{len(failed)} things are not proved' if failed else 'everything is proved'}")
     return int(bool(failed))
+
+
+def no_card() -> str | None:
+    """Why torch can use no card here; None if it can."""
+    import torch
+
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} of {sys.executable} is built without CUDA"
+    return None if torch.cuda.is_available() else f"torch for CUDA {torch.version.cuda} finds no card that it can use"
 
 
 def _ended(run: Run, name: str, limit: float) -> Row:
@@ -130,7 +142,7 @@ def write(run: Run) -> None:
     """Make the table of all rows so far."""
     rows = _rows(run)
     marks = {True: "yes", False: "**no**", None: ""}
-    failed = [f"- {row['step']}, {row['what']}: {row['found']}" for row in rows if row["proved"] is False]
+    failed = [_cell(f"- {row['step']}, {row['what']}: {row['found']}") for row in rows if row["proved"] is False]
     lines = [
         f"# The GPU path on `{run.device}`",
         "",

@@ -51,6 +51,20 @@ def test_every_precision_hears_the_clip_or_says_why_it_cannot_run(run: Run) -> N
     assert "needs CUDA" in told["cpu torch_whisper float16"]
 
 
+def test_without_references_the_first_text_is_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that differs is no failure of a precision, other words are."""
+    (run.data / "manifest.tsv").unlink()
+    heard = iter(("one two three four", "one two three for", "nothing of it at all"))
+    monkeypatch.setattr(proofs, "read", lambda *_: {"clip.flac": next(heard)})
+    monkeypatch.setattr(proofs, "precisions", lambda: [("ctranslate2", "float32"), ("ctranslate2", "int8_float32")])
+    first, *others = proofs.texts(run)
+    assert first.found.startswith("no references: its 4 words")
+    assert [(row.found, row.proved) for row in others] == [
+        ("1 errors, 1 texts differ", True),
+        ("5 errors, 1 texts differ", False),
+    ]
+
+
 def test_a_clip_that_was_not_tried_is_not_proved(run: Run) -> None:
     """Without weights the doctor only warns of it."""
     found = {row.what: row for row in proofs.facts(replace(run, models=run.data))}
@@ -195,7 +209,8 @@ def test_pieces_are_unpacked_when_each_has_its_sum(
     sums = {number: wrong or hashlib.sha256(parts[number]).hexdigest() for number, wrong in named.items()}
     (tmp_path / "SHA256SUMS").write_text("".join(f"{sum_}  piece.{number:03}\n" for number, sum_ in sums.items()))
     command = [str(ROOT / "benchmarks/gpu.sh"), "unpack", str(tmp_path), str(tmp_path / "into")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    here = os.environ | {"PYTHON": sys.executable}
+    done = subprocess.run(command, capture_output=True, text=True, env=here)
     assert done.returncode and told in done.stdout + done.stderr  # there is no checkout in it
     assert (tmp_path / "into/file").exists() == (not told)
 
@@ -228,6 +243,16 @@ def test_a_run_that_is_ended_ends_its_step(run: Run, how: signal.Signals, code: 
     if how == signal.SIGTERM:
         assert "- large-v3, ended: stopped from outside" in (run.out / "table.md").read_text()
         assert not list(run.out.glob("scratch-*"))
+
+
+def test_a_machine_without_a_card_is_told_in_a_line(run: Run) -> None:
+    command = [str(ROOT / "benchmarks/gpu.sh"), "run", str(run.out), "--data", str(run.data)]
+    here = os.environ | {"PYTHON": sys.executable, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=here)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "--device cpu tries this script" in done.stderr
+    assert not run.out.exists()
+    without_out = subprocess.run([command[0], "run", "--device", "cpu"], capture_output=True, text=True)
+    assert without_out.returncode == 2 and "run OUT" in without_out.stderr
 
 
 def test_a_folder_that_is_not_there_is_told_in_a_line(run: Run) -> None:
