@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import machine
+from snakescribe.commands.common import from_one_on
 
 ROOT = machine.ROOT
 VERBS = {
@@ -78,21 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=path, default=path(".models/samples"), help="folder with a manifest.tsv")
     parser.add_argument("--model", default="base")
     parser.add_argument("--models", type=path, default=path(models), help="the model store")
-    parser.add_argument("--cores", type=_count, default=usual_cores, help="cores of every run (default: all)")
-    parser.add_argument("--rounds", type=_count, default=3, help="runs of every system (default: 3)")
+    parser.add_argument("--cores", type=from_one_on, default=usual_cores, help="cores of every run (default: all)")
+    parser.add_argument("--rounds", type=from_one_on, default=3, help="runs of every system (default: 3)")
     parser.add_argument("--only", nargs="+", default=[], metavar="SYSTEM", help="peers or names of variants.yaml")
     parser.add_argument("--hours", type=float, default=1.0, help="audio of each scale point (default: 1); 0: no scale")
-    parser.add_argument("--scale-rounds", type=_count, default=1, help="runs of every scale point (default: 1)")
+    parser.add_argument("--scale-rounds", type=from_one_on, default=1, help="runs of every scale point (default: 1)")
     parser.add_argument("--work", type=path, default=path(".bench"), help="measurements, texts and the peers' weights")
     parser.add_argument("--packages", type=path, default=path(".venv/bench"), help="packages that only peers need")
     parser.add_argument("--target", type=path, default=path("docs/benchmarks.md"), help="what the report writes")
     return parser
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
 
 
 def _absolute(path: str) -> Path:

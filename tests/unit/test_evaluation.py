@@ -210,8 +210,13 @@ def test_references_as_people_write_them(tmp_path: Path) -> None:
 def test_references_of_korean_corpora() -> None:
     """Before, both forms were left out, as everything in brackets is, and noises counted as words."""
     reference = "b/ 음/ 그+ (4월)/(사 월)에 예약 (2)/(두) 건 n/"
-    found = judged(row("a.wav", segment(0, 2, "음, 그 4월에 예약 2건."), language="ko"), reference)
+    heard = row("a.wav", segment(0, 2, "음, 그 4월에 예약 2건."), language="ko")
+    found = judged(heard, reference)
     assert (found.reference, found.characters) == ("음/ 그+ 4월에 예약 2 건", Errors(units=9))
+    taken_apart = unicodedata.normalize("NFD", reference)
+    assert (
+        judged(row("a.wav", segment(0, 2, "음, 그 4월에 예약 2건."), language="ko"), taken_apart).characters.total == 0
+    )
     english = judged(row("b.wav", segment(0, 2, "say b or n")), "say (b)/(n) b/")
     assert english.reference == "say (b)/(n) b/"
 

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
-from snakescribe.commands.common import asked_options, register_options
+from snakescribe.commands.common import asked_options, from_one_on, register_options
 from snakescribe.config import load_config
 from snakescribe.errors import ConfigError, DeviceError
 from snakescribe.models.configured import configured_model
@@ -28,20 +28,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     register_options(parser)
     parser.add_argument("--seconds", type=_seconds, default=120, help="of recordings to read (default: 120)")
     cores = len(os.sched_getaffinity(0))
-    parser.add_argument("--cores", type=_cores, default=cores, help="threads (default: all cores)")
+    parser.add_argument("--cores", type=from_one_on, default=cores, help="threads (default: all cores)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the recommendation here, for --configfile")
 
 
 def _seconds(text: str) -> float:
-    if text.isdecimal() and 0 < int(text) <= MOST:
-        return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST}")
-
-
-def _cores(text: str) -> int:
-    if text.isdecimal() and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    if (seconds := from_one_on(text)) > MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {MOST}")
+    return float(seconds)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -39,6 +39,13 @@ def register_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def from_one_on(text: str) -> int:
+    """The type of an argument that counts something."""
+    if text.isdecimal() and 0 < len(text) < 10 and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+
+
 def asked_options(args: argparse.Namespace) -> dict[str, Any]:
     """config/config.yaml, then ``--configfile``, then single options, groups merged key by key."""
     values = read_options(ROOT / "config/config.yaml")

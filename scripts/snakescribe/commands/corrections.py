@@ -15,7 +15,7 @@ import json
 import sys
 from pathlib import Path
 
-from snakescribe.commands.common import finished_run, recording_of, register_results
+from snakescribe.commands.common import finished_run, from_one_on, recording_of, register_results
 from snakescribe.config import read_resolved
 from snakescribe.units import counted
 
@@ -36,17 +36,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     back = action("undo", "take back the last correction of a recording, or others")
     back.add_argument("recording", metavar="RECORDING", help="its id or path, as the tables show it")
     which = back.add_mutually_exclusive_group()
-    which.add_argument("--number", type=_number, metavar="N", help="the one with this number in `corrections list`")
+    which.add_argument("--number", type=from_one_on, metavar="N", help="the one with this number in `corrections list`")
     which.add_argument("--all", action="store_true", help="all that are not undone yet")
     back.add_argument("--who", metavar="NAME", help="who takes it back (default: the user's name)")
     action("apply", "have tables, transcripts and report say it (after a review that was killed)")
     action("list", "a line of JSON for each correction, the newest last")
-
-
-def _number(text: str) -> int:
-    if text.isdecimal() and 0 < len(text) < 10 and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
 
 
 def run(args: argparse.Namespace) -> int:

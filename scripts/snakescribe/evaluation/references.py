@@ -18,7 +18,7 @@ _MARKS = dict.fromkeys(map(ord, "\u200b\u202b\u202c"))
 """Without width: they keep players from taking text for markup, and lines from right to left in order."""
 _TAGS = re.compile(r"\{\\[^}]*\}|\\[Nnh]")
 """What pysubs2 makes of tags and line breaks. (Its ``plaintext`` takes every text in braces away.)"""
-_HANGUL = re.compile("[가-힣]")
+_HANGUL = re.compile("[가-힣\u1100-\u11ff]")  # composed, and as a Mac writes it
 _TWO_FORMS = re.compile(r"\(([^()]+)\)\s?/\s?\([^()]+\)")
 _NOISES = re.compile(r"(?<!\S)[blnou]/(?!\S)")
 
