@@ -44,6 +44,8 @@ STEPS = {
 PATIENCE = 5
 """Times so long on a CPU, which may be busy."""
 STOPPED = "stopped from outside"
+LOOK = 0.2
+"""Seconds between two looks whether a step has ended."""
 
 
 def main() -> int:
@@ -62,20 +64,18 @@ def main() -> int:
             _keep(run, args.step, row)
         return 0
     os.chdir(machine.ROOT)  # a step must find benchmarks
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the step is ended too
+    stops: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _: stops.append(got))  # an exception is lost where Python ignores them
     for name in ("rows.jsonl", "log.txt"):
         (run.out / name).unlink(missing_ok=True)
     patience = 1 if run.device == "cuda" else PATIENCE
     over = time.monotonic() + 60 * args.minutes * patience
     for name in args.only or STEPS:
         limit = min(STEPS[name].seconds * patience, over - time.monotonic())
-        try:
-            ended = _ended(run, name, limit) if limit > 0 else Row("ended", "not begun: the time was up", False)
-        except KeyboardInterrupt:
-            ended = Row("ended", STOPPED, False)
-        _keep(run, name, ended)
+        _keep(run, name, _ended(run, name, limit, stops))
         write(run)
-        if ended.found == STOPPED:
+        if stops:
             return 130
     failed = [row for row in _rows(run) if row["proved"] is False]
     print(f"{run.out / 'table.md'}: {f'{len(failed)} things are not proved' if failed else 'everything is proved'}")
@@ -91,9 +91,11 @@ def no_card() -> str | None:
     return None if torch.cuda.is_available() else f"torch for CUDA {torch.version.cuda} finds no card that it can use"
 
 
-def _ended(run: Run, name: str, limit: float) -> Row:
-    """Run a step as a process of its own."""
+def _ended(run: Run, name: str, limit: float, stops: list[int]) -> Row:
+    """Run a step as a process of its own, until it has ended or a signal came."""
     began = time.monotonic()
+    if limit <= 0:
+        return Row("ended", "not begun: the time was up", False)
     with (
         (run.out / "log.txt").open("ab") as log,
         tempfile.TemporaryDirectory(prefix="scratch-", dir=run.out, ignore_cleanup_errors=True) as room,
@@ -110,14 +112,13 @@ def _ended(run: Run, name: str, limit: float) -> Row:
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
-        try:
-            code: int | None = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        while (code := process.poll()) is None and time.monotonic() - began < limit and not stops:
+            time.sleep(LOOK)
+        if code is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if stops:
+        return Row("ended", STOPPED, False)
     if code is None:
         return Row("ended", f"not within {limit:.0f} s; see log.txt", False)
     took = f"{time.monotonic() - began:.1f} s"

@@ -217,14 +217,14 @@ def test_pieces_are_unpacked_when_each_has_its_sum(
 
 def test_a_step_that_hangs_is_ended(run: Run) -> None:
     run.out.mkdir()
-    row = proof._ended(run, "facts", 0.1)
+    row = proof._ended(run, "facts", 0.1, [])
     assert row.proved is False and row.found == "not within 0 s; see log.txt"
 
 
 def test_a_step_without_a_proof_is_not_proved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run.out.mkdir()
     monkeypatch.setattr(proof.sys, "executable", shutil.which("true"))
-    row = proof._ended(run, "facts", 60)
+    row = proof._ended(run, "facts", 60, [])
     assert row.proved is False and row.found.endswith(" s, and proved nothing")
 
 
