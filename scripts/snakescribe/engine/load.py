@@ -89,8 +89,10 @@ def _engine(config: Config, prepared: Prepared, device: devices.Device) -> Engin
     if config.engine == "auto":
         asked = config.compute_type
         fitting = [engine for engine in usable if asked == "auto" or _fitting(engine, asked, device)]
+        if not fitting:
+            raise _lacks("no engine here has", asked, device, *(_compute_types(engine, device) for engine in usable))
         ahead = [engine for engine in fitting if device.kind != "cpu" or _suits_processor(engine)]
-        return (ahead or fitting or [ENGINES["torch_whisper"]])[0]
+        return (ahead or fitting)[0]
     engine = ENGINES[config.engine]
     if engine in usable:
         return engine
@@ -161,10 +163,13 @@ def _compute_type(engine: Engine, asked: str, device: devices.Device) -> str:
     types = _compute_types(engine, device)
     found = types if asked == "auto" else _fitting(engine, asked, device)
     if not found:
-        raise DeviceError(
-            f"{engine.name} has no {asked} on {device.name}; use compute_type: auto or one of {', '.join(types)}"
-        )
+        raise _lacks(f"{engine.name} has no", asked, device, types)
     return found[0]
+
+
+def _lacks(who: str, asked: str, device: devices.Device, *types: tuple[str, ...]) -> DeviceError:
+    known = dict.fromkeys(kind for some in types for kind in some)
+    return DeviceError(f"{who} {asked} on {device.name}; use compute_type: auto or one of {', '.join(known)}")
 
 
 def _gpu_index(device: devices.Device) -> int:
