@@ -139,7 +139,8 @@ class _Engine:
             self._interleaver.add(replace(asked.job, tracks=tracks), asked.config, wanted)
         except Exception as error:
             if wanted():  # else it went away, and its samples with it; the server knows whether that is on its way
-                LOG.exception("listening to a recording failed")
+                if not isinstance(error, FileNotFoundError):
+                    LOG.exception("listening to a recording failed")
                 failure = EngineFailure(f"voice activity failed: {type(error).__name__}")
                 self._send((asked, failure))
         self._more.set()
