@@ -35,6 +35,20 @@ def test_everything_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert output.exists()
 
 
+def test_what_read_them_is_told(tmp_path: Path) -> None:
+    made = {"engine": "openvino", "compute_type": "int8_float32", "device_name": "a CPU"}
+    rows = [row(f"{name}.wav", segment(0, 1, "네"), **made) for name in "ab"]
+    check(results := finished(tmp_path / "one", rows))
+    told = "read by openvino, int8_float32, on a CPU, model base"
+    assert results.summary.read_text().splitlines()[1:] == [told]
+    other = row("c.wav", segment(0, 1, "네"), **made | {"engine": "ctranslate2"})
+    check(results := finished(tmp_path / "two", [*rows, other]))
+    assert results.summary.read_text().splitlines()[1:] == [
+        f"{told}: 2 recordings",
+        "read by ctranslate2, int8_float32, on a CPU, model base: 1 recording",
+    ]
+
+
 def test_a_few_of_many_empty_ones_are_named(tmp_path: Path) -> None:
     check(results := finished(tmp_path, [row(f"{number:02}.wav") for number in range(12)]))
     first, names = results.summary.read_text().splitlines()

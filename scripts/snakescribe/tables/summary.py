@@ -17,9 +17,11 @@ SHOWN = 50
 """Failed files that are named; the table has them all."""
 FEW = 5
 """Other recordings that are named in a line about them."""
+USED = ("engine", "compute_type", "device_name", "model")
 COLUMNS = [
     *("path", "status", "error_class", "error_message", "flags", "duration", "wall_seconds", "source_state"),
     *("audio_track", "audio_tracks"),
+    *USED,
 ]
 
 
@@ -38,6 +40,7 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
     count: Counter[str] = Counter()
     named: defaultdict[str, list[str]] = defaultdict(list)
     """Paths of recordings that are empty, have a flag, or other tracks."""
+    used: Counter[tuple[str, ...]] = Counter()
     audio = wall = 0.0
     failures: list[str] = []
     for group in row_groups(results.table("recordings", "parquet"), COLUMNS):
@@ -49,6 +52,7 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
             more_tracks = row["audio_track"] is not None and row["audio_tracks"] > 1
             for what in [*(row["flags"] or ()), *["empty"] * (row["status"] == "empty"), *["tracks"] * more_tracks]:
                 named[what].append(_printable(row["path"]))
+            used.update([tuple(_printable(row[name] or "") for name in USED)] if row["engine"] else [])
             audio += row["duration"] or 0
             wall += row["wall_seconds"] or 0
             if row["status"] == "failed" and len(failures) < SHOWN:
@@ -58,6 +62,9 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
     present = sum(count[status] for status in ("ok", "empty", "failed"))
     speed = f", {audio / wall:.1f} × real time while transcribing" if wall else ""
     lines = [f"{counted(present, 'recording')}: {statuses}{removed}; {hours(audio)} of audio{speed}"]
+    for (engine, kind, device, model), recordings in used.most_common(FEW):
+        share = f": {counted(recordings, 'recording')}" if len(used) > 1 else ""
+        lines.append(f"read by {engine}, {kind}, on {device}, model {model}{share}")
     if named["empty"]:
         lines.append(f"no speech (status = empty): {_few(named['empty'])}")
     if flagged := [flag for flag in MEANING if named[flag]]:
