@@ -51,11 +51,12 @@ LOOK = 0.2
 def main() -> int:
     """Run all steps, or within one of them what it says."""
     args = _parser().parse_args()
-    run = Run(args.device, args.out, args.data, args.models, args.model, room=args.room)
+    out, data, models = (path.absolute() for path in (args.out, args.data, args.models))  # steps work elsewhere
+    run = Run(args.device, out, data, models, args.model, room=args.room)
     if not run.data.is_dir():
         print(f"{run.data}: there is no such folder; give one of recordings with --data", file=sys.stderr)
         return 2
-    if run.device == "cuda" and not args.step and (problem := no_card()):
+    if run.device == "cuda" and not args.step and (problem := _no_card()):
         print(f"{problem}; `snakescribe doctor` says more, and --device cpu tries this script", file=sys.stderr)
         return 2
     run.out.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def main() -> int:
     return int(bool(failed))
 
 
-def no_card() -> str | None:
+def _no_card() -> str | None:
     """Why torch can use no card here; None if it can."""
     import torch
 
@@ -165,21 +166,16 @@ def _cell(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    path = _absolute
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--out", type=path, required=True, help="folder for rows.jsonl, table.md and the logs")
-    parser.add_argument("--data", type=path, required=True, help="recordings, best with a manifest.tsv")
-    parser.add_argument("--models", type=path, required=True, help="the model store")
+    parser.add_argument("--out", type=Path, required=True, help="folder for rows.jsonl, table.md and the logs")
+    parser.add_argument("--data", type=Path, required=True, help="recordings, best with a manifest.tsv")
+    parser.add_argument("--models", type=Path, required=True, help="the model store")
     parser.add_argument("--model", default="base")
     parser.add_argument("--only", nargs="+", choices=STEPS, help="these steps")
     parser.add_argument("--minutes", type=float, default=8.0, help="for everything, on a card (default: 8)")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--room", help=argparse.SUPPRESS)
     return parser
-
-
-def _absolute(path: str) -> Path:
-    return Path(path).absolute()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What makes two transcripts the same: every key and digest by which audio, a text or a batch is found again.
 
-A transcript depends on the audio's content, the model's weights, the options that change words, and our own code
-(:data:`TEXT_VERSION`); it does not depend on where a file lies, on the device, or on what is decoded beside it.
+A transcript depends on the audio's content, the model's weights and alignment heads, the options that change words,
+and our own code (:data:`TEXT_VERSION`); it does not depend on where a file lies, on the device, or on what is decoded
+beside it.
 """
 
 from __future__ import annotations

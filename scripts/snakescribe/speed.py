@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE
+from snakescribe.audio import SAMPLE_BYTES, SAMPLE_RATE, WINDOW_SECONDS
 from snakescribe.audio.decoder import Block, decode
 from snakescribe.audio.fold import first_fold
 from snakescribe.audio.report import FfmpegReport
@@ -35,8 +35,6 @@ SLOWEST = 15.0
 """Wall seconds a trial may take per second of audio; slower ones are given up."""
 SHARE = 30.0
 """Seconds taken of each recording at most, so that a few long ones do not stand for all."""
-WINDOW = 30.0
-"""Seconds that a row has room for."""
 LEAST = 10.0
 """Seconds of speech without which the figures say nothing."""
 CLOSE = 0.75
@@ -167,7 +165,7 @@ def trials(
                 yield from tried(trial.engine, trial.compute_type)
         best = fastest(done)[0]
         for rows in {max(1, best.rows // 2), best.rows * 2} - {best.rows}:
-            if rows * WINDOW <= best.audio_seconds:
+            if rows * WINDOW_SECONDS <= best.audio_seconds:
                 yield from tried(best.engine, best.compute_type, rows)
         if (other := fastest(done)[0]) != best:
             yield from tried(best.engine, best.compute_type)

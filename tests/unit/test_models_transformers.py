@@ -254,7 +254,7 @@ def with_a_deep_config(folder: Path, _: dict[str, Tensor]) -> None:
         (with_a_tensor_twice, r"decoder\.layers\.1\.fc2\.bias is there twice"),
         (of_another_shape, r"encoder\.conv1\.weight is \(64, 80, 5\) instead of \(64, 80, 3\)"),
         (in_eight_bits, "is I8, quantised; get the float16 or float32 weights"),
-        (not_finite, "decoder.ln.bias holds a value that float16 has no room for"),
+        (not_finite, "decoder.ln.bias holds a value that is no number, or too large for float16"),
         (cut, "damaged, or not a Whisper model"),
         (with_a_huge_header, "damaged, or not a Whisper model"),
         (pickled, "a pickle, which could run code; save them with transformers as model.safetensors"),

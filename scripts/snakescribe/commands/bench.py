@@ -1,8 +1,9 @@
 """Measure which engine reads fastest here, on your own recordings, and print what to put into the configuration.
 
-Three to eight minutes. Every engine that works here reads the same two minutes (the beginnings of the recordings) with
-the model and the options of a run, the faster ones twice; then the best one with half and twice the rows, if there is
-audio enough to fill them (--seconds). Of engines that are equally fast it is the one with fewer core-seconds.
+Some minutes (two with `base` on two cores of a Zen 4). Every engine that works here reads the same two minutes (the
+beginnings of the recordings) with the model and the options of a run, the faster ones twice; then the best one with
+half and twice the rows, if there is audio enough to fill them (--seconds). Of engines that are equally fast it is the
+one with fewer core-seconds.
 `engine: auto` goes by such measurements of other machines. Rows do not change a text; engines do, a little.
 """
 

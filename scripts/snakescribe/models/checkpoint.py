@@ -40,7 +40,7 @@ class Checkpoint:
         """
         tensor = self.tensors[name].to(torch.float16).contiguous()
         if not np.isfinite(tensor.numpy()).all():  # 20 times faster here than torch's
-            raise ModelError(f"{name} holds a value that float16 has no room for, or none; get the weights again")
+            raise ModelError(f"{name} holds a value that is no number, or too large for float16; get the weights again")
         return tensor
 
     def identity(self) -> str:

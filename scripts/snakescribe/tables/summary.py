@@ -52,7 +52,8 @@ def summarise(results: Results, notes: Iterable[str] = ()) -> Summary:
             more_tracks = row["audio_track"] is not None and row["audio_tracks"] > 1
             for what in [*(row["flags"] or ()), *["empty"] * (row["status"] == "empty"), *["tracks"] * more_tracks]:
                 named[what].append(_printable(row["path"]))
-            used.update([tuple(_printable(row[name] or "") for name in USED)] if row["engine"] else [])
+            if row["engine"]:
+                used[tuple(_printable(row[name] or "") for name in USED)] += 1
             audio += row["duration"] or 0
             wall += row["wall_seconds"] or 0
             if row["status"] == "failed" and len(failures) < SHOWN:
