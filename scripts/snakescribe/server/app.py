@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,8 @@ FAILURES = (RequestValidationError, HTTPException, ClientDisconnect, RecordingEr
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 
 
-def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = lambda: False) -> ASGIApp:
-    """The ASGI application of one server; ``crowded`` says when no connection shall be kept."""
+def create_app(server: Server, key: str | None) -> ASGIApp:
+    """The ASGI application of one server."""
     app = FastAPI(
         title="snakescribe",
         version=__version__,
@@ -77,7 +76,7 @@ def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = la
     _correct(app.openapi())
     guarded = Gate(app, server, key)
     if not server.config.server.origins:
-        return Middleware(guarded, server, crowded)
+        return Middleware(guarded, server)
     cors = CORSMiddleware(  # outside: a preflight comes without the key
         guarded,
         allow_origins=server.config.server.origins,
@@ -91,7 +90,7 @@ def create_app(server: Server, key: str | None, crowded: Callable[[], bool] = la
         known = scope["type"] == "http" and cors.is_allowed_origin(Headers(scope=scope).get("origin", ""))
         await (cors if known else guarded)(scope, receive, send)  # starlette has headers for unknown origins, too
 
-    return Middleware(asked, server, crowded)
+    return Middleware(asked, server)
 
 
 def _correct(document: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from snakescribe.config import Config
 from snakescribe.errors import BusyError, ConfigError
 from snakescribe.files import hold_lock
 from snakescribe.server.app import create_app
-from snakescribe.server.connections import AT_ONCE, BACKLOG, Connections
+from snakescribe.server.connections import STALLED, Connections
 from snakescribe.server.intake import Intake
 from snakescribe.server.jobs import Jobs
 from snakescribe.server.logs import to_stderr
@@ -35,9 +35,8 @@ from snakescribe.stopping import end_at_once
 
 LOG = logging.getLogger(__name__)
 KEY = "SNAKESCRIBE_API_KEY"
-KEEP_ALIVE, MOST_KEPT = 75, 256
-"""Seconds that a connection is kept for the next request (nginx keeps its own for 60), and connections up to which any
-is; with more of them each answer says that it is the last."""
+KEEP_ALIVE = 75
+"""Seconds that a connection is kept for the next request (nginx keeps its own for 60)."""
 
 
 def serve(config: Config, threads: int) -> None:
@@ -119,11 +118,6 @@ class _Listener(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listening in sockets or ():
-            listening.listen(BACKLOG)  # uvicorn's `backlog` is what asyncio takes at once, too
-
 
 async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
     told = _told_to_stop()
@@ -139,12 +133,11 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         server = Server(config, intake, jobs, proof, closing, key is not None)
         await jobs.start()
         proving = asyncio.create_task(proof.run(), name="proof")
-        most_kept = min(MOST_KEPT, connections.most // 2)
         listener = _Listener(
             uvicorn.Config(
-                create_app(server, key, lambda: len(listener.server_state.connections) > most_kept),
+                create_app(server, key),
                 http=cast(Any, connections),
-                backlog=AT_ONCE,
+                backlog=connections.most // 8,  # asyncio takes as many before it counts one, too
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -192,8 +185,12 @@ def _listen(config: Config) -> socket.socket:
     host, port = config.server.host, config.server.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family)
     except OSError as error:
         failure = BusyError if error.errno == errno.EADDRINUSE else ConfigError
         why = f"{error.strerror or error}; choose another with --host and --port"
         raise failure(f"cannot listen on {host} port {port}: {why}") from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # its connections have it from it; others than Linux have none
+        milliseconds = round(min(STALLED, config.server.request_seconds) * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return listening

@@ -13,7 +13,6 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -49,16 +48,16 @@ HEADERS = {
 class Middleware:
     """The outer one: it labels, limits the upload, and tells."""
 
-    def __init__(self, app: ASGIApp, server: Server, crowded: Callable[[], bool] = lambda: False) -> None:
-        """When it is ``crowded``, no connection is kept for a caller's next request."""
-        self._app, self._server, self._crowded = app, server, crowded
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        """In front of everything."""
+        self._app, self._server = app, server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through; count it, and write its line."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        server, metrics, last = self._server, self._server.intake.metrics, self._crowded()
+        server, metrics = self._server, self._server.intake.metrics
         began, status, uploaded, got, over = time.perf_counter(), GONE, False, 0, False
         foreign: Message | None = None
         deadline = asyncio.get_running_loop().time() + server.config.server.request_seconds
@@ -86,7 +85,6 @@ class Middleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = known
-                headers.update({"connection": "close"} if last else {})
                 page = path == "/" or path.startswith((*FOLDERS, "/docs"))
                 for name, value in {**HEADERS, "cache-control": "no-cache" if page else "no-store"}.items():
                     headers.setdefault(name, value)
