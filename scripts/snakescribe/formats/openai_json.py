@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
+
 from snakescribe.config.languages import LANGUAGES
+from snakescribe.flags import SegmentFlag
 from snakescribe.formats.spoken import Spoken
 
 
-def openai_json(said: Spoken) -> str:
-    """The fields that OpenAI's clients read; ``words`` where there are any."""
-    row = said.row
-    document = {
-        "text": row["text"] or "",
-        "language": LANGUAGES.get(row["language"] or "", ""),
-        "duration": row["duration"],
-        "segments": [verbose_segment(number, segment) for number, segment in enumerate(said.segments)],
-    }
-    if words := verbose_words(said.segments):
-        document["words"] = words
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+class SpokenSegment(BaseModel):
+    """A sentence, or what was said between two pauses; times in seconds."""
+
+    id: int
+    seek: int = 0
+    start: float
+    end: float
+    text: str
+    tokens: list[int] = []
+    temperature: float
+    avg_logprob: float = Field(validation_alias="mean_logprob")
+    compression_ratio: float
+    no_speech_prob: float = Field(validation_alias="no_speech_probability")
+    channel: str | None
+    flags: list[SegmentFlag]
+    speaker: str | None = Field(None, description="only where speakers were asked for")
 
 
-def verbose_segment(number: int, segment: Mapping[str, Any]) -> dict[str, Any]:
-    """A segment under OpenAI's names; tokens are not kept."""
+class SpokenWord(BaseModel):
+    """A word; times in seconds."""
+
+    word: str = Field(validation_alias="text")
+    start: float
+    end: float
+    probability: float
+
+
+class VerboseText(BaseModel):
+    """The fields that OpenAI's clients read."""
+
+    text: str
+    language: str = Field(description="English name; empty if nothing was said")
+    duration: float
+    segments: list[SpokenSegment] | SkipJsonSchema[None] = None
+    words: list[SpokenWord] | SkipJsonSchema[None] = None
+
+
+def verbose_fields(said: Spoken) -> dict[str, Any]:
+    """Those of :class:`VerboseText`; tokens are not kept."""
     return {
-        "id": number,
-        "seek": 0,
-        "start": segment["start"],
-        "end": segment["end"],
-        "text": segment["text"],
-        "tokens": [],
-        "temperature": segment["temperature"],
-        "avg_logprob": segment["mean_logprob"],
-        "compression_ratio": segment["compression_ratio"],
-        "no_speech_prob": segment["no_speech_probability"],
-        "channel": segment["channel"],
-        "flags": segment["flags"],
+        "text": said.row.get("text") or "",
+        "language": LANGUAGES.get(said.row["language"] or "", ""),
+        "duration": said.row["duration"],
+        "segments": [one | {"id": number} for number, one in enumerate(said.segments)],
+        "words": [word for one in said.segments for word in one.get("words") or ()],
     }
 
 
-def verbose_words(segments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """All words under OpenAI's names."""
-    return [
-        {"word": word["text"], "start": word["start"], "end": word["end"], "probability": word["probability"]}
-        for segment in segments
-        for word in segment.get("words") or ()
-    ]
+def openai_json(said: Spoken) -> str:
+    """A file of its own; ``words`` where there are any."""
+    found = VerboseText(**verbose_fields(said))
+    left_out = {"segments": {"__all__": {"speaker"}}} | ({} if found.words else {"words": True})
+    return found.model_dump_json(indent=2, exclude=left_out) + "\n"

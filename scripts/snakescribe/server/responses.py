@@ -9,13 +9,11 @@ from typing import Any, Literal
 
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from snakescribe import glossary
 from snakescribe.config import Config
-from snakescribe.config.languages import LANGUAGES
-from snakescribe.flags import Flag, SegmentFlag, explained
-from snakescribe.formats.openai_json import verbose_segment, verbose_words
+from snakescribe.flags import Flag, explained
+from snakescribe.formats.openai_json import VerboseText, verbose_fields
 from snakescribe.formats.registry import SERVED, ResponseFormat
 from snakescribe.formats.spoken import Spoken
 from snakescribe.server.intake import Said
@@ -42,33 +40,6 @@ class Text(BaseModel):
     usage: Usage
 
 
-class SpokenSegment(BaseModel):
-    """A sentence, or what was said between two pauses; times in seconds."""
-
-    id: int
-    seek: int = 0
-    start: float
-    end: float
-    text: str
-    tokens: list[int] = []
-    temperature: float
-    avg_logprob: float
-    compression_ratio: float
-    no_speech_prob: float
-    channel: str | None
-    flags: list[SegmentFlag]
-    speaker: str | None = Field(None, description="only where speakers were asked for")
-
-
-class SpokenWord(BaseModel):
-    """A word; times in seconds."""
-
-    word: str
-    start: float
-    end: float
-    probability: float
-
-
 class Made(BaseModel):
     """What the text was made with."""
 
@@ -78,18 +49,14 @@ class Made(BaseModel):
     compute: str
 
 
-class Verbose(Text):
+class Verbose(VerboseText, Text):
     """`verbose_json`: OpenAI's fields, and more (`language_code`, `flags`, `gaps`, `engine`)."""
 
     task: Literal["transcribe", "translate"]
-    language: str = Field(description="English name; empty if nothing was said")
     language_code: str | None
-    duration: float
     flags: list[Flag] = Field(description=f"what to look at: {explained()}")
     gaps: list[Gap] = Field(description="where more than two seconds of speech have no text")
     engine: Made
-    segments: list[SpokenSegment] | SkipJsonSchema[None] = None
-    words: list[SpokenWord] | SkipJsonSchema[None] = None
 
 
 class SpeakerSegment(BaseModel):
@@ -124,17 +91,11 @@ def answer(entry: Said, config: Config, form: ResponseFormat, parts: Container[s
     if form != "verbose_json":
         return FILES[form].write(spoken)
     verbose = Verbose(
-        **text,
-        language=LANGUAGES.get(transcript.language or "", ""),
+        **verbose_fields(spoken) | text,
         language_code=transcript.language,
         flags=sorted({*entry.flags, *spoken.row["flags"]}),
         gaps=list(transcript.gaps),
         engine=Made(**dict(entry.provenance), compute=entry.provenance.compute_type),
-        segments=[
-            SpokenSegment(**verbose_segment(number, segment), speaker=segment.get("speaker"))
-            for number, segment in enumerate(spoken.segments)
-        ],
-        words=[SpokenWord(**word) for word in verbose_words(spoken.segments)],
     )
     return verbose.model_dump_json(exclude={f"{part}s" for part in ("segment", "word") if part not in parts}) + "\n"
 
