@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from snakescribe.config import Config, load_config
+from snakescribe.engine.interleave import Interleaver
 from snakescribe.engine.journal import Journal
 from snakescribe.engine.windows import RecordingJob, RecordingUpdate
 from snakescribe.server import engine_worker
@@ -56,11 +58,11 @@ def config(models_root: Path) -> Config:
 
 
 @contextmanager
-def talking(config: Config, journal: Path) -> Iterator[Talk]:
+def talking(config: Config, journal: Path, main: Callable[..., None] = engine_worker.main) -> Iterator[Talk]:
     """A process that has loaded its model."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    running = context.Process(target=engine_worker.main, args=(theirs, config, 2, journal))
+    running = context.Process(target=main, args=(theirs, config, 2, journal))
     running.start()
     theirs.close()
     talk = Talk(ours, running)
@@ -144,6 +146,22 @@ def test_who_asks_is_told_once(models_root: Path, config: Config, tmp_path: Path
         missing = Submit(RecordingJob("missing", (), None, ""), config, tmp_path / "missing.pcm", ((None, 0, 5),))
         talk.say("submit", missing)
         failed = talk.hear()
-        assert failed[0] == missing and "voice activity" in str(failed[1])
+        assert failed.key == "missing" and "voice activity" in str(failed.result)
         talk.say("submit", asked("empty", tmp_path / "empty.pcm", config))
         assert talk.transcript("empty").segments == ()
+
+
+def hanging(*given: Any) -> None:
+    """One whose turns never end."""
+    engine_worker.STALLED = 1
+    Interleaver.turn = lambda self, tell: time.sleep(PATIENCE)  # type: ignore[method-assign]
+    engine_worker.main(*given)
+
+
+def test_one_that_hangs_ends(models_root: Path, config: Config, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.pcm"
+    clip.write_bytes(read_wav(models_root / "samples/beckett.wav").tobytes())
+    with talking(config, tmp_path / "journal.jsonl", hanging) as talk:
+        talk.say("submit", asked("clip", clip, config))
+        talk.process.join(PATIENCE / 2)
+        assert talk.process.exitcode == -signal.SIGALRM

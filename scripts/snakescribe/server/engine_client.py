@@ -6,7 +6,6 @@ import asyncio
 import logging
 import multiprocessing
 import signal
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,8 +20,6 @@ from snakescribe.server import engine_worker
 from snakescribe.server.engine_worker import Ready, Submit
 
 LOG = logging.getLogger(__name__)
-STALLED = 900.0
-"""Seconds without a word while there is work; one turn takes about 5, with a large model on a slow CPU minutes."""
 PAUSES = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Seconds before it is started again, by the deaths since it last said something."""
 SILENT_DEATHS = 5
@@ -73,7 +70,7 @@ class _Process:
             threads.shutdown(wait=False)
         memory = memory_here()
         self.starved = self.process.exitcode == -signal.SIGKILL and memory.killed_since(self._mark)
-        ended = f"it ended with {self.process.exitcode}"
+        ended = "it hung" if self.process.exitcode == -signal.SIGALRM else f"it ended with {self.process.exitcode}"
         self.death = f"the kernel killed it for want of memory ({memory})" if self.starved else ended
 
 
@@ -173,7 +170,7 @@ class EngineClient:
     async def _supervise(self, child: _Process) -> None:
         deaths = 0
         while True:
-            said = await self._next_step(child)
+            said: RecordingUpdate | None = await child.hear()
             if said is not None:
                 deaths = 0
                 self._hear(said)
@@ -207,22 +204,3 @@ class EngineClient:
             if step.result is not None and not one.last.done():  # it is, when whoever read it has just gone
                 one.last.set_result(step)
                 del self._running[step.key]
-
-    async def _next_step(self, child: _Process) -> RecordingUpdate | None:
-        """The next step; None when the process is dead, or silent for so long that it counts as dead."""
-        hearing, heard = asyncio.ensure_future(child.hear()), time.monotonic()
-        while not (await asyncio.wait({hearing}, timeout=30))[0]:
-            if not self._running:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > STALLED:
-                LOG.error("the engine said nothing for %d seconds and is killed", STALLED)
-                child.process.kill()
-        said: RecordingUpdate | tuple[Submit, errors.EngineFailure] | None = hearing.result()
-        if not isinstance(said, tuple):
-            return said
-        asked, failure = said
-        key = asked.job.key
-        if (one := self._running.get(key)) is None or one.asked != asked:  # an earlier one, that nobody wants
-            return await self._next_step(child)
-        self._say("drop", key)
-        return RecordingUpdate(key, 0.0, 0.0, 1, result=failure)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,10 @@ from snakescribe.server.voices import Cores, Tracks, begin
 LOG = logging.getLogger(__name__)
 LISTENERS = 6
 """Recordings whose speech is looked for at a time: a short one need not wait for the long ones of the jobs."""
+STALLED = 900
+"""Seconds after which a turn hangs, and the process ends: most take 5, with a large model on a slow CPU minutes."""
+GOING = 1.0
+"""Seconds in which whoever went away with his samples has said so."""
 IDLE = 1.0
 """Seconds without work after which finished transcripts leave the journal on disk."""
 MOST_LEFT = 2000
@@ -56,9 +61,8 @@ class Ready:
 def main(connection: Connection, config: Config, threads: int, journal: Path, thrift: int = 0) -> None:
     """Load the model, say so (or why not), and serve until the server says so, closes the connection or dies.
 
-    It is told the names of methods of :class:`_Engine` and what to give them. It says every :class:`RecordingUpdate`;
-    and of samples that cannot be read or understood the :class:`Submit`, with the failure. ``thrift``: how often the
-    kernel has killed a process before this one for want of memory.
+    It is told the names of methods of :class:`_Engine` and what to give them, and says every :class:`RecordingUpdate`.
+    ``thrift``: how often the kernel has killed a process before this one for want of memory.
     """
     begin()
     with suppress(BrokenPipeError):  # the server died meanwhile
@@ -95,7 +99,7 @@ class _Engine:
         self._cores = Cores(journal.parent)
         self._send(Ready(model.backend.name, model.backend.hardware))
 
-    def _send(self, message: Ready | RecordingUpdate | tuple[Submit, EngineFailure]) -> None:
+    def _send(self, message: Ready | RecordingUpdate) -> None:
         with self._sending:
             self._connection.send(message)
 
@@ -138,11 +142,12 @@ class _Engine:
             tracks = tuple(Channel(channel, samples[first : first + count]) for channel, first, count in asked.tracks)
             self._interleaver.add(replace(asked.job, tracks=tracks), asked.config, wanted)
         except Exception as error:
-            if wanted():  # else it went away, and its samples with it; the server knows whether that is on its way
-                if not isinstance(error, FileNotFoundError):
-                    LOG.exception("listening to a recording failed")
+            if isinstance(error, FileNotFoundError):
+                time.sleep(GOING)
+            if wanted():
+                LOG.exception("listening to a recording failed")
                 failure = EngineFailure(f"voice activity failed: {type(error).__name__}")
-                self._send((asked, failure))
+                self._tell(RecordingUpdate(asked.job.key, 0.0, 0.0, 1, result=failure))
         self._more.set()
 
     def run(self) -> None:
@@ -155,7 +160,9 @@ class _Engine:
                 time.sleep(self._gather)
             if self._interleaver:
                 with self._cores.held():
+                    signal.alarm(STALLED)
                     self._interleaver.turn(self._tell)
+                    signal.alarm(0)
             self._tidy(MOST_LEFT)
 
     def _tell(self, step: RecordingUpdate) -> None:
