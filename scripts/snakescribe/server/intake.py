@@ -42,6 +42,8 @@ from snakescribe.vad.anybody import speech_finder
 LOG = logging.getLogger(__name__)
 DECODERS = 6
 """Recordings that ffmpeg decodes at a time, or one a thread: a short one need not wait for the jobs' long ones."""
+TOLD = ("segments", "speakers", "flags", "language", "duration")
+"""Of the row that the batch would write, what answers are made of."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Said(CachedTranscript):
     """A transcript, and who said it."""
 
     told: dict[str, Any] | None = None
-    """Of the row that the batch writes (:data:`snakescribe.server.voices.TOLD`), where speakers were asked for."""
+    """Of the row that the batch writes (:data:`TOLD`), where speakers were asked for."""
 
 
 @dataclass(eq=False)
@@ -227,16 +229,15 @@ class Intake:
     ) -> tuple[dict[str, Any], bool]:
         """Who said it, and whether the voices were known."""
         sha256, key = ticket.recording.sha256, voices_key(ticket.config, ticket.recording)
-        row = await asyncio.to_thread(_row, entry, ticket.config)
         # Whoever asks otherwise of the same stands in the same line, and then finds it known.
         async with self._kept(source) as kept, self._voices.line(entry.transcript.duration):
             heard = await asyncio.to_thread(self.cache.get_voices, sha256, key)
-            if heard is not None:
-                return (await self._voices.tell(row, speakers, heard, self._work, ()))[1], True
-            async with self._sound(ticket, kept) as (audio, samples):
-                heard, told = await self._voices.tell(row, speakers, None, samples, _tracks(audio))
-            await self._keep(self.cache.put_voices, sha256, key, heard)
-            return told, False
+            known = heard is not None
+            if heard is None:
+                async with self._sound(ticket, kept) as (audio, samples):
+                    heard = await self._voices.hear(samples, _tracks(audio))
+                await self._keep(self.cache.put_voices, sha256, key, heard)
+        return await asyncio.to_thread(_told, entry, heard, speakers, ticket.config), known
 
     @staticmethod
     async def _keep(put: Callable[[str, str, Any], None], *entry: Any) -> None:
@@ -298,10 +299,14 @@ class Intake:
         ticket.tell()
 
 
-def _row(entry: CachedTranscript, config: Config) -> dict[str, Any]:
-    """As the batch file has it, as far as speakers need it (slow for hours of words)."""
+def _told(entry: CachedTranscript, heard: bytes, speakers: Speakers, config: Config) -> dict[str, Any]:
+    from snakescribe.speakers.heard import unpacked  # with pyarrow, 40 MB that many servers never need
+    from snakescribe.speakers.telling import with_speakers
+
     transcript = glossary.apply(entry.transcript, config.glossary)
-    return transcript.model_dump() | {"flags": [*entry.flags, *transcript.flags]}
+    row = transcript.model_dump() | {"flags": [*entry.flags, *transcript.flags]}
+    told = with_speakers(row, unpacked(heard), speakers, config)
+    return {name: told[name] for name in TOLD}
 
 
 def _tracks(audio: NormalisedRecording, head: float | None = None) -> Tracks:

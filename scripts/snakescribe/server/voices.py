@@ -1,4 +1,4 @@
-"""Who said it: a process of its own hears the voices of one recording and lays them over its text.
+"""Who said it: a process of its own hears the voices of one recording.
 
 A process, because the networks need some 400 MB that go back when it ends, because its end is how it is cancelled, and
 because a death costs nobody else's text. It and the engine take turns with the threads that the server was given.
@@ -12,18 +12,16 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from snakescribe.config import Config
-from snakescribe.config.options import Speakers
-from snakescribe.errors import EngineFailure, OutOfMemory, RecordingError, SnakescribeError
+from snakescribe.errors import EngineFailure, OutOfMemory
 from snakescribe.files import die_with_parent
 from snakescribe.memory import memory_here
 from snakescribe.models.configured import configured_store
@@ -40,8 +38,6 @@ STALLED = 300
 """Seconds between two pieces of work (a quarter of one, else) after which it hangs, and ends: it holds the threads."""
 Tracks = tuple[tuple[str | None, int, int], ...]
 """Channel, first sample and samples of each."""
-TOLD = ("segments", "speakers", "flags", "language", "duration")
-"""Of the row that the batch would write."""
 
 
 class Cores:
@@ -88,18 +84,13 @@ class Voices:
         self._lines = {short: asyncio.Semaphore(1) for short in (True, False)}
 
     def line(self, seconds: float) -> asyncio.Semaphore:
-        """To be held while the voices of a recording of this length are told."""
+        """To be held while the voices of a recording of this length are heard."""
         return self._lines[seconds <= SHORT]
 
-    async def tell(
-        self, row: Mapping[str, Any], speakers: Speakers, heard: bytes | None, samples: Path, tracks: Tracks
-    ) -> tuple[bytes, dict[str, Any]]:
-        """What was heard, and the row with speakers; when cancelled, the process ends.
+    async def hear(self, samples: Path, tracks: Tracks) -> bytes:
+        """What is heard (:func:`snakescribe.speakers.heard.packed`); when cancelled, the process ends.
 
         Args:
-            row: what the batch file would have of the recording, as far as it is needed.
-            speakers: how many there are.
-            heard: what is known of its voices (:func:`snakescribe.speakers.heard.packed`); None to hear them.
             samples: 16 kHz s16le, all tracks one after the other; beside it lies what was heard, for the next process.
             tracks: those in it.
 
@@ -110,7 +101,7 @@ class Voices:
         mark = memory_here().mark
         for _ in range(TRIES):
             pool = ProcessPoolExecutor(1, get_context("spawn"), begin, max_tasks_per_child=1)
-            work = partial(_told, *self._given, row, speakers, heard, samples, tracks)
+            work = partial(_heard, *self._given, samples, tracks)
             try:
                 return await asyncio.get_running_loop().run_in_executor(pool, work)
             except BrokenProcessPool:
@@ -131,36 +122,12 @@ def begin() -> None:
     to_stderr()
 
 
-def _told(
-    config: Config,
-    threads: int,
-    state: Path,
-    row: Mapping[str, Any],
-    speakers: Speakers,
-    heard: bytes | None,
-    samples: Path,
-    tracks: Tracks,
-) -> tuple[bytes, dict[str, Any]]:
-    from snakescribe.speakers.heard import unpacked
-    from snakescribe.speakers.telling import with_speakers
-
-    die_with_parent()
-    try:
-        heard = heard or _heard(config, threads, state, samples, tracks)
-        told = with_speakers(row, unpacked(heard), speakers, config)
-    except (RecordingError, SnakescribeError):
-        raise
-    except Exception as error:
-        LOG.exception("telling speakers failed")
-        raise EngineFailure(f"telling speakers failed: {type(error).__name__}") from None
-    return heard, {name: told[name] for name in TOLD}
-
-
 def _heard(config: Config, threads: int, state: Path, samples: Path, tracks: Tracks) -> bytes:
     from snakescribe.audio.samples import open_samples
     from snakescribe.speakers.heard import VoicesJournal, packed
     from snakescribe.speakers.listen import Listener
 
+    die_with_parent()
     cores = Cores(state)
 
     def tick(share: float) -> None:
