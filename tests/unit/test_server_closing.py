@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from snakescribe.config import load_config
+from snakescribe.config.load import DOCKER_GIVES, TO_END
 from snakescribe.errors import ConfigError
-from snakescribe.server.state import DOCKER_GIVES, TO_END, patience
 
 IMAGE = {"SNAKESCRIBE_VARIANT": "cpu"}
 
@@ -26,11 +26,11 @@ IMAGE = {"SNAKESCRIBE_VARIANT": "cpu"}
     ],
 )
 def test_patience(environ: dict[str, str], asked: float, seconds: float) -> None:
-    config = load_config({"server": {"shutdown_seconds": asked}}, Path("/"), {})
-    assert patience(config, environ) == seconds
+    config = load_config({"server": {"shutdown_seconds": asked}}, Path("/"), environ)
+    assert config.server.shutdown_seconds == seconds
 
 
 @pytest.mark.parametrize("given", ["70s", "nan", "-1"])
 def test_no_number_of_seconds_is_refused(given: str) -> None:
     with pytest.raises(ConfigError, match=f"SNAKESCRIBE_STOP_TIMEOUT: '{given}' is no number of seconds"):
-        patience(load_config({}, Path("/"), {}), {"SNAKESCRIBE_STOP_TIMEOUT": given})
+        load_config({}, Path("/"), {"SNAKESCRIBE_STOP_TIMEOUT": given})

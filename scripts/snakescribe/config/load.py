@@ -6,6 +6,7 @@ import contextlib
 import copy
 import difflib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,12 @@ from snakescribe.errors import ConfigError
 from snakescribe.files import read_record
 
 HOME_OF_MODELS = Path(".local/share/snakescribe/models")
+STOP_TIMEOUT = "SNAKESCRIBE_STOP_TIMEOUT"
+DOCKER_GIVES = 10.0
+"""Seconds until a stop kills, where nothing else is said (docs.docker.com, ``docker stop``; podman's are the same)."""
+TO_END = 5.0
+"""Seconds of those for the last answers, the engine and the interpreter: half of one, but 3 on a machine with five
+times as much to do as it has cores."""
 
 
 def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str] = os.environ) -> Config:
@@ -29,8 +36,9 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
         values: options as read from YAML; nested groups are mappings.
         base: folder that relative paths are meant from.
         environ: ``STT_DEVICE`` overrides ``device``, but ``auto`` there is no reason to give up an explicit ``cuda``;
-            ``SNAKESCRIBE_MODELS`` and ``XDG_CACHE_HOME`` give
-            the default folders of models and cache.
+            ``SNAKESCRIBE_MODELS``, ``XDG_CACHE_HOME`` and ``XDG_STATE_HOME`` give default folders, and
+            ``SNAKESCRIBE_STOP_TIMEOUT`` the seconds after which whoever stops the server kills it (``docker run
+            --stop-timeout``): ``server.shutdown_seconds`` is as much shorter as the end takes.
 
     Raises:
         ConfigError: one line, with the nearest valid name for an unknown one.
@@ -66,11 +74,24 @@ def load_config(values: Mapping[str, Any], base: Path, environ: Mapping[str, str
         "cache": {"path": absolute(cache)},
         "server": {
             "state": absolute(state),
+            "shutdown_seconds": min(asked.server.shutdown_seconds, _until_killed(environ)),
             "folder": absolute(asked.server.folder) if asked.server.folder else None,
             "key_file": absolute(asked.server.key_file) if asked.server.key_file else None,
         },
     }
     return Config.model_validate(merged(asked.model_dump(), paths))
+
+
+def _until_killed(environ: Mapping[str, str]) -> float:
+    given = environ.get(STOP_TIMEOUT) or (DOCKER_GIVES if "SNAKESCRIBE_VARIANT" in environ else math.inf)
+    try:
+        killed_after = float(given)
+    except ValueError:
+        killed_after = math.nan
+    if not killed_after >= 0:  # NaN is not, either
+        message = f"{given!r} is no number of seconds; give that of --stop-timeout, or inf if nobody kills it"
+        raise ConfigError(f"{STOP_TIMEOUT}: {message}")
+    return max(killed_after - TO_END, 0.0)
 
 
 def at_home(path: str) -> Path:

@@ -30,7 +30,7 @@ from snakescribe.server.jobs import Jobs
 from snakescribe.server.logs import to_stderr
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.routes.health import Proof
-from snakescribe.server.state import Closing, Server, before, patience
+from snakescribe.server.state import Closing, Server, before
 from snakescribe.stopping import end_at_once
 
 LOG = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class _Listener(uvicorn.Server):
 
 async def _serve(config: Config, threads: int, key: str | None, state: Path) -> None:
     told = _told_to_stop()
-    seconds = patience(config, os.environ)
+    seconds = config.server.shutdown_seconds
     listening, connections = _listen(config), Connections(config.server.request_seconds)
     intake = Intake(config, threads, state, Metrics())
     try:
@@ -142,6 +142,7 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
                 access_log=False,
                 server_header=False,
                 lifespan="off",
+                ws="none",
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=round(seconds) + 1,  # by then everybody has an answer
             )

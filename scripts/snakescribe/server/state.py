@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from snakescribe.config import Config
-from snakescribe.errors import ConfigError, RecordingError, SnakescribeError
+from snakescribe.errors import RecordingError, SnakescribeError
 from snakescribe.server.http_errors import NO_RETRY, HttpError
 from snakescribe.server.intake import Intake
 
@@ -20,33 +20,9 @@ if TYPE_CHECKING:
     from snakescribe.server.jobs import Jobs
     from snakescribe.server.routes.health import Proof
 
-STOP_TIMEOUT = "SNAKESCRIBE_STOP_TIMEOUT"
-"""Environment variable: seconds after which whoever stops the server kills it, as in ``docker run --stop-timeout``."""
-DOCKER_GIVES = 10.0
-"""Seconds, where nothing else is said (docs.docker.com, ``docker stop``; podman's are the same)."""
-TO_END = 5.0
-"""Seconds of those for the last answers, the engine and the interpreter: half of one, but 3 on a machine with five
-times as much to do as it has cores."""
 COME_BACK = 30
 """Seconds after which a client may try again: a container is up again by then, its model loaded."""
 Done = TypeVar("Done")
-
-
-def patience(config: Config, environ: Mapping[str, str]) -> float:
-    """Seconds that requests and jobs have when the server is told to stop.
-
-    Raises:
-        ConfigError: the environment gives no number of seconds.
-    """
-    given = environ.get(STOP_TIMEOUT) or (DOCKER_GIVES if "SNAKESCRIBE_VARIANT" in environ else math.inf)
-    try:
-        killed_after = float(given)
-    except ValueError:
-        killed_after = math.nan
-    if not killed_after >= 0:  # NaN is not, either
-        message = f"{given!r} is no number of seconds; give that of --stop-timeout, or inf if nobody kills it"
-        raise ConfigError(f"{STOP_TIMEOUT}: {message}")
-    return min(config.server.shutdown_seconds, max(killed_after - TO_END, 0.0))
 
 
 class Closing:
