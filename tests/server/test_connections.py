@@ -102,6 +102,18 @@ def test_more_silent_connections_than_descriptors(server: Served, said: bytes) -
     assert [path for path in told if path != "/readyz"] == ["/livez"] * 20  # the fixture asked for that one
 
 
+def test_the_oldest_of_those_that_are_kept_makes_room(server: Served) -> None:
+    with ExitStack() as stack:
+        kept = []
+        for _ in range(DESCRIPTORS):
+            kept.append(stack.enter_context(connected(server)))
+            kept[-1].sendall(head("GET", "/livez", "kept"))
+            assert kept[-1].recv(100_000).startswith(b"HTTP/1.1 200 OK"), "nobody who asks is put out"
+        until(lambda: closed(kept[0]))
+        assert httpx.get(f"{server.url}/livez", timeout=PATIENCE).status_code == 200
+        assert not closed(kept[-1])
+
+
 def test_heads_that_do_not_end(server: Served) -> None:
     """The first of a connection, the second, and the rest of a body that nobody waits for."""
     refused = head("POST", "/livez", "refused", "Content-Length: 1000000")

@@ -87,7 +87,7 @@ def create_app(server: Server, key: str | None) -> ASGIApp:
     )
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        known = scope["type"] == "http" and cors.is_allowed_origin(Headers(scope=scope).get("origin", ""))
+        known = cors.is_allowed_origin(Headers(scope=scope).get("origin", ""))
         await (cors if known else guarded)(scope, receive, send)  # starlette has headers for unknown origins, too
 
     return Middleware(asked, server)

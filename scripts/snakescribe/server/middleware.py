@@ -54,9 +54,6 @@ class Middleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through; count it, and write its line."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         server, metrics = self._server, self._server.intake.metrics
         began, status, uploaded, got, over = time.perf_counter(), GONE, False, 0, False
         foreign: Message | None = None
@@ -122,9 +119,6 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through with a place, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         posted = scope["path"] if scope["method"] == "POST" else ""
         line = next((name for start, name in LINES.items() if posted.startswith(start)), None)
         try:
@@ -144,38 +138,31 @@ class Gate:
             queue.set(self._taken["text"])
 
     def _check(self, scope: Scope, line: str | None) -> None:
-        headers = Headers(scope=scope)
-        if self._key and not _preflight(scope["method"], headers) and scope["path"].startswith(CLOSED):
+        headers, closed = Headers(scope=scope), scope["path"].startswith(CLOSED)
+        if closed and self._key:
             scheme, _, given = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), self._key):
                 message = "an API key is needed: Authorization: Bearer KEY" if not given else "the API key is wrong"
                 raise HttpError(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
-        if scope["path"].startswith(CLOSED):
-            self._check_page(scope["method"], headers)
+        elif closed:
+            self._check_page(headers)
         length = headers.get("content-length", "")
         check_size(self._server, int(length) if length.isdecimal() else 0)
         if line and self._taken[line] >= self._server.config.server.queue:
             message = f"{self._taken[line]} requests are waiting already; come back later"
             raise HttpError(429, message, "busy", headers={"Retry-After": "5"})
 
-    def _check_page(self, method: str, headers: Headers) -> None:
+    def _check_page(self, headers: Headers) -> None:
         """Refuse web pages that are not ours: without a key they would have this machine's visitors ask for them.
 
         Ours has the server's own address as its origin. A name that leads here may be anybody's (DNS rebinding):
-        without a key, unless everybody may come in, that address is an IP address or ``localhost``.
+        unless everybody may come in, that address is an IP address or ``localhost``.
         """
-        origin, config = headers.get("origin"), self._server.config.server
-        if origin is None or origin in config.origins or "*" in config.origins:
-            return
-        host = headers.get("host", "")
-        own = origin.partition("://")[2] == host and (config.open or self._key is not None or _no_name(host))
-        if _preflight(method, headers) or not (own or self._key):
+        origin, host, config = headers.get("origin", ""), headers.get("host", ""), self._server.config.server
+        own = origin.partition("://")[2] == host and (config.open or _no_name(host))
+        if origin and origin not in config.origins and not own:
             message = f"pages of {origin} may not ask; add it to the option server.origins"
             raise HttpError(403, message, "origin_refused")
-
-
-def _preflight(method: str, headers: Headers) -> bool:
-    return method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
 
 def _no_name(host: str) -> bool:
