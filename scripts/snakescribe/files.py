@@ -45,6 +45,13 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         part.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder in which nobody writes now."""
+    for left in folder.iterdir():
+        if HALF_WRITTEN.fullmatch(left.name):
+            left.unlink()
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` with :func:`atomic_file`."""
     with atomic_file(path) as file:

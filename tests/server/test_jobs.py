@@ -187,6 +187,14 @@ def test_what_the_disk_refuses_for_a_moment_is_not_lost(server: Served, clips: C
     assert not list((server.state / "jobs").glob(f"{done['id']}*"))
 
 
+def test_a_damaged_transcript_is_said_so(server: Served, clips: Clips) -> None:
+    done = ended(server, queue(server, clips.make()))
+    (server.state / f"jobs/{done['id']}.transcript").write_text("{")
+    answer = server.http.get(done["links"]["txt"])
+    assert answer.status_code == 500 and "send the recording again" in answer.json()["error"]["message"]
+    assert server.http.delete(done["links"]["self"]).json() == done
+
+
 def test_too_many_are_told_to_come_back(server: Served, clips: Clips) -> None:
     with held(server):
         jobs = [queue(server, clips.make()) for _ in range(AT_ONCE)]

@@ -22,7 +22,7 @@ from snakescribe.config import Config
 from snakescribe.engine.backend import Hardware
 from snakescribe.engine.windows import Channel, RecordingJob, RecordingUpdate
 from snakescribe.errors import EngineFailure, SnakescribeError
-from snakescribe.files import HALF_WRITTEN
+from snakescribe.files import sweep
 from snakescribe.server.voices import Cores, Tracks, begin
 
 LOG = logging.getLogger(__name__)
@@ -84,9 +84,7 @@ class _Engine:
         self._connection = connection
         self._gather = config.server.gather_ms / 1000
         model = open_model(config, threads, thrift)
-        for left in journal.parent.iterdir():  # of one that was killed while it rewrote its journal: texts
-            if HALF_WRITTEN.fullmatch(left.name):
-                left.unlink()
+        sweep(journal.parent)  # texts, of one that was killed while it rewrote its journal
         self._journal = Journal(journal)
         self._old = {key for key, *_ in (*self._journal.windows, *self._journal.deaths)} | set(self._journal.languages)
         """Recordings of an earlier process that may come again."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from snakescribe.errors import RecordingError, ResultsError
-from snakescribe.files import HALF_WRITTEN, write_atomically
+from snakescribe.files import sweep, write_atomically
 from snakescribe.server.http_errors import ErrorObject, HttpError, refusal
 from snakescribe.server.intake import Intake, RequestOptions, Said, Ticket, hashed
 
@@ -96,17 +96,15 @@ class Jobs:
             remedy = "use that version, or move it away and start again (the jobs in it are lost)"
             raise ResultsError(f"{old}: written by another version of snakescribe; {remedy}")
         self._folder.mkdir(exist_ok=True)
-        for left in self._folder.iterdir():  # of a server that was killed while it wrote: texts
-            if HALF_WRITTEN.fullmatch(left.name):
-                left.unlink()
-        files = [path for path in self._folder.glob(f"{OURS}.*") if path.is_file() or path.is_symlink()]
+        sweep(self._folder)  # texts, of a server that was killed while it wrote
+        files = [path for path in self._folder.glob(f"{OURS}.*") if path.is_file()]
         uploads = {path.stem: path for path in self.uploads.glob(f"{OURS}*")}
         found = (path for path in files if path.suffix == ".json")
         jobs = [_read(path, uploads.get(path.stem, self.uploads / path.stem)) for path in found]
         self.known = {job.id: job for job in sorted(jobs, key=lambda job: job.number)}
         for path in files:
             if path.suffix == ".transcript" and path.stem not in self.known:
-                _wipe(path)
+                path.unlink()
         # Of a file that cannot be read the upload stays: the version that wrote it may come back.
         for job_id in uploads.keys() - {job.id for job in jobs if job.state == "queued" or job.error == _DAMAGED}:
             uploads[job_id].unlink()
@@ -133,18 +131,16 @@ class Jobs:
         self.known[job.id] = job
         self._more.set()
 
-    async def transcript(self, job: StoredJob) -> Said | None:
-        """What was said in a job that is done; if that is damaged or gone, the job has failed."""
-        if job.state != "done":
-            return None
+    async def transcript(self, job: StoredJob) -> Said:
+        """What was said in a job that is done.
+
+        Raises:
+            HttpError: that is damaged or gone.
+        """
         try:
             return await asyncio.to_thread(lambda: Said.model_validate_json(self._file(job, "transcript").read_bytes()))
         except (FileNotFoundError, ValueError):
-            async with self._writing:
-                if self.known.get(job.id) is job:  # not erased meanwhile
-                    self.known[job.id] = job.model_copy(update={"state": "failed", "error": _DAMAGED})
-                    await asyncio.to_thread(self._write, self.known[job.id])
-            return None
+            raise HttpError(500, _LOST, "internal_error") from None
 
     async def cancel(self, job: StoredJob) -> bool:
         """End a job; whether it had not ended before."""
@@ -161,7 +157,7 @@ class Jobs:
             if job.uploaded:
                 await asyncio.to_thread(job.path.unlink, missing_ok=True)
             for suffix in ("transcript", "json"):
-                await asyncio.to_thread(_wipe, self._file(job, suffix))
+                await asyncio.to_thread(self._file(job, suffix).unlink, missing_ok=True)
             self.known.pop(job.id, None)
 
     async def _end(
@@ -248,11 +244,11 @@ def _read(path: Path, upload: Path) -> StoredJob:
     """The job of a file, whose upload would lie there; of a damaged one nobody shall wait for, it has failed."""
     now = int(time.time())
     try:
-        job = StoredJob.model_validate_json(b"" if path.is_symlink() else path.read_bytes())
+        job = StoredJob.model_validate_json(path.read_bytes())
         if job.id != path.stem or bool(job.finished_at) == (job.state in ("queued", "running")):
             raise ValueError("not one of ours")
     except ValueError:
-        at = now if upload.exists() else int(path.lstat().st_mtime)  # what is lost with it is kept for a while
+        at = now if upload.exists() else int(path.stat().st_mtime)  # what is lost with it is kept for a while
         ended: dict[str, Any] = {"state": "failed", "error": _DAMAGED, "created_at": at, "finished_at": at}
         more: dict[str, Any] = {"source": b"", "uploaded": True, "asked": RequestOptions()}
         job = StoredJob(id=path.stem, name="", number=0, **more, **ended)
@@ -260,12 +256,3 @@ def _read(path: Path, upload: Path) -> StoredJob:
     job.state = "queued" if job.state == "running" else job.state
     job.finished_at = job.finished_at and min(job.finished_at, now)
     return job
-
-
-def _wipe(path: Path) -> None:
-    """Remove a file, and first what stands in it (not in what a link names)."""
-    if path.is_file() and not path.is_symlink():
-        with path.open("r+b", buffering=0) as file:
-            file.write(bytes(path.stat().st_size))
-            os.fsync(file.fileno())
-    path.unlink(missing_ok=True)

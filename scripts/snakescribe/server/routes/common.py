@@ -92,13 +92,6 @@ def several(name: str) -> AliasChoices:
     return AliasChoices(f"{name}[]", name)
 
 
-def _short_together(words: list[str]) -> list[str]:
-    """Words that are as long as a prompt at most."""
-    if sum(map(len, words)) > MOST_PROMPT:
-        raise ValueError(f"all words together have at most {MOST_PROMPT} characters")
-    return words
-
-
 Language = Annotated[str, AfterValidator(_spoken)]
 MOST_PROMPT = 10_000
 """Characters; Whisper looks at the last 224 tokens."""
@@ -146,7 +139,7 @@ class SpokenFields(Fields):
     languages: list[Language] = Field(
         default_factory=list, validation_alias=several("languages"), description="one of these is spoken"
     )
-    keywords: Annotated[list[Prompt], AfterValidator(_short_together)] = Field(
+    keywords: list[Prompt] = Field(
         default_factory=list, validation_alias=several("keywords"), description="words to expect"
     )
     speakers: Voices | Nothing = Field(

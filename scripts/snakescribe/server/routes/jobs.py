@@ -7,10 +7,8 @@ import os
 import secrets
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from unicodedata import normalize
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Request, UploadFile
@@ -19,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from snakescribe.config import Config
 from snakescribe.formats.registry import SERVED, ResponseFormat, ServedFormat
+from snakescribe.inventory.sheet import spellings
 from snakescribe.server.http_errors import HttpError
 from snakescribe.server.intake import RequestOptions, Ticket, copied
 from snakescribe.server.jobs import JobState, StoredJob
@@ -27,7 +26,6 @@ from snakescribe.server.routes import common
 from snakescribe.server.state import Server, server_of
 
 LOCATION = {"Location": {"description": "`links.self` of the job", "schema": {"type": "string"}}}
-_composed = partial(normalize, "NFC")
 JobFormat = Literal[ServedFormat, "diarized_json"]
 QUEUED: dict[int | str, dict[str, Any]] = {202: {"description": "the job, queued", "headers": LOCATION}}
 
@@ -133,20 +131,18 @@ async def cancel(request: Request, job_id: str) -> Job:
 @router.get(
     "/{job_id}/transcript.{form}",
     summary="A job's transcript",
-    responses=common.transcript_responses(Verbose | Diarized) | common.error_responses(400, 401, 404, 409),
+    responses=common.transcript_responses(Verbose | Diarized) | common.error_responses(400, 401, 404, 409, 500),
     response_class=Response,
 )
 async def transcript(request: Request, job_id: str, form: JobFormat) -> Response:
     """What was said; `json` is OpenAI's `verbose_json`, `diarized_json` needs a job that was given `speakers`."""
     server = server_of(request)
     job = _found(server, job_id)
-    entry = await server.jobs.transcript(job)
-    if entry is None:
-        state = _found(server, job_id).state  # again: it has failed if its transcript is damaged
-        raise HttpError(409, f"the job is {state}; it has no transcript", "not_done")
+    if job.state != "done":
+        raise HttpError(409, f"the job is {job.state}; it has no transcript", "not_done")
     if form == "diarized_json" and not job.asked.speakers:
         raise HttpError(409, "speakers were not asked for; queue it again with speakers=auto", "no_speakers")
-    config = job.asked.config(server.config)
+    entry, config = await server.jobs.transcript(job), job.asked.config(server.config)
     parts = ("segment", "word") if job.asked.words or config.words else ("segment",)
     kind: ResponseFormat = "diarized_json" if form == "diarized_json" else SERVED[form].response
     body = answer(entry, config, kind, parts)
@@ -171,19 +167,11 @@ def below(config: Config, path: str) -> Path:
         raise HttpError(400, "this server has no folder of recordings (option server.folder)", "no_folder", "path")
     root = Path(config.server.folder).resolve()
     with suppress(ValueError, OSError, RuntimeError):  # a null byte, a name too long, links in a ring
-        for spelled in (Path.joinpath, _spelled):
-            found = spelled(root, path).resolve()
+        for spelled in spellings(path):
+            found = (root / os.fsdecode(spelled)).resolve()
             if found.is_relative_to(root) and found.is_file():
                 return found
     raise HttpError(404, "there is no such recording below the server's folder", "not_found", "path")
-
-
-def _spelled(root: Path, path: str) -> Path:
-    """A file whose name has its letters in parts (NFD, as Macs write 회), for the name that people type."""
-    here, parts = root, Path(path).parts
-    for part in () if {"..", "/"} & set(parts) else map(_composed, parts):
-        here = next((one for one in here.iterdir() if _composed(one.name) == part), here / part)
-    return here
 
 
 def _found(server: Server, job_id: str) -> StoredJob:
