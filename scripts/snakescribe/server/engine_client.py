@@ -108,12 +108,9 @@ class EngineClient:
         Raises:
             SnakescribeError: it cannot be loaded, with the class that a batch would end with.
         """
-        child, said = await self._spawn()
-        if isinstance(said, errors.SnakescribeError):
-            raise said
-        if self.ready is None:
-            raise errors.ModelError(f"the engine died while loading the model: {child.death}; a smaller one needs less")
-        self._supervisor = asyncio.create_task(self._supervise(child), name="engine")
+        loaded = asyncio.get_running_loop().create_future()
+        self._supervisor = asyncio.create_task(self._supervise(loaded), name="engine")
+        await loaded
 
     async def stop(self) -> None:
         """End the process; what it had not finished is in the journal."""
@@ -144,52 +141,47 @@ class EngineClient:
         if self.ready and self._child:
             self._child.say(*message)
 
-    async def _spawn(self) -> tuple[_Process, Any]:
-        """A new process, and what it said first; one that cannot begin has ended."""
-        child = self._child = _Process(*self._given, self._thrift)
-        said = await child.hear()
-        if isinstance(said, Ready):
-            self.ready = said
-            self.is_ready.set()
-            for one in self._running.values():
-                self._say("submit", one.asked)
-            if self._settled:
-                self._say("settle")
-        else:
-            await self._bury(child)
-        return child, said
-
-    async def _bury(self, child: _Process) -> None:
-        """End a process; if the kernel killed it for want of memory, the next one takes less at a time."""
-        self.ready = None
-        self.is_ready.clear()
-        await child.end()
-        self._thrift += child.starved
-        self.absence = f"the engine is being started again: {child.death}"
-
-    async def _supervise(self, child: _Process) -> None:
+    async def _supervise(self, loaded: asyncio.Future[None]) -> None:
+        """Start it again and again; ``loaded`` is told of the first time, after which nothing ends this."""
         deaths = 0
         while True:
-            said: RecordingUpdate | None = await child.hear()
-            if said is not None:
-                deaths = 0
-                self._hear(said)
-                continue
-            await self._bury(child)
-            about = {"exit_code": child.process.exitcode, "why": child.death, "unfinished": len(self._running)}
-            LOG.error("the engine died", extra=about)
-            while self.ready is None:
-                await asyncio.sleep(PAUSES[min(deaths, len(PAUSES) - 1)])
-                deaths += 1
-                if deaths >= SILENT_DEATHS and self._running:
-                    self._give_up(child.death)
-                    deaths = 0  # what comes next has as many
-                self.restarts += 1
-                child, said_first = await self._spawn()
-                if self.ready is None:
-                    LOG.error("the engine does not start: %s", said_first or child.death)
+            child = self._child = _Process(*self._given, self._thrift)
+            while isinstance(said := await child.hear(), Ready | RecordingUpdate):
+                if isinstance(said, Ready):
+                    self._begin(said, loaded)
+                else:
+                    deaths = 0
+                    self._hear(said)
+            self.ready = None
+            self.is_ready.clear()
+            await child.end()
+            self._thrift += child.starved  # the next one takes less at a time
+            self.absence = f"the engine is being started again: {child.death}"
+            if not loaded.done():
+                died = f"the engine died while loading the model: {child.death}; a smaller one needs less"
+                loaded.set_exception(said or errors.ModelError(died))
+                return
+            about = {"exit_code": child.process.exitcode, "why": str(said or child.death)}
+            LOG.error("the engine died", extra=about | {"unfinished": len(self._running)})
+            await asyncio.sleep(PAUSES[min(deaths, len(PAUSES) - 1)])
+            deaths += 1
+            if deaths >= SILENT_DEATHS and self._running:
+                self._give_up(child.death)
+                deaths = 0  # what comes next has as many
+            self.restarts += 1
+
+    def _begin(self, ready: Ready, loaded: asyncio.Future[None]) -> None:
+        self.ready = ready
+        self.is_ready.set()
+        for one in self._running.values():
+            self._say("submit", one.asked)
+        if self._settled:
+            self._say("settle")
+        if loaded.done():
             self.restarted.set()
             LOG.info("the engine is back", extra={"unfinished": len(self._running)})
+        else:
+            loaded.set_result(None)
 
     def _give_up(self, death: str) -> None:
         """Fail whatever it was given: it dies of it again and again, and cannot say which."""
