@@ -69,8 +69,8 @@ class Middleware:
             nonlocal uploaded, got
             if uploaded:
                 return await receive()
-            async with server.closing.limit(deadline, HttpError(408, "the upload took too long", "timed_out")):
-                message = await receive()
+            late = HttpError(408, "the upload took too long", "timed_out")
+            message = await server.closing.limit(receive(), deadline, late)
             uploaded = not message.get("more_body", False)
             got += len(message.get("body", b""))
             check_size(server, got)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,38 +24,31 @@ Done = TypeVar("Done")
 
 
 class Closing:
-    """Limits of time that a stop brings forward; lives in the event loop."""
+    """The end of a stop's patience, which nobody's request outlives; lives in the event loop."""
 
     def __init__(self) -> None:
         """Nothing ends yet."""
-        self._end = math.inf
-        self._open: set[asyncio.Timeout] = set()
+        self._over = asyncio.Event()
 
     def begin(self, seconds: float) -> None:
         """Whatever runs under a limit has so many seconds left."""
-        self._end = asyncio.get_running_loop().time() + seconds
-        for timeout in self._open:
-            timeout.reschedule(min(timeout.when() or math.inf, self._end))
+        asyncio.get_running_loop().call_later(seconds, self._over.set)
 
-    @contextlib.asynccontextmanager
-    async def limit(self, when: float, late: HttpError) -> AsyncIterator[None]:
-        """A block that must be over at ``when`` (the event loop's clock).
+    async def limit(self, work: Awaitable[Done], when: float, late: HttpError) -> Done:
+        """The result of what must be over at ``when`` (the event loop's clock).
 
         Raises:
             HttpError: ``late``, or that the server is being stopped.
         """
         try:
-            async with asyncio.timeout_at(min(when, self._end)) as timeout:
-                self._open.add(timeout)
-                try:
-                    yield
-                finally:
-                    self._open.discard(timeout)
+            async with asyncio.timeout_at(when):
+                done = await before(work, self._over.wait())
         except TimeoutError:
-            if asyncio.get_running_loop().time() < self._end:
-                raise late from None
-            message = "the server is being stopped; try again in a moment, or queue a job: it goes on after a restart"
-            raise HttpError(503, message, "stopping", headers={"Retry-After": str(COME_BACK)}) from None
+            raise late from None
+        if done:
+            return done.result()
+        message = "the server is being stopped; try again in a moment, or queue a job: it goes on after a restart"
+        raise HttpError(503, message, "stopping", headers={"Retry-After": str(COME_BACK)})
 
 
 @dataclass
@@ -83,8 +74,7 @@ async def in_time(server: Server, work: Awaitable[Done]) -> Done:
     limit = server.config.server.request_seconds
     late = HttpError(504, f"not finished within {limit:g} seconds; use /v1/jobs", "timed_out", headers=NO_RETRY)
     try:
-        async with server.closing.limit(asyncio.get_running_loop().time() + limit, late):
-            return await work
+        return await server.closing.limit(work, asyncio.get_running_loop().time() + limit, late)
     except (RecordingError, SnakescribeError) as error:
         server.intake.metrics.errors.labels(type(error).__name__).inc()
         raise
