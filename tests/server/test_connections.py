@@ -199,7 +199,7 @@ def test_preflights_have_a_line(server: Served) -> None:
         line = line_of(server, answer.headers["x-request-id"])
         assert (line["method"], line["path"], line["status"]) == ("OPTIONS", "/v1/models", status)
         if status == 400:
-            assert message(answer) == "Disallowed CORS method"
+            assert answer.text == "Disallowed CORS method"
 
 
 def test_pages_of_others_find_no_keyless_server(server: Served) -> None:
@@ -228,13 +228,3 @@ def test_ranges(server: Served, path: str, asked: str, status: int) -> None:
         assert line_of(server, answer.headers["x-request-id"])["status"] == status
         if status == 416:
             assert answer.headers["content-range"].startswith("bytes */")
-        if status != 206 and method == "GET":
-            assert message(answer)
-
-
-def message(answer: httpx.Response) -> str:
-    """Of an answer that is OpenAI's error object."""
-    assert answer.headers["content-type"] == "application/json"
-    error = answer.json()["error"]
-    assert set(error) == {"message", "type", "param", "code"} and error["code"] == "bad_request"
-    return str(error["message"])

@@ -173,6 +173,8 @@ def test_what_cannot_start(server: Served, models_root: Path, tmp_path: Path) ->
     key.write_text("k" * 32)
     foreign = tmp_path / "foreign"
     foreign.write_text("한글키")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/jobs.sqlite").touch()
     wide = ["--host", "0.0.0.0", "--port", "0"]
     for arguments, options, expected, reason in (
         (["--port", port], {}, 75, f"cannot listen on 127.0.0.1 port {port}"),
@@ -183,8 +185,9 @@ def test_what_cannot_start(server: Served, models_root: Path, tmp_path: Path) ->
         (wide, {"server__key_file": foreign}, 2, "! to ~"),
         (["--port", "0"], {"server__folder": missing}, 2, "is no folder"),
         (["--port", "0"], {"model": "large-v2"}, 5, "large-v2"),
+        (["--port", "0"], {"server__state": tmp_path / "old"}, 4, "jobs.sqlite: written by another version"),
     ):
-        code, said = command(models_root, *arguments, server__state=state, **options)
+        code, said = command(models_root, *arguments, **{"server__state": state} | options)
         assert code == expected and len(said) == 1 and reason in said[0], (arguments, code, said)
 
 

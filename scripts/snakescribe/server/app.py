@@ -34,8 +34,9 @@ Recordings in, text out, with Whisper.
 - **whisper-asr-webservice's API**: for Bazarr, and for other programs that know it.
 
 Every answer has an `x-request-id`, which the server's log has too. An answer that is no success is OpenAI's object
-`{"error": {"message", "type", "param", "code"}}`; any request may be answered with 405 (`Allow` tells the methods),
-413 (too many bytes) or 500 (a failure of ours; the log has it).
+`{"error": {"message", "type", "param", "code"}}` (but for preflights and parts of files, which browsers ask for); any
+request may be answered with 405 (`Allow` tells the methods), 413 (too many bytes) or 500 (a failure of ours; the log
+has it).
 """
 TAGS = [
     {"name": "OpenAI's audio API", "description": "For requests that wait for their text."},

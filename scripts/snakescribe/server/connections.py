@@ -20,7 +20,7 @@ DESCRIPTORS = 8192
 
 
 class Connections:
-    """What the connections of one server share; called, it makes one, as uvicorn does."""
+    """What the connections of one server share."""
 
     def __init__(self, request_seconds: float) -> None:
         """Ask for descriptors; nobody is waited for longer than ``request_seconds``."""
@@ -33,16 +33,12 @@ class Connections:
         self.open: dict[Connection, None] = {}
         """The oldest first."""
 
-    def __call__(self, **given: Any) -> Connection:
-        """One more."""
-        return Connection(self, **given)
-
 
 class Connection(H11Protocol):
     """Uvicorn's, with limits."""
 
     def __init__(self, shared: Connections, **given: Any) -> None:
-        """``given`` by uvicorn."""
+        """``given`` by uvicorn, which takes it for a class without ``shared``."""
         super().__init__(**given)
         self._shared = shared
         self._late: asyncio.TimerHandle | None = None

@@ -147,11 +147,21 @@ class EngineClient:
         while True:
             child = self._child = _Process(*self._given, self._thrift)
             while isinstance(said := await child.hear(), Ready | RecordingUpdate):
-                if isinstance(said, Ready):
-                    self._begin(said, loaded)
-                else:
+                if isinstance(said, RecordingUpdate):
                     deaths = 0
                     self._hear(said)
+                    continue
+                self.ready = said
+                self.is_ready.set()
+                for one in self._running.values():
+                    self._say("submit", one.asked)
+                if self._settled:
+                    self._say("settle")
+                if loaded.done():
+                    self.restarted.set()
+                    LOG.info("the engine is back", extra={"unfinished": len(self._running)})
+                else:
+                    loaded.set_result(None)
             self.ready = None
             self.is_ready.clear()
             await child.end()
@@ -169,19 +179,6 @@ class EngineClient:
                 self._give_up(child.death)
                 deaths = 0  # what comes next has as many
             self.restarts += 1
-
-    def _begin(self, ready: Ready, loaded: asyncio.Future[None]) -> None:
-        self.ready = ready
-        self.is_ready.set()
-        for one in self._running.values():
-            self._say("submit", one.asked)
-        if self._settled:
-            self._say("settle")
-        if loaded.done():
-            self.restarted.set()
-            LOG.info("the engine is back", extra={"unfinished": len(self._running)})
-        else:
-            loaded.set_result(None)
 
     def _give_up(self, death: str) -> None:
         """Fail whatever it was given: it dies of it again and again, and cannot say which."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,7 +32,7 @@ from snakescribe.recording import Recording
 from snakescribe.server.engine_client import EngineClient
 from snakescribe.server.engine_worker import Submit
 from snakescribe.server.metrics import Metrics
-from snakescribe.server.voices import Tracks, Voices
+from snakescribe.server.voices import SHORT, Tracks, Voices
 from snakescribe.speakers.settings import asked_speakers, voices_key
 from snakescribe.transcribe.cache import Cache, CachedTranscript
 from snakescribe.transcribe.provenance import Provenance
@@ -44,16 +44,6 @@ DECODERS = 6
 """Recordings that ffmpeg decodes at a time, or one a thread: a short one need not wait for the jobs' long ones."""
 TOLD = ("segments", "speakers", "flags", "language", "duration")
 """Of the row that the batch would write, what answers are made of."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """A file, and what it holds."""
-
-    path: Path
-    sha256: str
-    size: int
-    """Bytes."""
 
 
 @dataclass(frozen=True)
@@ -136,36 +126,27 @@ class Intake:
         self._number = 0
 
     async def transcribe(
-        self, content: Content, asked: RequestOptions, watch: Callable[[Ticket], None] = lambda ticket: None
+        self, recording: Recording, asked: RequestOptions, watch: Callable[[Ticket], None] = lambda ticket: None
     ) -> tuple[Said, bool]:
         """What was said in a file, and whether it came from the cache; when cancelled, the work stops.
 
-        ``watch`` is given the ticket if there is work to do, then and whenever it has changed.
+        ``watch`` is given the ticket if there is work to do, when it is decoded and whenever it has changed.
 
         Raises:
             RecordingError: why there is no transcript.
         """
         config = asked.config(self.config)
-        recording = Recording(
-            recording_id=content.sha256[:16],
-            path=content.path.name.encode("utf-8", "backslashreplace").decode(),
-            path_hex=os.fsencode(content.path.absolute()).hex(),
-            sha256=content.sha256,
-            size=content.size,
-            attempt=1,
-            language=asked.language,
-            prompt=asked.prompt,
-        )
+        recording = replace(recording, language=asked.language, prompt=asked.prompt)
         options_key = transcript_key(config, self.prepared, recording)
         key = content_key(recording, options_key) + (f" first {asked.head}" if asked.head else "")
-        entry = None if asked.head else await asyncio.to_thread(self.cache.get, content.sha256, options_key)
+        entry = None if asked.head else await asyncio.to_thread(self.cache.get, recording.sha256, options_key)
         cached, told = entry is not None, None
         if entry is None:
-            work = partial(self._read, source=content.path, options_key=options_key, head=asked.head)
+            work = partial(self._read, options_key=options_key, head=asked.head)
             entry = await self._shared(Ticket(key, recording, config), work, watch)
         if asked.speakers and entry.transcript.segments:
             speakers = asked_speakers(asked.speakers)
-            tell = partial(self._tell, source=content.path, entry=entry, speakers=speakers)
+            tell = partial(self._tell, entry=entry, speakers=speakers)
             told, known = await self._shared(Ticket(f"{key} {speakers}", recording, config), tell)
             cached = cached and known
         return Said.model_construct(**dict(entry), told=told), cached
@@ -183,7 +164,8 @@ class Intake:
             first.task = asyncio.create_task(work(first))
             first.task.add_done_callback(lambda _: self._tickets.pop(first.key))
         first.watchers.append(watch)
-        watch(first)
+        if first.audio_seconds is not None:
+            watch(first)
         first.waiters += 1
         try:
             return await asyncio.shield(first.task)
@@ -198,9 +180,9 @@ class Intake:
         await self.engine.stop()
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
-    async def _read(self, ticket: Ticket, source: Path, options_key: str, head: float | None) -> CachedTranscript:
+    async def _read(self, ticket: Ticket, options_key: str, head: float | None) -> CachedTranscript:
         began, recording, config = time.monotonic(), ticket.recording, ticket.config
-        async with self._kept(source) as kept, self._sound(ticket, kept) as (audio, samples):
+        async with self._kept(recording) as kept, self._sound(ticket, kept) as (audio, samples):
             ticket.audio_seconds = audio.duration
             ticket.tell()
             spoken = recording.language or config.language
@@ -224,13 +206,11 @@ class Intake:
                 self.metrics.factor.observe((time.monotonic() - began) / seconds)
         return entry
 
-    async def _tell(
-        self, ticket: Ticket, source: Path, entry: CachedTranscript, speakers: Speakers
-    ) -> tuple[dict[str, Any], bool]:
+    async def _tell(self, ticket: Ticket, entry: CachedTranscript, speakers: Speakers) -> tuple[dict[str, Any], bool]:
         """Who said it, and whether the voices were known."""
         sha256, key = ticket.recording.sha256, voices_key(ticket.config, ticket.recording)
         # Whoever asks otherwise of the same stands in the same line, and then finds it known.
-        async with self._kept(source) as kept, self._voices.line(entry.transcript.duration):
+        async with self._kept(ticket.recording) as kept, self._voices.lines[entry.transcript.duration <= SHORT]:
             heard = await asyncio.to_thread(self.cache.get_voices, sha256, key)
             known = heard is not None
             if heard is None:
@@ -247,10 +227,10 @@ class Intake:
             LOG.warning("what was heard cannot be kept in the cache: %s", error)
 
     @contextlib.asynccontextmanager
-    async def _kept(self, source: Path) -> AsyncIterator[Path]:
-        """A file that stays: the sender of an upload may leave while others wait for its text."""
+    async def _kept(self, recording: Recording) -> AsyncIterator[Path]:
+        """Its file, which stays: the sender of an upload may leave while others wait for its text."""
         self._number += 1
-        kept = self._work / f"{self._number}.source"
+        kept, source = self._work / f"{self._number}.source", Path(recording.source("/"))
         try:
             if source.is_relative_to(self._state):
                 with contextlib.suppress(OSError):  # a file system without links
@@ -315,20 +295,22 @@ def _tracks(audio: NormalisedRecording, head: float | None = None) -> Tracks:
     return tuple((track.channel, track.offset, min(track.samples, most)) for track in audio.tracks)
 
 
-def hashed(source: Path) -> Content:
-    """Read a file through once.
+def hashed(source: Path) -> Recording:
+    """The recording in a file, which is read through once.
 
     Raises:
         UnreadableRecording: it cannot be read.
     """
     try:
         with source.open("rb") as file:
-            return Content(source, hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)
+            sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise errors.UnreadableRecording(f"the file cannot be read: {error.strerror}") from None
+    name, path_hex = source.name.encode("utf-8", "backslashreplace").decode(), os.fsencode(source.absolute()).hex()
+    return Recording(recording_id=sha256[:16], path=name, path_hex=path_hex, sha256=sha256, size=size, attempt=1)
 
 
-def copied(upload: BinaryIO, target: Path) -> Content:
+def copied(upload: BinaryIO, target: Path) -> Recording:
     """Copy an upload to where ffmpeg can open it."""
     with target.open("xb") as file:
         shutil.copyfileobj(upload, file)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from snakescribe.errors import RecordingError, ResultsError
+from snakescribe.errors import RecordingError
 from snakescribe.files import sweep, write_atomically
 from snakescribe.server.http_errors import ErrorObject, HttpError, refusal
 from snakescribe.server.intake import Intake, RequestOptions, Said, Ticket, hashed
@@ -83,18 +83,11 @@ class Jobs:
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Go on with what is queued.
-
-        Raises:
-            ResultsError: the jobs are those of another version.
-        """
+        """Go on with what is queued."""
         await asyncio.to_thread(self._load)
         self._loops = [asyncio.create_task(self._dispatch(), name="jobs"), asyncio.create_task(self._tidy())]
 
     def _load(self) -> None:
-        if (old := self._folder.with_suffix(".sqlite")).exists():
-            remedy = "use that version, or move it away and start again (the jobs in it are lost)"
-            raise ResultsError(f"{old}: written by another version of snakescribe; {remedy}")
         self._folder.mkdir(exist_ok=True)
         sweep(self._folder)  # texts, of a server that was killed while it wrote
         files = [path for path in self._folder.glob(f"{OURS}.*") if path.is_file()]
@@ -198,8 +191,9 @@ class Jobs:
         entry, error = None, None
         try:
             try:
-                content = await asyncio.to_thread(hashed, job.path)
-                entry, _ = await self._intake.transcribe(content, job.asked, partial(self.tickets.__setitem__, job.id))
+                recording = await asyncio.to_thread(hashed, job.path)
+                watch = partial(self.tickets.__setitem__, job.id)
+                entry, _ = await self._intake.transcribe(recording, job.asked, watch)
             except Exception as failure:
                 if not isinstance(failure, RecordingError):
                     LOG.exception("a job failed", extra={"job": job.id})
@@ -229,14 +223,11 @@ class Jobs:
         while True:
             before = time.time() - keep
             old = [partial(self.erase, job) for job in self.known.values() if (job.finished_at or math.inf) < before]
-            failure = None
             for work in (*old, partial(asyncio.to_thread, self._intake.cache.trim)):
                 try:
                     await work()
                 except Exception as error:  # the others go, and this is tried again
-                    failure = error
-            if failure:
-                LOG.error("what is too old cannot be removed", exc_info=failure)
+                    LOG.error("what is too old cannot be removed: %s", error)
             await asyncio.sleep(min(TIDY_EVERY, keep))
 
 
@@ -249,9 +240,8 @@ def _read(path: Path, upload: Path) -> StoredJob:
             raise ValueError("not one of ours")
     except ValueError:
         at = now if upload.exists() else int(path.stat().st_mtime)  # what is lost with it is kept for a while
-        ended: dict[str, Any] = {"state": "failed", "error": _DAMAGED, "created_at": at, "finished_at": at}
-        more: dict[str, Any] = {"source": b"", "uploaded": True, "asked": RequestOptions()}
-        job = StoredJob(id=path.stem, name="", number=0, **more, **ended)
+        lost: dict[str, Any] = {"state": "failed", "error": _DAMAGED, "created_at": at, "finished_at": at}
+        job = StoredJob(id=path.stem, name="", number=0, source=b"", uploaded=True, asked=RequestOptions(), **lost)
     job.source = bytes(upload) if job.uploaded else job.source
     job.state = "queued" if job.state == "running" else job.state
     job.finished_at = job.finished_at and min(job.finished_at, now)

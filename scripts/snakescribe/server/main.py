@@ -14,6 +14,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,10 +22,10 @@ import uvicorn
 
 from snakescribe.audio.decoder import ffmpeg_version
 from snakescribe.config import Config
-from snakescribe.errors import BusyError, ConfigError
+from snakescribe.errors import BusyError, ConfigError, ResultsError
 from snakescribe.files import hold_lock
 from snakescribe.server.app import create_app
-from snakescribe.server.connections import STALLED, Connections
+from snakescribe.server.connections import STALLED, Connection, Connections
 from snakescribe.server.intake import Intake
 from snakescribe.server.jobs import Jobs
 from snakescribe.server.logs import to_stderr
@@ -48,6 +49,7 @@ def serve(config: Config, threads: int) -> None:
         ModelError: the model cannot be loaded.
         DeviceError: the device that was asked for is not there.
         InstallationError: there is no ffmpeg that works.
+        ResultsError: the state folder is that of another version.
     """
     to_stderr()
     key = api_key(config)
@@ -56,6 +58,9 @@ def serve(config: Config, threads: int) -> None:
         raise ConfigError(f"server.folder: {config.server.folder} is no folder; give one that is there")
     ffmpeg_version()
     state = Path(config.server.state)
+    if (old := state / "jobs.sqlite").exists():
+        remedy = "use that version, or move it away and start again (the jobs in it are lost)"
+        raise ResultsError(f"{old}: written by another version of snakescribe; {remedy}")
     uploads = state / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     lock = hold_lock(state / "lock", f"another server uses {state}; stop it or choose another server.state")
@@ -136,7 +141,7 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         listener = _Listener(
             uvicorn.Config(
                 create_app(server, key),
-                http=cast(Any, connections),
+                http=cast(Any, partial(Connection, connections)),
                 backlog=connections.most // 8,  # asyncio takes as many before it counts one, too
                 log_config=None,
                 access_log=False,
@@ -159,7 +164,7 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
             again = "a second signal ends it at once; jobs go on with the next start"
             LOG.info("stopping", extra={"seconds": seconds, "hint": again})
             listener.should_exit = True
-            closing.begin(seconds)
+            asyncio.get_running_loop().call_later(seconds, closing.over.set)
             proving.cancel()
             await jobs.stop(seconds)
     finally:

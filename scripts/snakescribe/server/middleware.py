@@ -13,10 +13,7 @@ import re
 import time
 import uuid
 from collections import Counter
-from contextlib import AsyncExitStack, suppress
-from http import HTTPStatus
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from contextlib import AsyncExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,6 +30,8 @@ FOLDERS = ("/page", "/swagger")
 """Files, where a slash at the end means something. Browsers ask for them anew each time, as for the page."""
 GONE = 499
 """Nginx's number for a client that has gone before its answer was complete."""
+ADDRESS = re.compile(r"(localhost|[\d.]+|\[[\da-f:.]+\])(:\d+)?", re.ASCII)
+"""A server's own, and no name that might be anybody's."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -56,9 +55,9 @@ class Middleware:
         """Let one request through; count it, and write its line."""
         server, metrics = self._server, self._server.intake.metrics
         began, status, uploaded, got, over = time.perf_counter(), GONE, False, 0, False
-        foreign: Message | None = None
         deadline = asyncio.get_running_loop().time() + server.config.server.request_seconds
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers, most = Headers(scope=scope), server.config.server.max_upload_mb
+        declared, given = int(headers.get("content-length", "0")), headers.get("x-request-id", "")
         known = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else f"req_{uuid.uuid4().hex}"
         # HEAD is GET without the body, which uvicorn leaves out; a slash too many is no other address.
         path = scope["path"] if scope["path"].startswith(FOLDERS) else scope["path"].rstrip("/") or "/"
@@ -69,31 +68,25 @@ class Middleware:
             nonlocal uploaded, got
             if uploaded:
                 return await receive()
+            if max(got, declared) > most * 1e6:
+                raise HttpError(
+                    413, f"the request is larger than {most:g} MB, which is the limit here", "too_large", "file"
+                )
             late = HttpError(408, "the upload took too long", "timed_out")
-            message = await server.closing.limit(receive(), deadline, late)
-            uploaded = not message.get("more_body", False)
-            got += len(message.get("body", b""))
-            check_size(server, got)
-            return message
+            piece = await server.closing.limit(receive(), deadline, late)
+            uploaded = not piece.get("more_body", False)
+            got += len(piece.get("body", b""))
+            return piece
 
         async def labelled(message: Message) -> None:
-            nonlocal status, foreign, over
+            nonlocal status, over
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = known
+                told = MutableHeaders(scope=message)
+                told["x-request-id"] = known
                 page = path == "/" or path.startswith((*FOLDERS, "/docs"))
                 for name, value in {**HEADERS, "cache-control": "no-cache" if page else "no-store"}.items():
-                    headers.setdefault(name, value)
-                if status >= 400 and headers.get("content-type") != "application/json":
-                    foreign = message  # the framework's own, in one piece of plain text
-                    return
-            elif foreign:
-                said = message["body"].decode() or HTTPStatus(status).phrase
-                message["body"] = HttpError(status, said, "bad_request").response().body
-                length = {"content-type": "application/json", "content-length": str(len(message["body"]))}
-                MutableHeaders(scope=foreign).update(length)
-                await send(foreign)
+                    told.setdefault(name, value)
             await send(message)
             over = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -146,8 +139,6 @@ class Gate:
                 raise HttpError(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
         elif closed:
             self._check_page(headers)
-        length = headers.get("content-length", "")
-        check_size(self._server, int(length) if length.isdecimal() else 0)
         if line and self._taken[line] >= self._server.config.server.queue:
             message = f"{self._taken[line]} requests are waiting already; come back later"
             raise HttpError(429, message, "busy", headers={"Retry-After": "5"})
@@ -159,25 +150,7 @@ class Gate:
         unless everybody may come in, that address is an IP address or ``localhost``.
         """
         origin, host, config = headers.get("origin", ""), headers.get("host", ""), self._server.config.server
-        own = origin.partition("://")[2] == host and (config.open or _no_name(host))
+        own = origin.partition("://")[2] == host and (config.open or ADDRESS.fullmatch(host))
         if origin and origin not in config.origins and not own:
             message = f"pages of {origin} may not ask; add it to the option server.origins"
             raise HttpError(403, message, "origin_refused")
-
-
-def _no_name(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    with suppress(ValueError):
-        return name == "localhost" or bool(ip_address(name))
-    return False
-
-
-def check_size(server: Server, size: int) -> None:
-    """Refuse bytes of a body above the limit.
-
-    Raises:
-        HttpError: 413.
-    """
-    if size > (most := server.config.server.max_upload_mb) * 1e6:
-        message = f"the request is larger than {most:g} MB, which is the limit here"
-        raise HttpError(413, message, "too_large", "file")

@@ -111,12 +111,10 @@ def by_speaker(entry: Said, config: Config) -> Iterator[SpeakerSegment]:
         yield SpeakerSegment(**one | {"id": f"seg_{number:03d}", "speaker": one.get("speaker") or ""})
 
 
-def texts(segments: Iterable[Segment], config: Config) -> Iterator[str]:
+def texts(segments: Iterable[Segment], config: Config) -> list[str]:
     """What a stream tells of some segments; joined by spaces, it is the text of :func:`done`."""
-    for segment in segments:
-        alone = _NOTHING.model_copy(update={"segments": (segment,)})
-        if text := glossary.apply(alone, config.glossary).text:
-            yield text
+    some = glossary.apply(_NOTHING.model_copy(update={"segments": tuple(segments)}), config.glossary)
+    return [segment.text for segment in some.segments if segment.text]
 
 
 def event(data: Mapping[str, Any]) -> bytes:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from snakescribe.server.jobs import Jobs
     from snakescribe.server.routes.health import Proof
 
-COME_BACK = 30
-"""Seconds after which a client may try again: a container is up again by then, its model loaded."""
 Done = TypeVar("Done")
 
 
@@ -28,11 +26,7 @@ class Closing:
 
     def __init__(self) -> None:
         """Nothing ends yet."""
-        self._over = asyncio.Event()
-
-    def begin(self, seconds: float) -> None:
-        """Whatever runs under a limit has so many seconds left."""
-        asyncio.get_running_loop().call_later(seconds, self._over.set)
+        self.over = asyncio.Event()
 
     async def limit(self, work: Awaitable[Done], when: float, late: HttpError) -> Done:
         """The result of what must be over at ``when`` (the event loop's clock).
@@ -42,13 +36,13 @@ class Closing:
         """
         try:
             async with asyncio.timeout_at(when):
-                done = await before(work, self._over.wait())
+                done = await before(work, self.over.wait())
         except TimeoutError:
             raise late from None
         if done:
             return done.result()
         message = "the server is being stopped; try again in a moment, or queue a job: it goes on after a restart"
-        raise HttpError(503, message, "stopping", headers={"Retry-After": str(COME_BACK)})
+        raise HttpError(503, message, "stopping", headers={"Retry-After": "30"})  # a container is up again by then
 
 
 @dataclass

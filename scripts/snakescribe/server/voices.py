@@ -81,11 +81,8 @@ class Voices:
     def __init__(self, config: Config, threads: int, state: Path) -> None:
         """``state`` is where the engine finds its :class:`Cores`."""
         self._given = config, threads, state
-        self._lines = {short: asyncio.Semaphore(1) for short in (True, False)}
-
-    def line(self, seconds: float) -> asyncio.Semaphore:
-        """To be held while the voices of a recording of this length are heard."""
-        return self._lines[seconds <= SHORT]
+        self.lines = {short: asyncio.Semaphore(1) for short in (True, False)}
+        """To be held while voices are heard, by whether the recording is short."""
 
     async def hear(self, samples: Path, tracks: Tracks) -> bytes:
         """What is heard (:func:`snakescribe.speakers.heard.packed`); when cancelled, the process ends.

@@ -28,8 +28,9 @@ from snakescribe.config.languages import DETECTED, as_written
 from snakescribe.config.options import MOST_SPEAKERS
 from snakescribe.errors import CrashError, ModelError
 from snakescribe.models.configured import configured_store
+from snakescribe.recording import Recording
 from snakescribe.server.http_errors import ErrorAnswer, HttpError
-from snakescribe.server.intake import Content, Intake, RequestOptions, Said, copied
+from snakescribe.server.intake import Intake, RequestOptions, Said, copied
 from snakescribe.server.state import Server, in_time, server_of, while_wanted
 
 LOG = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ def check_asked(intake: Intake, asked: RequestOptions) -> None:
             raise HttpError(400, f"the model {model.name} {unknown}", "invalid_value", "language")
 
 
-async def received(request: Request, file: UploadFile, name: str, asked: RequestOptions) -> Content:
+async def received(request: Request, file: UploadFile, name: str, asked: RequestOptions) -> Recording:
     """An upload on disk, as long as its answer takes; its ``name`` says only how it is read if it has no header."""
     server = server_of(request)
     check_asked(server.intake, asked)
@@ -231,17 +232,17 @@ async def received(request: Request, file: UploadFile, name: str, asked: Request
         raise CrashError(server.intake.engine.absence)
     folder = request.state.ending.enter_context(tempfile.TemporaryDirectory(dir=server.jobs.uploads, prefix="request-"))
     source = Path(folder, "recording" + server.config.audio.raw_suffix(name))
-    content = await asyncio.to_thread(copied, file.file, source)
+    recording = await asyncio.to_thread(copied, file.file, source)
     await file.close()
-    return content
+    return recording
 
 
 async def said_in(
     request: Request, form: Upload, file: UploadFile, name: str, asked: RequestOptions
 ) -> tuple[Said, dict[str, str]]:
     """What is said in an upload (:func:`received`), and the headers of the answer."""
-    server, content = server_of(request), await received(request, file, name, asked)
-    entry, cached = await while_wanted(request, in_time(server, server.intake.transcribe(content, asked)))
+    server, recording = server_of(request), await received(request, file, name, asked)
+    entry, cached = await while_wanted(request, in_time(server, server.intake.transcribe(recording, asked)))
     log_text(request, server, entry)
     flags = ", ".join(sorted({*entry.flags, *entry.transcript.flags}))
     told = {CACHE: "hit" if cached else "miss"} | ({FLAGS: flags} if flags else {})

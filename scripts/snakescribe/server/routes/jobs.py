@@ -25,9 +25,9 @@ from snakescribe.server.responses import TYPES, Diarized, Verbose, answer
 from snakescribe.server.routes import common
 from snakescribe.server.state import Server, server_of
 
-LOCATION = {"Location": {"description": "`links.self` of the job", "schema": {"type": "string"}}}
 JobFormat = Literal[ServedFormat, "diarized_json"]
-QUEUED: dict[int | str, dict[str, Any]] = {202: {"description": "the job, queued", "headers": LOCATION}}
+LOCATION = {"description": "`links.self` of the job", "schema": {"type": "string"}}
+QUEUED: Any = {202: {"description": "the job, queued", "headers": {"Location": LOCATION}}}
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=common.FormOrJson)
 

@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from snakescribe import glossary
 from snakescribe.errors import RecordingError, SnakescribeError
 from snakescribe.formats.registry import ResponseFormat
+from snakescribe.recording import Recording
 from snakescribe.server.http_errors import HttpError, refusal
-from snakescribe.server.intake import Content, RequestOptions, Ticket
+from snakescribe.server.intake import RequestOptions, Ticket
 from snakescribe.server.responses import TYPES, Diarized, Text, Usage, Verbose, answer, by_speaker, event, texts
 from snakescribe.server.routes import common
 from snakescribe.server.state import Server, in_time, server_of, while_wanted
@@ -140,8 +141,8 @@ async def _answered(request: Request, form: Translation, asked: RequestOptions, 
         parts = getattr(form, "timestamp_granularities", ()) or ("segment",)
         body = answer(entry, asked.config(server.config), form.response_format, parts)
         return Response(body, headers=headers, media_type=TYPES[form.response_format])
-    content = await common.received(request, form.file, name, asked)
-    told = events(request, server, content, asked, form.response_format == "diarized_json")
+    recording = await common.received(request, form.file, name, asked)
+    told = events(request, server, recording, asked, form.response_format == "diarized_json")
     request.state.ending.push_async_callback(told.aclose)
     await while_wanted(request, anext(told))
     headers = form.headers(server.config) | {"X-Accel-Buffering": "no"}  # has nginx pass on every event at once
@@ -149,7 +150,7 @@ async def _answered(request: Request, form: Translation, asked: RequestOptions, 
 
 
 async def events(
-    request: Request, server: Server, content: Content, asked: RequestOptions, diarized: bool
+    request: Request, server: Server, recording: Recording, asked: RequestOptions, diarized: bool
 ) -> AsyncGenerator[bytes]:
     """Text in order as it comes, and the whole of it at the end.
 
@@ -162,14 +163,11 @@ async def events(
         tickets[:] = [ticket]
         news.set()
 
-    work = asyncio.create_task(in_time(server, server.intake.transcribe(content, asked, watch)))
+    work = asyncio.create_task(in_time(server, server.intake.transcribe(recording, asked, watch)))
     work.add_done_callback(lambda _: news.set())
     try:
         with suppress(TimeoutError):
-            async with asyncio.timeout(QUIET):
-                while not work.done() and not (tickets and tickets[0].audio_seconds is not None):
-                    news.clear()
-                    await news.wait()
+            await asyncio.wait_for(news.wait(), QUIET)
         if work.done():
             work.result()
         yield b""
