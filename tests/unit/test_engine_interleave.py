@@ -292,10 +292,6 @@ def test_a_second_process_goes_on_where_the_first_one_died(tiny: Engine, long: S
     for _ in range(2):
         turn(line)
     before = Counter(place for place in Journal(path).windows)
-    line = line_of(tiny, Journal(path))
-    line.add(recording, tiny.config)
-    turn(line)
-    assert line._speech == interleave.FIRST_TURN  # that what is known took no time says nothing of the next turn
     second = watched(tiny)
     journal = Journal(path)
     line = line_of(tiny, journal, second)
@@ -303,10 +299,26 @@ def test_a_second_process_goes_on_where_the_first_one_died(tiny: Engine, long: S
     told = steps(line)
     assert heard(results(told)["long"]).text == whole.text
     assert heard(results(told)["long"]).language == whole.language
+    line = line_of(tiny, Journal(path))
+    line.add(recording, tiny.config)
+    assert len(steps(line)) == 1 and line._speech == interleave.FIRST_TURN  # what is known says nothing of the speed
     assert 0 < len(before) < len(journal.windows)
     left = len(journal.windows) - len(before)
     assert left <= len(second.hypotheses) < left + 3  # a doubtful one is heard more than once
     _check_told(told, results(told))
+
+
+@pytest.mark.usefixtures("short_turns")
+def test_what_was_read_before_is_told_of_in_the_first_turn(tiny: Engine, long: Samples, tmp_path: Path) -> None:
+    """Or the speed would be taken for that of the journal, and the time that remains for nothing."""
+    path = tmp_path / "journal.jsonl"
+    before = line_of(tiny, Journal(path))
+    before.add(job("long", long), tiny.config)
+    ((first, *_), (last, *_)) = turn(before), [turn(before) for _ in range(3)][-1]
+    assert first.done < last.done < last.total
+    again = line_of(tiny, Journal(path))
+    again.add(job("long", long), tiny.config)
+    assert turn(again)[0].done >= last.done
 
 
 def window(key: str, start: int, text: str) -> WindowText:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -107,7 +107,8 @@ class Interleaver:
         with self._lock:
             self._lines = deque(line for line in self._lines if not line.dropped)
             lines = [line for line in self._lines if line.alike == self._lines[0].alike]
-        taken = _taken(lines, self._speech)
+        known = set(self._journal.windows)
+        taken = _taken(lines, self._speech, known)
         touched = [line for line in lines if line in taken or not line.tasks]
 
         def finished(_seconds: float) -> None:
@@ -115,11 +116,11 @@ class Interleaver:
                 if len(line.state.texts) == len(line.places) and not line.finished:
                     _tell(line, len(touched), tell)
 
-        began, known = time.perf_counter(), set(self._journal.windows)
+        began = time.perf_counter()
         if taken:
             self._read(touched, [task for tasks in taken.values() for task in tasks], finished)
         took = time.perf_counter() - began
-        # What an earlier process has read takes no time, and says nothing of how long the next turn will take.
+        # What an earlier process has read says nothing of how long the next turn will take.
         speech = sum(task.seconds for tasks in taken.values() for task in tasks if task.place not in known)
         if speech > FIRST_TURN / 2:  # of less, the overhead is most of the time
             self._speech = min(max(speech / took * TURN, FIRST_TURN / 2), LOOK_AHEAD)
@@ -186,8 +187,11 @@ def _voters_first(tasks: list[WindowTask]) -> list[WindowTask]:
     return voters + [task for task in tasks if task not in voters]
 
 
-def _taken(lines: list[_Line], seconds: float) -> dict[_Line, list[WindowTask]]:
-    """Windows for a turn: one of each recording, round after round (its voters at once)."""
+def _taken(lines: list[_Line], seconds: float, known: Container[object]) -> dict[_Line, list[WindowTask]]:
+    """Windows for a turn: one of each recording, round after round (its voters at once).
+
+    Those that an earlier process has read (``known``) take no time: a recording that comes again is soon where it was.
+    """
     taken: dict[_Line, list[WindowTask]] = {}
     while seconds > 0 and any(line.tasks for line in lines):
         for line in lines:
@@ -195,7 +199,7 @@ def _taken(lines: list[_Line], seconds: float) -> dict[_Line, list[WindowTask]]:
             for _ in range(min(count, len(line.tasks))):
                 task = line.tasks.popleft()
                 taken.setdefault(line, []).append(task)
-                seconds -= task.seconds
+                seconds -= 0.0 if task.place in known else task.seconds
             if seconds <= 0:
                 break
     return taken
