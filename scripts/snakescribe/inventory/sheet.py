@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice, product
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +22,8 @@ from snakescribe.config.options import Channels
 from snakescribe.errors import InputError
 from snakescribe.recording import Overrides
 
+MOST_FORMS = 64
+"""Spellings of one path that are looked for: of six folders, each one that a Mac or another machine has named."""
 OWN_COLUMNS = ("path", "id", "language", "prompt", "channels", "reference")
 _ID = re.compile(r"[^\W_][\w.-]*")
 _LONGEST_ID = 100  # bytes; an id may become part of a file name (255 bytes)
@@ -85,7 +88,7 @@ def spellings(path: str) -> Iterator[bytes]:
     r"""The names on disk that a cell can mean, the most literal first.
 
     Tables of ours write bytes that are not UTF-8 as ``\xNN``, and Hangul or accents may be composed in the
-    sheet and decomposed on disk (macOS) or the other way round.
+    sheet and decomposed on disk (macOS) or the other way round, in each part of the path.
 
     >>> list(spellings("a.wav")), list(spellings(r"a\xff.wav"))
     ([b'a.wav'], [b'a\\xff.wav', b'a\xff.wav'])
@@ -95,8 +98,10 @@ def spellings(path: str) -> Iterator[bytes]:
         lambda m: _ESCAPED.get(m[1]) or bytes.fromhex(m[1][1:].decode()),
         literal,
     )
-    forms = (unicodedata.normalize(form, path).encode() for form in ("NFC", "NFD"))
-    yield from dict.fromkeys((literal, unescaped, *forms))
+    forms = [unicodedata.normalize(form, path) for form in ("NFC", "NFD")]
+    by_part = product(*(dict.fromkeys(parts) for parts in zip(*(form.split("/") for form in forms), strict=True)))
+    some = ["/".join(parts) for parts in islice(by_part, MOST_FORMS)]
+    yield from dict.fromkeys((literal, unescaped, *(form.encode() for form in forms + some)))
 
 
 def _lines(content: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
