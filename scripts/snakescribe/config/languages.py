@@ -1,5 +1,7 @@
 """The languages Whisper knows (a test compares them with openai-whisper's own table)."""
 
+import unicodedata
+
 LANGUAGES: dict[str, str] = {
     code: name.replace("_", " ")
     for code, name in (
@@ -50,16 +52,20 @@ _BY_ISO = {iso: code for line in _ISO_639_2.split(",") for code, *isos in [line.
 
 
 _OTHER_NAMES = {"mandarin": "zh", "castilian": "es", "flemish": "nl", "valencian": "ca", "burmese": "my"}
+_EAST_ASIAN = (
+    "ko 한국어 韓国語 韩语, ja 일본어 日本語 日语, zh 중국어 中国語 中文 汉语 漢語, en 영어 英語 英语, yue 粤语 粵語"
+)
+_OTHER_NAMES |= {name: code for line in _EAST_ASIAN.split(",") for code, *names in [line.split()] for name in names}
 _BY_NAME = _OTHER_NAMES | {name: code for code, name in LANGUAGES.items()}
 
 
 def as_written(language: str) -> str | None:
     """Whisper's code (or ``auto``, ``mixed``) for a language as people and programs write it; None if it is none.
 
-    >>> as_written("ko-KR"), as_written("Korean"), as_written("kor"), as_written("zh_TW"), as_written("klingon")
-    ('ko', 'ko', 'ko', 'zh', None)
+    >>> [as_written(one) for one in ("ko-KR", "Korean", "kor", "한국어", "zh_TW", "klingon")]
+    ['ko', 'ko', 'ko', 'ko', 'zh', None]
     """
-    word = language.strip().lower()
+    word = unicodedata.normalize("NFC", language).strip().lower()
     return word if word in DETECTED else code_of(word) or _BY_NAME.get(word.replace("_", " "))
 
 
