@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from snakescribe.config.languages import LANGUAGES
-from snakescribe.flags import SegmentFlag
+from snakescribe.flags import SEGMENT_FLAGS
 from snakescribe.formats.spoken import Spoken
 
 
@@ -26,7 +26,8 @@ class SpokenSegment(BaseModel):
     compression_ratio: float
     no_speech_prob: float = Field(validation_alias="no_speech_probability")
     channel: str | None
-    flags: list[SegmentFlag]
+    flags: list[Annotated[str, WithJsonSchema({"type": "string", "enum": list(SEGMENT_FLAGS)})]]
+    """Of another version's results, too."""
     speaker: str | None = Field(None, description="only where speakers were asked for")
 
 
@@ -44,7 +45,7 @@ class VerboseText(BaseModel):
 
     text: str
     language: str = Field(description="English name; empty if nothing was said")
-    duration: float
+    duration: float | SkipJsonSchema[None]
     segments: list[SpokenSegment] | SkipJsonSchema[None] = None
     words: list[SpokenWord] | SkipJsonSchema[None] = None
 
