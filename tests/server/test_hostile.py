@@ -22,7 +22,6 @@ import pytest
 from snakescribe.config import load_config
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.middleware import Gate, Middleware
-from snakescribe.server.state import Closing
 from tests.server.serving import PATIENCE, Served, scratch, serving
 from tests.unit.audio_files import ffmpeg
 
@@ -297,6 +296,8 @@ def test_more_bytes_than_allowed(closed: Served, path: str) -> None:
             yield bytes(100_000)
 
     kind = {"Content-Type": "multipart/form-data; boundary=x"}  # and chunked, without a length
+    whole = b"--x\r\n" + FILE + bytes(2_000_000) + b"\r\n--x--\r\n"  # too large with its last piece
+    refused(closed.http.post(path, content=iter([whole]), headers=kind), 413, "too_large")
     refused(closed.http.post(path, content=pieces(), headers=kind), 413, "too_large")
     log = [line for line in closed.log() if line.get("event") == "request"][-1]
     ahead = 65_536 + 262_144  # uvicorn stops reading above the first, asyncio reads up to the second at once
@@ -476,7 +477,7 @@ def test_a_key_that_is_not_ascii() -> None:
                 statuses.append(message["status"])
 
         config, intake = load_config({"recordings": "x"}, Path(), {}), SimpleNamespace(metrics=Metrics())
-        server: Any = SimpleNamespace(config=config, intake=intake, closing=Closing())
+        server: Any = SimpleNamespace(config=config, intake=intake)
         gate = Middleware(Gate(app, server, "열쇠 1"), server)
         scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": [(b"authorization", header)]}
         await gate(scope, receive, send)

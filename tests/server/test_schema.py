@@ -135,7 +135,7 @@ def test_the_document_reads_well(schema: OpenApiSchema) -> None:
 
 def test_a_server_without_a_key_asks_for_none() -> None:
     config, intake = load_config({"recordings": "x"}, Path(), {}), SimpleNamespace(metrics=Metrics())
-    server = SimpleNamespace(config=config, intake=intake, closing=None)
+    server = SimpleNamespace(config=config, intake=intake)
     app = cast(Any, create_app(cast(Any, server), None))
 
     async def document() -> dict[str, Any]:

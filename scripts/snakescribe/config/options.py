@@ -279,7 +279,9 @@ class ServerOptions(Options):
     proof_minutes: float = Field(
         5.0, gt=0, description="the known clip is transcribed this often, and `/readyz` tells how it went"
     )
-    shutdown_seconds: float = Field(60.0, ge=0, description="time for running requests to finish when asked to stop")
+    shutdown_seconds: float = Field(
+        60.0, ge=0, le=86_400, description="time for running requests and jobs to finish when asked to stop"
+    )
     log_text: bool = Field(False, description="write transcripts into the log")
 
     @field_validator("origins")

@@ -13,8 +13,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD, STALLED = 30.0, 60.0
-"""Seconds for a request's head; and those in which a client must take something of what it is sent."""
+HEAD, STALLED = 30.0, 600.0
+"""Seconds for a request's head; and those after which a window that stays shut ends a connection."""
 DESCRIPTORS = 8192
 """As many are asked for; half of them, with some 15 kB each, are for connections, the others for uploads and pipes."""
 
@@ -31,7 +31,7 @@ class Connections:
         self.most = given // 2
         self.head = min(HEAD, request_seconds)
         self.open: dict[Connection, None] = {}
-        """The oldest first."""
+        """Those that said something last at the end."""
 
 
 class Connection(H11Protocol):
@@ -48,12 +48,12 @@ class Connection(H11Protocol):
         return not self.cycle or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The head is awaited from now on; above the bound, the oldest without a request makes room."""
+        """The head is awaited from now on; above the bound, who is silent for longest without a request makes room."""
         super().connection_made(transport)
         self._shared.open[self] = None
         self._await_head()
         if len(self._shared.open) > self._shared.most:
-            oldest = next(one for one in self._shared.open if one._idle)
+            oldest = next(one for one in self._shared.open if one._idle and not one.transport.get_write_buffer_size())
             del self._shared.open[oldest]  # now, or the next one would end it again
             oldest.transport.abort()
 
@@ -67,6 +67,8 @@ class Connection(H11Protocol):
     def handle_events(self) -> None:
         """A head may have begun or ended (or it is the rest of a body that nobody wants)."""
         super().handle_events()
+        if self._shared.open.pop(self, 0) is None:
+            self._shared.open[self] = None
         self._await_head()
 
     def _await_head(self) -> None:

@@ -110,7 +110,9 @@ class EngineClient:
         """
         loaded = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._supervise(loaded), name="engine")
-        await loaded
+        await asyncio.wait({loaded, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
+        if self._supervisor.done():
+            self._supervisor.result()
 
     async def stop(self) -> None:
         """End the process; what it had not finished is in the journal."""
@@ -145,7 +147,14 @@ class EngineClient:
         """Start it again and again; ``loaded`` is told of the first time, after which nothing ends this."""
         deaths = 0
         while True:
-            child = self._child = _Process(*self._given, self._thrift)
+            try:
+                child = self._child = _Process(*self._given, self._thrift)
+            except OSError as error:  # too many processes, or descriptors
+                if not loaded.done():
+                    raise
+                LOG.error("the engine cannot be started again: %s", error)
+                await asyncio.sleep(PAUSES[-1])
+                continue
             while isinstance(said := await child.hear(), Ready | RecordingUpdate):
                 if isinstance(said, RecordingUpdate):
                     deaths = 0
@@ -169,8 +178,7 @@ class EngineClient:
             self.absence = f"the engine is being started again: {child.death}"
             if not loaded.done():
                 died = f"the engine died while loading the model: {child.death}; a smaller one needs less"
-                loaded.set_exception(said or errors.ModelError(died))
-                return
+                raise said or errors.ModelError(died)
             about = {"exit_code": child.process.exitcode, "why": str(said or child.death)}
             LOG.error("the engine died", extra=about | {"unfinished": len(self._running)})
             await asyncio.sleep(PAUSES[min(deaths, len(PAUSES) - 1)])

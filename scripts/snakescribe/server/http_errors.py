@@ -67,7 +67,7 @@ def refusal(error: BaseException | None) -> HttpError:
             return HttpError(error.http_status, str(error), error.http_code, headers=headers)
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return HttpError(500, "the server's disk is full; try again when there is room", "internal_error")
-    return HttpError(500, "the server failed; its log says why", "internal_error")
+    return HttpError(500, "the server failed; its log says why", "internal_error", headers=NO_RETRY)
 
 
 async def answered(request: Request, error: Exception) -> JSONResponse:
@@ -81,7 +81,7 @@ async def answered(request: Request, error: Exception) -> JSONResponse:
             param = next(map(str, first["loc"][1:]), None)
             said = str(first["msg"]).removeprefix("Value error, ")
             if param in ("file", "audio_file"):
-                said = "a recording is needed, as a file of a form: curl -F file=@call.mp3 …"
+                said = f"a recording is needed, as a file of a form: curl -F {param}=@call.mp3 …"
             found = HttpError(400, f"{param}: {said}" if param else said, "invalid_value", param)
         case HTTPException(status_code=404):
             found = HttpError(404, f"there is nothing at {path}", "not_found")

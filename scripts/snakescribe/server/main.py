@@ -31,7 +31,7 @@ from snakescribe.server.jobs import Jobs
 from snakescribe.server.logs import to_stderr
 from snakescribe.server.metrics import Metrics
 from snakescribe.server.routes.health import Proof
-from snakescribe.server.state import Closing, Server, before
+from snakescribe.server.state import Server, before
 from snakescribe.stopping import end_at_once
 
 LOG = logging.getLogger(__name__)
@@ -134,8 +134,8 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
         if started is None:
             return
         started.result()
-        jobs, proof, closing = Jobs(intake, state / "jobs", state / "uploads"), Proof(intake), Closing()
-        server = Server(config, intake, jobs, proof, closing, key is not None)
+        jobs, proof = Jobs(intake, state / "jobs", state / "uploads"), Proof(intake)
+        server = Server(config, intake, jobs, proof, key is not None)
         await jobs.start()
         proving = asyncio.create_task(proof.run(), name="proof")
         listener = _Listener(
@@ -164,7 +164,7 @@ async def _serve(config: Config, threads: int, key: str | None, state: Path) -> 
             again = "a second signal ends it at once; jobs go on with the next start"
             LOG.info("stopping", extra={"seconds": seconds, "hint": again})
             listener.should_exit = True
-            asyncio.get_running_loop().call_later(seconds, closing.over.set)
+            asyncio.get_running_loop().call_later(seconds, server.over.set)
             proving.cancel()
             await jobs.stop(seconds)
     finally:

@@ -30,7 +30,7 @@ FOLDERS = ("/page", "/swagger")
 """Files, where a slash at the end means something. Browsers ask for them anew each time, as for the page."""
 GONE = 499
 """Nginx's number for a client that has gone before its answer was complete."""
-ADDRESS = re.compile(r"(localhost|[\d.]+|\[[\da-f:.]+\])(:\d+)?", re.ASCII)
+ADDRESS = re.compile(r"(localhost|[\d.]+|\[[\da-f:.]+\])(:\d+)?", re.ASCII | re.IGNORECASE)
 """A server's own, and no name that might be anybody's."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:; "
@@ -68,15 +68,15 @@ class Middleware:
             nonlocal uploaded, got
             if uploaded:
                 return await receive()
-            if max(got, declared) > most * 1e6:
-                raise HttpError(
-                    413, f"the request is larger than {most:g} MB, which is the limit here", "too_large", "file"
-                )
-            late = HttpError(408, "the upload took too long", "timed_out")
-            piece = await server.closing.limit(receive(), deadline, late)
-            uploaded = not piece.get("more_body", False)
-            got += len(piece.get("body", b""))
-            return piece
+            if declared <= most * 1e6:
+                late = HttpError(408, "the upload took too long", "timed_out")
+                piece = await server.limit(receive(), deadline, late)
+                uploaded = not piece.get("more_body", False)
+                got += len(piece.get("body", b""))
+                if got <= most * 1e6:
+                    return piece
+            message = f"the request is larger than {most:g} MB, which is the limit here"
+            raise HttpError(413, message, "too_large", "file")
 
         async def labelled(message: Message) -> None:
             nonlocal status, over
@@ -132,7 +132,8 @@ class Gate:
 
     def _check(self, scope: Scope, line: str | None) -> None:
         headers, closed = Headers(scope=scope), scope["path"].startswith(CLOSED)
-        if closed and self._key:
+        asks_first = scope["method"] == "OPTIONS" and "origin" in headers  # a preflight, which never has a key
+        if closed and self._key and not asks_first:
             scheme, _, given = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), self._key):
                 message = "an API key is needed: Authorization: Bearer KEY" if not given else "the API key is wrong"
@@ -151,6 +152,6 @@ class Gate:
         """
         origin, host, config = headers.get("origin", ""), headers.get("host", ""), self._server.config.server
         own = origin.partition("://")[2] == host and (config.open or ADDRESS.fullmatch(host))
-        if origin and origin not in config.origins and not own:
+        if "origin" in headers and origin not in config.origins and not own:
             message = f"pages of {origin} may not ask; add it to the option server.origins"
             raise HttpError(403, message, "origin_refused")

@@ -87,7 +87,7 @@ def answer(entry: Said, config: Config, form: ResponseFormat, parts: Container[s
     text |= {"task": config.task, "duration": transcript.duration}
     if form == "diarized_json":
         return Diarized(**text, segments=list(by_speaker(entry, config))).model_dump_json() + "\n"
-    spoken = _spoken(entry, transcript, config)
+    spoken = Spoken(entry.told or transcript.model_dump(), config.subtitles.highlight)
     if form != "verbose_json":
         return FILES[form].write(spoken)
     verbose = Verbose(
@@ -100,14 +100,10 @@ def answer(entry: Said, config: Config, form: ResponseFormat, parts: Container[s
     return verbose.model_dump_json(exclude={f"{part}s" for part in ("segment", "word") if part not in parts}) + "\n"
 
 
-def _spoken(entry: Said, transcript: Transcript, config: Config) -> Spoken:
-    return Spoken(entry.told or transcript.model_dump(), config.subtitles.highlight)
-
-
 def by_speaker(entry: Said, config: Config) -> Iterator[SpeakerSegment]:
     """Who said what, in order; nobody (an empty name) where no voice was heard."""
     transcript = glossary.apply(entry.transcript, config.glossary)
-    for number, one in enumerate(_spoken(entry, transcript, config).segments):
+    for number, one in enumerate(Spoken(entry.told or transcript.model_dump()).segments):
         yield SpeakerSegment(**one | {"id": f"seg_{number:03d}", "speaker": one.get("speaker") or ""})
 
 

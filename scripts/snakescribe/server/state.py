@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 
 
-class Closing:
-    """The end of a stop's patience, which nobody's request outlives; lives in the event loop."""
+@dataclass
+class Server:
+    """One server."""
 
-    def __init__(self) -> None:
-        """Nothing ends yet."""
-        self.over = asyncio.Event()
+    config: Config
+    intake: Intake
+    jobs: Jobs
+    proof: Proof
+    needs_key: bool
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """The end of a stop's patience, which nobody's request outlives."""
 
     async def limit(self, work: Awaitable[Done], when: float, late: HttpError) -> Done:
         """The result of what must be over at ``when`` (the event loop's clock).
@@ -45,18 +50,6 @@ class Closing:
         raise HttpError(503, message, "stopping", headers={"Retry-After": "30"})  # a container is up again by then
 
 
-@dataclass
-class Server:
-    """One server."""
-
-    config: Config
-    intake: Intake
-    jobs: Jobs
-    proof: Proof
-    closing: Closing
-    needs_key: bool
-
-
 def server_of(request: Request) -> Server:
     """The server that a request came to."""
     server: Server = request.app.state.server
@@ -68,7 +61,7 @@ async def in_time(server: Server, work: Awaitable[Done]) -> Done:
     limit = server.config.server.request_seconds
     late = HttpError(504, f"not finished within {limit:g} seconds; use /v1/jobs", "timed_out", headers=NO_RETRY)
     try:
-        return await server.closing.limit(work, asyncio.get_running_loop().time() + limit, late)
+        return await server.limit(work, asyncio.get_running_loop().time() + limit, late)
     except (RecordingError, SnakescribeError) as error:
         server.intake.metrics.errors.labels(type(error).__name__).inc()
         raise
