@@ -78,7 +78,7 @@ def asked_about(config: Any, tmp_path: Path) -> About:
     """The answer of ``/about``; the engine is not started for it."""
     app = Starlette()
     desk = Intake(config, 1, tmp_path / "state", Metrics())
-    app.state.server = Server(config, desk, None, None, None, False)  # type: ignore[arg-type]
+    app.state.server = Server(config, desk, None, None, False)  # type: ignore[arg-type]
     return asyncio.run(about(Request({"type": "http", "app": app})))
 
 
