@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import torch
 from snakescribe.config import load_config
 from snakescribe.errors import ConfigError
 from snakescribe.server.main import api_key
+from tests.conftest import ROOT
 from tests.server.handling import (
     Clips,
     Watch,
@@ -124,6 +126,27 @@ def test_killed_engine_is_started_again(server: Served, clips: Clips) -> None:
     assert server.figure("engine_restarts") == restarts + 1
     died = [line for line in server.log() if line.get("event") == "the engine died"]
     assert died[-1]["exit_code"] == -signal.SIGKILL and died[-1]["unfinished"] >= 3
+
+
+def test_an_engine_that_cannot_be_started_again_is_tried_again(server: Served) -> None:
+    """There is no descriptor for its pipe for a while."""
+    until(lambda: ready(server) == 200)
+    _, hard = before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    engine = server.engine_pid()
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (5, hard))
+    os.kill(engine, signal.SIGKILL)
+    try:
+        until(lambda: "cannot be started again" in str(server.log()[-1]["event"]))
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+    until(lambda: ready(server) == 200)
+
+
+def test_a_first_engine_that_cannot_be_started_ends_the_server(models_root: Path, tmp_path: Path) -> None:
+    few = ["sh", "-c", 'ulimit -n 14; exec "$@"', "sh", str(ROOT / ".venv/bin/snakescribe"), "serve", "--port", "0"]
+    options = ["--config", "model=tiny.en", f"models={models_root}", f"server.state={tmp_path}"]
+    done = subprocess.run([*few, *options], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 10 and "Too many open files" in done.stderr, done.stderr
 
 
 def test_engine_that_hangs_is_not_ready(server: Served) -> None:

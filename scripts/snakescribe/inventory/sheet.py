@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import get_args
 
@@ -92,16 +92,20 @@ def spellings(path: str) -> Iterator[bytes]:
 
     >>> list(spellings("a.wav")), list(spellings(r"a\xff.wav"))
     ([b'a.wav'], [b'a\\xff.wav', b'a\xff.wav'])
+    >>> len(list(spellings("회의/요약.wav")))
+    4
     """
     literal = os.fsencode(path)
     unescaped = _ESCAPE.sub(
         lambda m: _ESCAPED.get(m[1]) or bytes.fromhex(m[1][1:].decode()),
         literal,
     )
+    yield from dict.fromkeys((literal, unescaped))
     forms = [unicodedata.normalize(form, path) for form in ("NFC", "NFD")]
     by_part = product(*(dict.fromkeys(parts) for parts in zip(*(form.split("/") for form in forms), strict=True)))
-    some = ["/".join(parts) for parts in islice(by_part, MOST_FORMS)]
-    yield from dict.fromkeys((literal, unescaped, *(form.encode() for form in forms + some)))
+    some = ("/".join(parts) for parts in islice(by_part, MOST_FORMS))
+    others = dict.fromkeys(form.encode() for form in chain(forms, some))
+    yield from (one for one in others if one not in (literal, unescaped))
 
 
 def _lines(content: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
